@@ -1,0 +1,3 @@
+//! The `schism` binary.
+
+fn main() {}

@@ -1,0 +1,117 @@
+//! The run store: one folder a run, each file written by one room.
+//!
+//! `runs/<plan>/<start time>/` holds `plan.yaml`, `schedule.json`, `run.json`, `history.jsonl`,
+//! `metrics.jsonl`, `verdict.json`, `report.html`, `plots/*.svg` and `nodes/<n>/…`. `runs/latest`
+//! and `runs/<plan>/latest` are links.
+
+use schism_checkers::Anomaly;
+use serde::{Deserialize, Serialize};
+
+/// `run.json`: what was run, where and by what. Written when a run begins, completed at its end.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// The version of this format: 1.
+    pub version: u32,
+    /// The plan's name.
+    pub name: String,
+    /// The seed.
+    pub seed: u64,
+    /// The target in words: `reference raft 0.1.0, 5 nodes, --bug stale-read`.
+    pub target: String,
+    /// The workload's name.
+    pub workload: String,
+    /// The lab in words: `local, 5 nodes, virtual switch, rootless`.
+    pub lab: String,
+    /// Nodes in order: `n1` …
+    pub nodes: Vec<String>,
+    /// Wall-clock time of the start, RFC 3339, UTC.
+    pub started: String,
+    /// How long the load was to run, in seconds.
+    pub load_s: f64,
+    /// Clients.
+    pub clients: u32,
+    /// Arrivals a second; null in a closed loop.
+    pub rate: Option<f64>,
+    /// How long a client waited for an answer, in seconds.
+    pub timeout_s: f64,
+    /// From the start of the command to the report, in seconds; null while it runs.
+    pub wall_s: Option<f64>,
+    /// schism's version.
+    pub schism: String,
+    /// The machine: cores, memory, kernel, processor.
+    pub machine: String,
+    /// How late the controller itself ran in each second of the load, worst of the second:
+    /// [second, milliseconds].
+    pub lateness_ms: Vec<(u64, f64)>,
+    /// How the system was sabotaged, if it was: such a run proves something about schism only.
+    pub sabotage: Option<String>,
+    /// Notes for the reader, such as a teardown that failed.
+    pub notes: Vec<String>,
+}
+
+/// `verdict.json`: the claims table, with witnesses.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerdictRecord {
+    /// The version of this format: 1.
+    pub version: u32,
+    /// The worst of the claims, in the order violated, crashed, unknown, upheld.
+    pub verdict: Word,
+    /// The exit code that goes with it.
+    pub exit: i32,
+    /// One or two sentences without jargon: what happened, where, when.
+    pub story: String,
+    /// Whether the history ends before the run did.
+    pub torn: bool,
+    /// The claims, worst first.
+    pub claims: Vec<ClaimRecord>,
+    /// Faults that were proven by a probe, and faults in all.
+    pub faults_proven: usize,
+    /// Faults that began.
+    pub faults: usize,
+    /// How long the checks took, in seconds.
+    pub check_s: f64,
+    /// The most memory that this process held, in bytes.
+    pub peak_memory_bytes: u64,
+}
+
+/// One claim of `verdict.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClaimRecord {
+    /// The claim with its parameters: `recovers: within 5s`.
+    pub claim: String,
+    /// The claim's bare name: `recovers`.
+    pub name: String,
+    /// The verdict.
+    pub verdict: Word,
+    /// What was judged, or why it is unknown, or how it fails.
+    pub reason: String,
+    /// How many operations were judged.
+    pub judged: usize,
+    /// The proofs.
+    pub anomalies: Vec<Anomaly>,
+}
+
+/// A verdict as users read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Word {
+    /// A witness proves that the claim does not hold.
+    Violated,
+    /// The checker itself failed.
+    Crashed,
+    /// Nobody can say.
+    Unknown,
+    /// It holds of everything that was seen.
+    Upheld,
+}
+
+/// One line of `metrics.jsonl`: what one node answered to one scrape.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Scrape {
+    /// Nanoseconds since the load began.
+    pub time: u64,
+    /// The node: `n1`.
+    pub node: String,
+    /// Its Prometheus text; null if it did not answer.
+    pub text: Option<String>,
+}

@@ -1,0 +1,309 @@
+//! Events in order, paired into operations; well-formed by construction.
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    Event, FaultId, FaultMark, FaultWindow, Key, Kind, NodeId, Op, Outcome, Phase, Process, Time,
+};
+
+/// A well-formed history: indexes rise, every completion has its invocation, and no process has
+/// two operations open at once. Operations may still be open at the end: the recording stopped.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    events: Vec<Event>,
+    /// Positions in `events` of each invocation and of its completion, in order of invocation.
+    pairs: Vec<(u32, Option<u32>)>,
+}
+
+/// Why a sequence of events is no history.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// Two events have one index, or the order of the events is not that of the indexes.
+    #[error("event {index} comes after event {before}: indexes must rise")]
+    Order {
+        /// The event's index.
+        index: u64,
+        /// The index of the event before it.
+        before: u64,
+    },
+    /// A process completed what it had not invoked.
+    #[error("event {index}: {process} completes an operation that it has not invoked")]
+    NotInvoked {
+        /// The completion's index.
+        index: u64,
+        /// The process.
+        process: Process,
+    },
+    /// A process invoked while its last operation was still open.
+    #[error("event {index}: {process} invokes while its operation of event {open} is open")]
+    StillOpen {
+        /// The invocation's index.
+        index: u64,
+        /// The process.
+        process: Process,
+        /// The index of the open invocation.
+        open: u64,
+    },
+    /// A process went on after an indeterminate completion.
+    #[error("event {index}: {process} invokes after its indeterminate operation of event {info}")]
+    Retired {
+        /// The invocation's index.
+        index: u64,
+        /// The process.
+        process: Process,
+        /// The index of the indeterminate completion.
+        info: u64,
+    },
+    /// More events than a position can count.
+    #[error("a history holds at most 2^32 - 1 events")]
+    TooLong,
+}
+
+/// One operation: its invocation, and its completion where there is one.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation<'a> {
+    /// The place among the operations of the history, in order of invocation, from 0.
+    pub number: usize,
+    /// Who asked.
+    pub process: Process,
+    /// What was asked.
+    pub op: &'a Op,
+    /// The node asked, where there is one.
+    pub node: Option<NodeId>,
+    /// The intended start, in an open loop.
+    pub due: Option<Time>,
+    /// The invocation's index.
+    pub invoked: u64,
+    /// When it was invoked.
+    pub start: Time,
+    /// The completion's index; `None` if the recording ends before.
+    pub completed: Option<u64>,
+    /// When it completed; for an `Info`, when the client gave up.
+    pub end: Option<Time>,
+    /// What became of it; `None` is to be read as `Info`.
+    pub outcome: Option<&'a Outcome>,
+}
+
+impl<'a> Operation<'a> {
+    /// The reply, if it is known to have taken effect.
+    pub fn ok(&self) -> Option<&'a crate::Reply> {
+        match self.outcome {
+            Some(Outcome::Ok(reply)) => Some(reply),
+            _ => None,
+        }
+    }
+
+    /// Whether it is known to have had no effect.
+    pub fn failed(&self) -> bool {
+        matches!(self.outcome, Some(Outcome::Fail(_)))
+    }
+
+    /// Whether nobody knows: an `Info`, or open at the end.
+    pub fn indeterminate(&self) -> bool {
+        matches!(self.outcome, None | Some(Outcome::Info(_)))
+    }
+
+    /// The intended start: when it was due in an open loop, otherwise when it was invoked.
+    pub fn intended(&self) -> Time {
+        self.due.unwrap_or(self.start)
+    }
+}
+
+impl History {
+    /// Pairs `events`, which must be in order of index, into a history. O(n).
+    ///
+    /// Indexes need not be dense: a history may be a part of another.
+    pub fn from_events(events: Vec<Event>) -> Result<Self, Malformed> {
+        if u32::try_from(events.len()).is_err() {
+            return Err(Malformed::TooLong);
+        }
+        let mut pairs: Vec<(u32, Option<u32>)> = Vec::with_capacity(events.len() / 2 + 1);
+        // What each process last did: the pair that it has open, or the index at which it retired.
+        let mut open: FxHashMap<Process, usize> = FxHashMap::default();
+        let mut retired: FxHashMap<Process, u64> = FxHashMap::default();
+        let mut before: Option<u64> = None;
+        for (position, event) in events.iter().enumerate() {
+            let (index, process) = (event.index, event.process);
+            if let Some(before) = before.filter(|&before| before >= index) {
+                return Err(Malformed::Order { index, before });
+            }
+            before = Some(index);
+            match &event.kind {
+                Kind::Invoke { .. } => {
+                    if let Some(&info) = retired.get(&process) {
+                        return Err(Malformed::Retired { index, process, info });
+                    }
+                    if let Some(pair) = open.insert(process, pairs.len()) {
+                        let open = events[pairs[pair].0 as usize].index;
+                        return Err(Malformed::StillOpen { index, process, open });
+                    }
+                    pairs.push((position as u32, None));
+                }
+                Kind::Complete(outcome) => {
+                    let pair =
+                        open.remove(&process).ok_or(Malformed::NotInvoked { index, process })?;
+                    pairs[pair].1 = Some(position as u32);
+                    if matches!(outcome, Outcome::Info(_)) {
+                        retired.insert(process, index);
+                    }
+                }
+                Kind::Fault(_) => {}
+            }
+        }
+        Ok(Self { events, pairs })
+    }
+
+    /// The events, in order.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// How many operations were invoked.
+    pub fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Whether no operation was invoked.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// The operation with this number, counted from 0 in order of invocation.
+    pub fn operation(&self, number: usize) -> Operation<'_> {
+        let (invoke, complete) = self.pairs[number];
+        let event = &self.events[invoke as usize];
+        let Kind::Invoke { op, due, node } = &event.kind else {
+            unreachable!("a pair begins with an invocation");
+        };
+        let completion = complete.map(|position| &self.events[position as usize]);
+        Operation {
+            number,
+            process: event.process,
+            op,
+            node: *node,
+            due: *due,
+            invoked: event.index,
+            start: event.time,
+            completed: completion.map(|event| event.index),
+            end: completion.map(|event| event.time),
+            outcome: completion.map(|event| match &event.kind {
+                Kind::Complete(outcome) => outcome,
+                _ => unreachable!("a pair ends with a completion"),
+            }),
+        }
+    }
+
+    /// The operations, in order of invocation.
+    pub fn operations(&self) -> impl ExactSizeIterator<Item = Operation<'_>> + '_ {
+        (0..self.pairs.len()).map(|number| self.operation(number))
+    }
+
+    /// The operations of each key, both in order; operations without a key are left out.
+    pub fn by_key(&self) -> Vec<(Key, Vec<Operation<'_>>)> {
+        let mut places: FxHashMap<Key, usize> = FxHashMap::default();
+        let mut groups: Vec<(Key, Vec<Operation<'_>>)> = Vec::new();
+        for operation in self.operations() {
+            let Some(key) = operation.op.key else { continue };
+            let place = *places.entry(key).or_insert_with(|| {
+                groups.push((key, Vec::new()));
+                groups.len() - 1
+            });
+            groups[place].1.push(operation);
+        }
+        groups.sort_by_key(|(key, _)| *key);
+        groups
+    }
+
+    /// The faults, in order of their starts.
+    pub fn faults(&self) -> Vec<FaultWindow> {
+        let mut windows: Vec<FaultWindow> = Vec::new();
+        let find = |windows: &mut Vec<FaultWindow>, fault: FaultId| {
+            windows.iter_mut().position(|window| window.fault == fault)
+        };
+        for event in &self.events {
+            let Kind::Fault(mark) = &event.kind else { continue };
+            match mark {
+                FaultMark::Start { fault, name, detail, victims, injection } => {
+                    windows.push(FaultWindow {
+                        fault: *fault,
+                        name: name.clone(),
+                        detail: detail.clone(),
+                        victims: victims.clone(),
+                        injection: injection.clone(),
+                        start: event.time,
+                        stop: None,
+                        bites: None,
+                        gone: None,
+                    });
+                }
+                FaultMark::Probe { fault, phase, evidence } => {
+                    if let Some(place) = find(&mut windows, *fault) {
+                        let seen = Some((event.time, evidence.clone()));
+                        match phase {
+                            Phase::Bites => windows[place].bites = seen,
+                            Phase::Gone => windows[place].gone = seen,
+                        }
+                    }
+                }
+                FaultMark::Stop { fault } => {
+                    if let Some(place) = find(&mut windows, *fault) {
+                        windows[place].stop = Some(event.time);
+                    }
+                }
+                FaultMark::Healed => {}
+            }
+        }
+        windows
+    }
+
+    /// The index and time at which everything was healed for good; reads invoked later are final.
+    pub fn healed(&self) -> Option<(u64, Time)> {
+        self.events
+            .iter()
+            .rev()
+            .find(|event| matches!(event.kind, Kind::Fault(FaultMark::Healed)))
+            .map(|event| (event.index, event.time))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Reply, Value};
+
+    fn invoke(index: u64, process: u32) -> Event {
+        let op = Op::new("read", Some("x"), Value::Nil);
+        let kind = Kind::Invoke { op, due: None, node: None };
+        Event { index, time: Time(index), process: Process(process), kind }
+    }
+
+    fn ok(index: u64, process: u32) -> Event {
+        let kind = Kind::Complete(Outcome::Ok(Reply::default()));
+        Event { index, time: Time(index), process: Process(process), kind }
+    }
+
+    fn check(events: Vec<Event>, expected: Result<usize, Malformed>) {
+        assert_eq!(History::from_events(events).map(|history| history.len()), expected);
+    }
+
+    #[test]
+    fn pairs_overlapping_operations() {
+        check(vec![invoke(0, 0), invoke(1, 1), ok(2, 0), ok(3, 1), invoke(9, 0)], Ok(3));
+    }
+
+    #[test]
+    fn rejects_a_completion_without_an_invocation() {
+        check(vec![ok(0, 0)], Err(Malformed::NotInvoked { index: 0, process: Process(0) }));
+    }
+
+    #[test]
+    fn rejects_two_open_operations_of_one_process() {
+        let error = Malformed::StillOpen { index: 1, process: Process(0), open: 0 };
+        check(vec![invoke(0, 0), invoke(1, 0)], Err(error));
+    }
+
+    #[test]
+    fn rejects_indexes_that_do_not_rise() {
+        check(vec![invoke(1, 0), ok(1, 0)], Err(Malformed::Order { index: 1, before: 1 }));
+    }
+}

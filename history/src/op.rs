@@ -1,0 +1,125 @@
+//! What a client asks of a system: one shape for every workload.
+
+use std::fmt;
+
+use crate::{Symbol, Time, TraceId};
+
+/// The name of a function: `read`, `write`, `cas`, `add`, `txn` …
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct F(pub Symbol);
+
+impl F {
+    /// The function named `name`.
+    pub fn new(name: &str) -> Self {
+        Self(Symbol::new(name))
+    }
+
+    /// The function's name.
+    pub fn as_str(self) -> &'static str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for F {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// The object that an operation is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(pub Symbol);
+
+impl Key {
+    /// The key named `name`.
+    pub fn new(name: &str) -> Self {
+        Self(Symbol::new(name))
+    }
+
+    /// The key's name.
+    pub fn as_str(self) -> &'static str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// An argument or a result.
+///
+/// A compare-and-set carries `List([expected, new])`; a transaction carries `Mops`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Value {
+    /// Nothing: the argument of a read, the content of a register never written.
+    #[default]
+    Nil,
+    /// A truth value.
+    Bool(bool),
+    /// A number.
+    Int(i64),
+    /// A text.
+    Text(Box<str>),
+    /// Values in order.
+    List(Box<[Value]>),
+    /// The micro-operations of a transaction, in order.
+    Mops(Box<[Mop]>),
+}
+
+/// One micro-operation of a transaction, as `["append", 3, 1]` or `["r", 3, [1]]` in Jepsen's JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mop {
+    /// What it does.
+    pub kind: MopKind,
+    /// The object that it is about.
+    pub key: Key,
+    /// The value written or appended; for a read the value returned, `Nil` before it returned.
+    pub value: Value,
+}
+
+/// What a micro-operation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MopKind {
+    /// Reads the whole object (`r`).
+    Read,
+    /// Replaces the object (`w`).
+    Write,
+    /// Appends one element to a list (`append`).
+    Append,
+}
+
+/// One operation: a function, the object that it is about where there is one, and its argument.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Op {
+    /// What to do.
+    pub f: F,
+    /// What to do it to; `None` for operations on the whole system, such as transactions.
+    pub key: Option<Key>,
+    /// The argument.
+    pub value: Value,
+}
+
+impl Op {
+    /// The operation `f` on `key` with `value`.
+    pub fn new(f: &str, key: Option<&str>, value: Value) -> Self {
+        Self { f: F::new(f), key: key.map(Key::new), value }
+    }
+}
+
+/// An operation on its way to a client.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// What is asked.
+    pub op: &'a Op,
+    /// The index of the invocation in the history.
+    pub index: u64,
+    /// The moment after which the client must give up and answer `Info` (or `Fail`, if nothing
+    /// was sent), on the history's clock.
+    pub deadline: Time,
+    /// How long that is from now; what a client hands to its timer.
+    pub timeout: std::time::Duration,
+    /// The identity to pass to the system, where its protocol has a place for one.
+    pub trace: TraceId,
+}

@@ -1,0 +1,112 @@
+//! What is done to a system: faults, the schedule of a run, the injector and its probes.
+//!
+//! A [`Fault`] is pure: it is shown a [`View`] of the cluster and answers with an [`Injection`],
+//! the resolved facts. The injector alone touches nodes and links. Every fault has a probe, and a
+//! probe reads no state that the injector wrote.
+//!
+//! A new fault is one file and one line in [`FAULTS`].
+
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use schism_history::{FaultId, OptionError};
+use schism_lab::{LinkRules, NodeId};
+use serde::{Deserialize, Serialize};
+
+/// A way to break a system, with its parameters.
+pub trait Fault: Send + Sync {
+    /// The fault's name in [`FAULTS`].
+    fn name(&self) -> &'static str;
+
+    /// The variant in words, as in `isolate leader`; before the victims are resolved.
+    fn detail(&self) -> String;
+
+    /// Resolves the victims. Pure: the same view and randomness give the same injection.
+    fn plan(&self, view: &View, rng: &mut ChaCha8Rng) -> Injection;
+}
+
+/// What the nemesis knows of the cluster when a fault begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// All nodes, in order.
+    pub nodes: Vec<NodeId>,
+    /// The nodes that say that they lead, the most recent first.
+    pub primaries: Vec<NodeId>,
+    /// Nodes that another fault already holds down (killed or paused).
+    pub down: Vec<NodeId>,
+}
+
+/// The resolved facts of a fault: what is to be done, to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Injection {
+    /// Rules for links.
+    Links(LinkRules),
+    /// These nodes are killed, and started again when the fault ends.
+    Kill(Vec<NodeId>),
+    /// These nodes are paused, and go on when the fault ends.
+    Pause(Vec<NodeId>),
+    /// Nothing could be resolved (no leader was seen, say): the fault stays unproven.
+    Nothing {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A fault of a plan: what, when, for how long.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FaultSpec {
+    /// When it begins: once, or again and again.
+    pub when: When,
+    /// How long it lasts.
+    pub length: Duration,
+    /// The faults to choose from, each as it stands in the plan: `{"partition": "halves"}`.
+    pub choices: Vec<serde_json::Value>,
+}
+
+/// When a fault begins.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// Once, at this time of the load.
+    At(Duration),
+    /// Once in every period of this length. A period is quiet first and ends with the fault, so
+    /// that no window reaches into the next period or beyond the load.
+    Every(Duration),
+}
+
+/// The faults of a run, expanded before it begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// The faults, in order of their starts, numbered from `F1` in that order.
+    pub entries: Vec<Planned>,
+}
+
+/// One fault of a schedule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Its number.
+    pub fault: FaultId,
+    /// When it begins, from the beginning of the load.
+    pub start: Duration,
+    /// When its healing begins.
+    pub stop: Duration,
+    /// The fault as it stands in the plan: `{"partition": {"isolate": "leader"}}`.
+    pub spec: serde_json::Value,
+    /// The seed of the stream that resolves its victims.
+    pub seed: u64,
+}
+
+/// A row of [`FAULTS`].
+pub struct FaultEntry {
+    /// The fault's name in plans.
+    pub name: &'static str,
+    /// One line on what it does.
+    pub summary: &'static str,
+    /// How it is written in a plan, one form a line.
+    pub forms: &'static [&'static str],
+    /// Makes it from what stands behind its name in a plan.
+    pub construct: fn(&serde_json::Value) -> Result<Box<dyn Fault>, OptionError>,
+}
+
+/// The faults that there are.
+pub const FAULTS: &[FaultEntry] = &[];

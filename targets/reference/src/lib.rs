@@ -1,0 +1,1 @@
+//! The bundled systems: sans-IO protocol cores, and the node around them.

@@ -1,0 +1,203 @@
+//! The systems: how each is installed, formed, started and asked, and the clients that speak to it.
+//!
+//! A new target is one file and one line in [`TARGETS`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schism_history::{Call, OptionError, Outcome, Process};
+use schism_lab::{Host, HostError, Node, NodeId};
+
+/// The nodes of a lab with a target on them.
+#[derive(Clone)]
+pub struct Cluster {
+    /// The nodes, in order of their names. Empty for targets inside the controller.
+    pub hosts: Vec<Arc<dyn Host>>,
+}
+
+impl Cluster {
+    /// The host of the node `id`.
+    pub fn host(&self, id: NodeId) -> Option<&Arc<dyn Host>> {
+        self.hosts.iter().find(|host| host.node().id == id)
+    }
+
+    /// The nodes, in order of their names.
+    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.hosts.iter().map(|host| host.node())
+    }
+}
+
+/// Why a target could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// The node could not.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A node or the cluster did not come up in time.
+    #[error("{who}: {what} within {within:?}{log}")]
+    NotReady {
+        /// The node or the target.
+        who: String,
+        /// What did not happen.
+        what: String,
+        /// How long was waited.
+        within: Duration,
+        /// The last lines of its log, or nothing.
+        log: String,
+    },
+    /// The target has no such operation.
+    #[error("{target} cannot {what}")]
+    Unsupported {
+        /// The target.
+        target: &'static str,
+        /// What was asked.
+        what: &'static str,
+    },
+    /// No connection to a node.
+    #[error("{node}: no connection: {problem}")]
+    Connect {
+        /// The node.
+        node: NodeId,
+        /// What went wrong.
+        problem: String,
+    },
+}
+
+/// A system under test.
+///
+/// The methods without a body are what every target has; the others answer `Unsupported` where a
+/// target has no such thing, and its row in [`TARGETS`] then does not offer it.
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// The target's name in [`TARGETS`].
+    fn name(&self) -> &'static str;
+
+    /// How the target is described in reports: name, version, variant, bug.
+    fn describe(&self) -> String;
+
+    /// Puts the target's programs and configuration onto a node.
+    async fn install(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
+        let _ = (cluster, node);
+        Ok(())
+    }
+
+    /// Starts the target on a node, first or after a kill, and returns without waiting for it.
+    async fn start(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError>;
+
+    /// Makes one cluster of the started nodes, where that takes a step of its own.
+    async fn form(&self, cluster: &Cluster) -> Result<(), TargetError> {
+        let _ = cluster;
+        Ok(())
+    }
+
+    /// Returns when the cluster answers, at most after `within`.
+    async fn ready(&self, cluster: &Cluster, within: Duration) -> Result<(), TargetError>;
+
+    /// Kills the target on a node, as by `kill -9`.
+    async fn kill(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
+        match cluster.host(node.id) {
+            Some(host) => Ok(host.kill_all().await?),
+            None => Err(TargetError::Unsupported { target: self.name(), what: "be killed" }),
+        }
+    }
+
+    /// Removes the target's data from a node that does not run.
+    async fn wipe(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
+        let _ = (cluster, node);
+        Err(TargetError::Unsupported { target: self.name(), what: "be wiped" })
+    }
+
+    /// The members as the cluster itself sees them.
+    async fn members(&self, cluster: &Cluster) -> Result<Vec<NodeId>, TargetError> {
+        Ok(cluster.nodes().map(|node| node.id).collect())
+    }
+
+    /// Adds a node to the cluster's members.
+    async fn add(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
+        let _ = (cluster, node);
+        Err(TargetError::Unsupported { target: self.name(), what: "add a member" })
+    }
+
+    /// Removes a node from the cluster's members.
+    async fn remove(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
+        let _ = (cluster, node);
+        Err(TargetError::Unsupported { target: self.name(), what: "remove a member" })
+    }
+
+    /// The nodes that say that they lead, the most recent first (by term, where there is one).
+    /// Asks the nodes; those that do not answer within `within` are not among them.
+    async fn primaries(
+        &self,
+        cluster: &Cluster,
+        within: Duration,
+    ) -> Result<Vec<NodeId>, TargetError> {
+        let _ = (cluster, within);
+        Err(TargetError::Unsupported { target: self.name(), what: "name its primaries" })
+    }
+
+    /// Which incarnation of the target runs on a node, by asking it over the network: a text that
+    /// changes with every start of its process. `None` if it refuses or does not answer within
+    /// `within`. What probes of kills and restarts read.
+    async fn incarnation(
+        &self,
+        cluster: &Cluster,
+        node: &Node,
+        within: Duration,
+    ) -> Result<Option<String>, TargetError> {
+        let _ = (cluster, node, within);
+        Err(TargetError::Unsupported { target: self.name(), what: "tell its incarnation" })
+    }
+
+    /// Prometheus text of a node, or `None` if it has none.
+    async fn metrics(
+        &self,
+        cluster: &Cluster,
+        node: &Node,
+        within: Duration,
+    ) -> Result<Option<String>, TargetError> {
+        let _ = (cluster, node, within);
+        Ok(None)
+    }
+
+    /// The names of the target's log files in a node's `logs` folder.
+    fn logs(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// A client that speaks to `node`, for one process.
+    async fn connect(
+        &self,
+        cluster: &Cluster,
+        node: &Node,
+        process: Process,
+    ) -> Result<Box<dyn Client>, TargetError>;
+}
+
+/// One client. Dropping it closes its connection.
+#[async_trait]
+pub trait Client: Send {
+    /// Does one operation, and says what became of it; never later than `call.timeout` from now.
+    async fn invoke(&mut self, call: &Call<'_>) -> Outcome;
+}
+
+/// A row of [`TARGETS`].
+pub struct TargetEntry {
+    /// The target's name in plans.
+    pub name: &'static str,
+    /// One line on what it is.
+    pub summary: &'static str,
+    /// Whether it stands on the nodes of a lab; otherwise it lives inside the controller.
+    pub needs_lab: bool,
+    /// The functions (`Op::f`) that its client speaks.
+    pub operations: &'static [&'static str],
+    /// The faults that it takes, by their names in the nemesis' table.
+    pub faults: &'static [&'static str],
+    /// The keys of its options, each with one line of help; what else stands in a plan is an error.
+    pub options: &'static [(&'static str, &'static str)],
+    /// Makes it from the options of a plan (a JSON object, or null).
+    pub construct: fn(&serde_json::Value) -> Result<Arc<dyn Target>, OptionError>,
+}
+
+/// The targets that there are.
+pub const TARGETS: &[TargetEntry] = &[];
