@@ -9,16 +9,19 @@
 //! - [`Event`], [`Kind`]: the invocation or completion of an operation, or a mark of the nemesis.
 //! - [`History`], [`Operation`]: events in order, paired into operations.
 //! - [`FaultMark`], [`FaultWindow`], [`Evidence`]: what the nemesis did, and what its probes saw.
+//! - [`jsonl`] reads and writes `history.jsonl`; [`History::from_text`] short texts.
 //! - [`Time`], [`Span`], [`Rate`]: nanoseconds since the load began, and quantities with units.
 
 mod event;
 mod fault;
 mod history;
 mod id;
+pub mod jsonl;
 mod op;
 mod option;
 mod outcome;
 mod symbol;
+mod text;
 mod time;
 
 pub use event::{Event, Kind};
@@ -29,4 +32,5 @@ pub use op::{Call, F, Key, Mop, MopKind, Op, Value};
 pub use option::OptionError;
 pub use outcome::{Code, Outcome, Reason, Reply};
 pub use symbol::Symbol;
+pub use text::TextError;
 pub use time::{Rate, Span, Time, UnitError};

@@ -123,3 +123,31 @@ pub struct Call<'a> {
     /// The identity to pass to the system, where its protocol has a place for one.
     pub trace: TraceId,
 }
+
+/// As in the short text of histories: `_`, `3`, `[1 2]`, `[append x 1, r y _]`.
+impl fmt::Display for Value {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Nil => formatter.write_str("_"),
+            Value::Bool(truth) => truth.fmt(formatter),
+            Value::Int(number) => number.fmt(formatter),
+            Value::Text(text) => write!(formatter, "\"{text}\""),
+            Value::List(values) => {
+                formatter.write_str("[")?;
+                for (place, value) in values.iter().enumerate() {
+                    let space = if place == 0 { "" } else { " " };
+                    write!(formatter, "{space}{value}")?;
+                }
+                formatter.write_str("]")
+            }
+            Value::Mops(mops) => {
+                formatter.write_str("[")?;
+                for (place, mop) in mops.iter().enumerate() {
+                    let comma = if place == 0 { "" } else { ", " };
+                    write!(formatter, "{comma}{} {} {}", mop.kind.as_str(), mop.key, mop.value)?;
+                }
+                formatter.write_str("]")
+            }
+        }
+    }
+}

@@ -102,7 +102,7 @@ impl fmt::Display for Span {
             ("s", 1_000_000_000),
             ("ms", 1_000_000),
         ] {
-            if nanos >= size && nanos % size == 0 {
+            if nanos >= size && nanos.is_multiple_of(size) {
                 return write!(formatter, "{}{unit}", nanos / size);
             }
         }
@@ -110,7 +110,7 @@ impl fmt::Display for Span {
             0 => write!(formatter, "0s"),
             _ if nanos >= 1_000_000_000 => write!(formatter, "{}s", self.0.as_secs_f64()),
             _ if nanos >= 1_000_000 => write!(formatter, "{}ms", self.0.as_secs_f64() * 1e3),
-            _ if nanos % 1000 == 0 => write!(formatter, "{}us", nanos / 1000),
+            _ if nanos.is_multiple_of(1000) => write!(formatter, "{}us", nanos / 1000),
             _ => write!(formatter, "{nanos}ns"),
         }
     }

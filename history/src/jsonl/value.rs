@@ -1,0 +1,120 @@
+//! Values as JSON: numbers, texts and arrays stand for themselves.
+
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeSeq, Serializer};
+
+use crate::{Key, Mop, MopKind, Value};
+
+impl MopKind {
+    /// The word for it in files: `r`, `w`, `append`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MopKind::Read => "r",
+            MopKind::Write => "w",
+            MopKind::Append => "append",
+        }
+    }
+
+    /// What the word stands for.
+    pub fn named(word: &str) -> Option<Self> {
+        [MopKind::Read, MopKind::Write, MopKind::Append]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Nil => serializer.serialize_unit(),
+            Value::Bool(truth) => serializer.serialize_bool(*truth),
+            Value::Int(number) => serializer.serialize_i64(*number),
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::List(values) => serializer.collect_seq(values.iter()),
+            Value::Mops(mops) => serializer.collect_seq(mops.iter()),
+        }
+    }
+}
+
+impl Serialize for Mop {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut sequence = serializer.serialize_seq(Some(3))?;
+        sequence.serialize_element(self.kind.as_str())?;
+        sequence.serialize_element(self.key.as_str())?;
+        sequence.serialize_element(&self.value)?;
+        sequence.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    /// Reads what has the shape of a value; micro-operations come as lists, see
+    /// [`Value::into_mops`].
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("null, a truth value, an integer, a text or an array of them")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Nil)
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> Result<Value, E> {
+        Ok(Value::Bool(truth))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Int(number))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Value, E> {
+        i64::try_from(number)
+            .map(Value::Int)
+            .map_err(|_| E::custom(format_args!("{number} does not fit into 64 bits with a sign")))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = sequence.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::List(values.into()))
+    }
+}
+
+impl Value {
+    /// The value with lists of the shape `["append", key, value]` read as micro-operations, or
+    /// `None` if it is no transaction.
+    pub fn into_mops(self) -> Option<Value> {
+        let Value::List(items) = self else { return None };
+        let mops: Option<Vec<Mop>> = items.into_vec().into_iter().map(mop).collect();
+        mops.map(|mops| Value::Mops(mops.into()))
+    }
+}
+
+fn mop(value: Value) -> Option<Mop> {
+    let Value::List(parts) = value else { return None };
+    let [Value::Text(word), key, value] = <[Value; 3]>::try_from(parts.into_vec()).ok()? else {
+        return None;
+    };
+    let key = match key {
+        Value::Text(text) => Key::new(&text),
+        Value::Int(number) => Key::new(&number.to_string()),
+        _ => return None,
+    };
+    Some(Mop { kind: MopKind::named(&word)?, key, value })
+}
