@@ -282,28 +282,29 @@ mod tests {
         Event { index, time: Time(index), process: Process(process), kind }
     }
 
-    fn check(events: Vec<Event>, expected: Result<usize, Malformed>) {
-        assert_eq!(History::from_events(events).map(|history| history.len()), expected);
+    fn check<const N: usize>(events: [Event; N], expected: &Result<usize, Malformed>) {
+        let length = History::from_events(events.to_vec()).map(|history| history.len());
+        assert_eq!(&length, expected);
     }
 
     #[test]
     fn pairs_overlapping_operations() {
-        check(vec![invoke(0, 0), invoke(1, 1), ok(2, 0), ok(3, 1), invoke(9, 0)], Ok(3));
+        check([invoke(0, 0), invoke(1, 1), ok(2, 0), ok(3, 1), invoke(9, 0)], &Ok(3));
     }
 
     #[test]
     fn rejects_a_completion_without_an_invocation() {
-        check(vec![ok(0, 0)], Err(Malformed::NotInvoked { index: 0, process: Process(0) }));
+        check([ok(0, 0)], &Err(Malformed::NotInvoked { index: 0, process: Process(0) }));
     }
 
     #[test]
     fn rejects_two_open_operations_of_one_process() {
         let error = Malformed::StillOpen { index: 1, process: Process(0), open: 0 };
-        check(vec![invoke(0, 0), invoke(1, 0)], Err(error));
+        check([invoke(0, 0), invoke(1, 0)], &Err(error));
     }
 
     #[test]
     fn rejects_indexes_that_do_not_rise() {
-        check(vec![invoke(1, 0), ok(1, 0)], Err(Malformed::Order { index: 1, before: 1 }));
+        check([invoke(1, 0), ok(1, 0)], &Err(Malformed::Order { index: 1, before: 1 }));
     }
 }
