@@ -5,6 +5,15 @@
 //!
 //! A new workload is one file and one line in [`WORKLOADS`].
 
+mod arrivals;
+pub mod generator;
+mod list_append;
+mod options;
+mod register;
+mod set;
+
+pub use arrivals::arrivals;
+
 use rand_chacha::ChaCha8Rng;
 use schism_checkers::Claim;
 use schism_history::{Event, Op, OptionError, Process, Time, Value};
@@ -32,6 +41,13 @@ pub struct Context<'a> {
     pub process: Process,
     /// The run's randomness for generators.
     pub rng: &'a mut ChaCha8Rng,
+}
+
+impl<'a> Context<'a> {
+    /// The context of `thread` at the beginning of the load, before any process was retired.
+    pub fn of_thread(thread: u32, threads: u32, rng: &'a mut ChaCha8Rng) -> Self {
+        Self { time: Time::ZERO, thread, threads, process: Process(thread), rng }
+    }
 }
 
 /// A generator's answer.
@@ -101,4 +117,7 @@ pub struct WorkloadEntry {
 }
 
 /// The workloads that there are.
-pub const WORKLOADS: &[WorkloadEntry] = &[];
+pub const WORKLOADS: &[WorkloadEntry] = &[register::ENTRY, set::ENTRY, list_append::ENTRY];
+
+#[cfg(test)]
+mod conformance;

@@ -1,0 +1,105 @@
+//! What holds of every row of the table, tested over all of them.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use schism_history::{Event, Kind, Op};
+use serde_json::json;
+
+use crate::generator::driver::Driver;
+use crate::{WORKLOADS, Workload, WorkloadEntry};
+
+fn default(entry: &WorkloadEntry) -> Box<dyn Workload> {
+    (entry.construct)(&json!(null)).expect("a workload needs no options")
+}
+
+fn load(entry: &WorkloadEntry, threads: u32, seed: u64) -> Vec<Op> {
+    Driver::new(threads, seed).ops(&mut *default(entry).load(), 300)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    #[test]
+    fn the_same_seed_makes_the_same_operations(seed: u64, threads in 1..9u32) {
+        for entry in WORKLOADS {
+            prop_assert_eq!(load(entry, threads, seed), load(entry, threads, seed));
+            prop_assert_ne!(load(entry, threads, seed), load(entry, threads, seed ^ 2));
+        }
+    }
+}
+
+#[test]
+fn names_are_unique() {
+    let names: BTreeSet<&str> = WORKLOADS.iter().map(|entry| entry.name).collect();
+    assert_eq!(names.len(), WORKLOADS.len());
+}
+
+#[test]
+fn only_the_named_operations_are_asked() {
+    for entry in WORKLOADS {
+        let workload = default(entry);
+        let mut ops = Driver::new(5, 7).ops(&mut *workload.load(), 2000);
+        let during: BTreeSet<&str> = ops.iter().map(|op| op.f.as_str()).collect();
+        assert_eq!(during, entry.operations.iter().copied().collect(), "{}", entry.name);
+        ops = Driver::new(5, 7).ops(&mut *workload.final_reads(), 100_000);
+        ops.extend(workload.preflight(1).into_iter().map(|step| step.op));
+        assert!(ops.iter().all(|op| entry.operations.contains(&op.f.as_str())), "{}", entry.name);
+    }
+}
+
+#[test]
+fn final_reads_read_every_key_by_every_thread_and_end() {
+    for entry in WORKLOADS {
+        let workload = default(entry);
+        Driver::new(5, 7).ops(&mut *workload.load(), 2000);
+        let mut reads = workload.final_reads();
+        let events = Driver::new(5, 7).events(&mut *reads, 100_000);
+        let invoked = |event: &Event| match &event.kind {
+            Kind::Invoke { op, .. } => Some((event.process, format!("{op:?}"))),
+            _ => None,
+        };
+        let asked: Vec<_> = events.iter().filter_map(invoked).collect();
+        let distinct: BTreeSet<_> = asked.iter().cloned().collect();
+        let objects: BTreeSet<&String> = asked.iter().map(|(_, op)| op).collect();
+        assert!(objects.len() > 1);
+        assert_eq!((asked.len(), distinct.len()), (5 * objects.len(), asked.len()));
+    }
+}
+
+#[test]
+fn the_load_does_not_touch_what_the_preflight_used() {
+    for entry in WORKLOADS {
+        let workload = default(entry);
+        let preflight = workload.preflight(41).into_iter().map(|step| format!("{:?}", step.op));
+        assert!(preflight.into_iter().all(|op| op.contains("preflight-41")));
+        assert!(load(entry, 5, 7).iter().all(|op| !format!("{op:?}").contains("preflight")));
+    }
+}
+
+#[test]
+fn options_that_are_not_in_the_row_are_refused() {
+    for entry in WORKLOADS {
+        let error = (entry.construct)(&json!({ "kyes": 3 })).err().expect("a misspelt key");
+        assert_eq!(error.path, ["kyes"]);
+        assert!(entry.options.iter().all(|(key, _)| error.problem.contains(key)), "{error}");
+        let error = (entry.construct)(&json!({ "mix": { "reed": 1 } })).err().expect("misspelt");
+        assert_eq!(error.path, ["mix", "reed"]);
+        let error = (entry.construct)(&json!({ "mix": { "read": 0 } })).err().expect("no weight");
+        assert_eq!(error.path, ["mix"]);
+    }
+}
+
+#[test]
+fn options_of_a_wrong_type_or_range_are_refused() {
+    for entry in WORKLOADS {
+        for (key, _) in entry.options {
+            for wrong in [json!("many"), json!(-1), json!(1.5), json!([])] {
+                let given = json!({ *key: wrong });
+                let error = (entry.construct)(&given).err().expect("a wrong type or range");
+                assert_eq!(error.path, [*key], "{given}");
+            }
+        }
+        let error = (entry.construct)(&json!({ "keys": 0 })).err().expect("no keys");
+        assert_eq!(error.to_string(), "`keys` is 0; it must be a whole number from 1 to 100000");
+    }
+}
