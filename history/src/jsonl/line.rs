@@ -19,9 +19,9 @@ pub(super) struct Line<'a> {
     #[serde(borrow)]
     process: Field<'a>,
     #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
+    kind: Text<'a>,
     #[serde(borrow, default)]
-    f: Option<Cow<'a, str>>,
+    f: Option<Text<'a>>,
     #[serde(borrow, default)]
     key: Option<Field<'a>>,
     #[serde(borrow, default)]
@@ -31,10 +31,15 @@ pub(super) struct Line<'a> {
     #[serde(default)]
     due: Option<u64>,
     #[serde(borrow, default)]
-    node: Option<Cow<'a, str>>,
+    node: Option<Text<'a>>,
     #[serde(default)]
     version: Option<u64>,
 }
+
+/// A text that stays in the line unless it has escapes. (An optional `Cow` is always copied.)
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A number, or a text. Read by hand: it stands on every line, and serde's untagged enums copy.
 enum Field<'a> {
@@ -119,15 +124,19 @@ impl Line<'_> {
         Ok(Event { index: self.index, time: Time(self.time), process, kind })
     }
 
+    fn f(&self) -> Option<&str> {
+        self.f.as_ref().map(|f| &*f.0)
+    }
+
     fn client_kind(&self) -> Result<Kind, String> {
-        let completion = match &*self.kind {
+        let completion = match &*self.kind.0 {
             "invoke" => {
-                let f = self.f.as_deref().ok_or("an invocation names its function in `f`")?;
+                let f = self.f().ok_or("an invocation names its function in `f`")?;
                 let key = self.key.as_ref().map(|key| match key {
                     Field::Text(text) => Key::new(text),
                     Field::Number(number) => Key::new(&number.to_string()),
                 });
-                let node = self.node.as_deref().map(str::parse::<NodeId>).transpose()?;
+                let node = self.node.as_ref().map(|node| &*node.0).map(str::parse::<NodeId>).transpose()?;
                 let op = Op { f: F::new(f), key, value: self.value()? };
                 return Ok(Kind::Invoke { op, due: self.due.map(Time), node });
             }
@@ -152,7 +161,7 @@ impl Line<'_> {
             return Ok(Value::Int(number));
         }
         let value: Value = serde_json::from_str(text).map_err(|error| format!("value: {error}"))?;
-        if self.f.as_deref() == Some("txn") {
+        if self.f() == Some("txn") {
             let wanted = "value: a txn is an array of [\"append\"|\"r\"|\"w\", key, value]";
             return value.into_mops().ok_or_else(|| wanted.into());
         }
@@ -173,7 +182,7 @@ impl Line<'_> {
     }
 
     fn mark(&self) -> Result<FaultMark, String> {
-        let f = self.f.as_deref().unwrap_or_default();
+        let f = self.f().unwrap_or_default();
         if f == "healed" {
             return Ok(FaultMark::Healed);
         }
