@@ -3,6 +3,8 @@
 //! [`Host`] is one node as the controller sees it; [`Network`] the links between all of them. The
 //! lab knows nothing of what runs on the nodes.
 
+pub mod local;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;

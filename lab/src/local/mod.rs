@@ -1,0 +1,138 @@
+//! The local lab: nodes as namespaces of this machine, joined by a virtual switch.
+//!
+//! Nothing to install and no root. [`supervise`] founds the namespaces while the process is still
+//! single-threaded; [`Lab::up`] makes the nodes. Everything hangs on processes and descriptors
+//! that die with the controller, so that the kernel itself cleans up after `kill -9`.
+#![allow(unsafe_code)] // Namespaces and TAP devices have no safe interface.
+
+mod device;
+mod host;
+pub mod node_init;
+mod supervise;
+mod switch;
+mod wire;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use self::supervise::{Ended, Refused, supervise};
+
+use self::device::Attachment;
+use self::host::LocalHost;
+use self::switch::{Switch, SwitchHandle};
+use crate::{Host, Network, Node, NodeId, Platform};
+
+/// What a lab is made of.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How many nodes, 1 to 64.
+    pub nodes: u16,
+    /// The folder under which each node keeps its data.
+    pub data: PathBuf,
+    /// The folder under which each node's logs end up.
+    pub logs: PathBuf,
+    /// The seed of everything that the switch draws.
+    pub seed: u64,
+}
+
+/// Why a lab could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("local lab: {doing}: {source}")]
+pub struct LabError {
+    /// What was being done.
+    pub doing: String,
+    /// The operating system's answer.
+    #[source]
+    pub source: std::io::Error,
+}
+
+impl LabError {
+    fn new(doing: impl Into<String>, source: std::io::Error) -> Self {
+        Self { doing: doing.into(), source }
+    }
+}
+
+/// A running lab. Dropping it takes it down.
+pub struct Lab {
+    hosts: Vec<Arc<LocalHost>>,
+    switch: Arc<SwitchHandle>,
+    link_layer: &'static str,
+}
+
+impl Lab {
+    /// Makes the nodes and starts the switch. Must be called inside [`supervise`].
+    pub async fn up(options: Options) -> Result<Self, LabError> {
+        tokio::task::spawn_blocking(move || Self::build(&options))
+            .await
+            .map_err(|error| LabError::new("a thread broke off", std::io::Error::other(error)))?
+    }
+
+    fn build(options: &Options) -> Result<Self, LabError> {
+        let ports = usize::from(options.nodes) + 1;
+        let mut attachments = Vec::with_capacity(ports);
+        attachments.push(device::attach_controller(ports)?);
+        for port in 1..ports {
+            attachments.push(device::attach_node(port, ports)?);
+        }
+        let mut hosts = Vec::new();
+        let mut frames = Vec::new();
+        for (port, attachment) in attachments.into_iter().enumerate() {
+            let Attachment { frames: descriptor, namespace } = attachment;
+            frames.push(descriptor);
+            let Some(namespace) = namespace else { continue };
+            let id = NodeId(port as u16);
+            let make = |root: &PathBuf| -> Result<PathBuf, LabError> {
+                let folder = root.join(id.to_string());
+                std::fs::create_dir_all(&folder)
+                    .map_err(|error| LabError::new(folder.display().to_string(), error))?;
+                Ok(folder)
+            };
+            let node = Node {
+                id,
+                address: device::address(port).into(),
+                data: make(&options.data)?,
+                logs: make(&options.logs)?,
+                platform: Platform {
+                    os: std::env::consts::OS.into(),
+                    arch: std::env::consts::ARCH.into(),
+                },
+            };
+            hosts.push(Arc::new(LocalHost::new(node, namespace)));
+        }
+        let switch = Switch::start(frames, options.seed)?;
+        Ok(Self { hosts, switch: Arc::new(switch), link_layer: "TAP" })
+    }
+
+    /// The nodes, in order.
+    pub fn hosts(&self) -> Vec<Arc<dyn Host>> {
+        self.hosts.iter().map(|host| host.clone() as Arc<dyn Host>).collect()
+    }
+
+    /// The links between the nodes and the controller.
+    pub fn network(&self) -> Arc<dyn Network> {
+        self.switch.clone()
+    }
+
+    /// The controller's own address on the lab's network.
+    pub fn controller_address(&self) -> std::net::IpAddr {
+        device::address(0).into()
+    }
+
+    /// The lab in words.
+    pub fn describe(&self) -> String {
+        // SAFETY: geteuid has no preconditions. Inside a user namespace it is 0 for everybody, so
+        // the map tells who we really are.
+        let rootless = std::fs::read_to_string("/proc/self/uid_map")
+            .is_ok_and(|map| map.split_whitespace().nth(2) == Some("1"));
+        let how = if rootless { "rootless" } else { "as root" };
+        format!("local, {} nodes, virtual switch over {}, {how}", self.hosts.len(), self.link_layer)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for host in &self.hosts {
+            host.take_down();
+        }
+    }
+}

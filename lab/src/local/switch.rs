@@ -1,0 +1,218 @@
+//! The virtual switch: one thread that forwards frames between the ports.
+//!
+//! One epoll thread is as fast as a thread a port, and gives one order of decisions, so that what
+//! is drawn from the seed is drawn in that order.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use super::LabError;
+use super::wire::{Decision, Frame, Wire};
+use crate::{End, LinkRule, LinkRules, Network, NetworkError};
+
+/// The virtio-net header that stands before every frame.
+const HEADER: usize = 10;
+/// A whole TSO frame with its header.
+const FRAME_MAX: usize = 70_000;
+/// Frames that one port may send before the others have their turn.
+const TURN: usize = 64;
+
+/// What the thread works on.
+pub(super) struct Switch {
+    ports: Vec<OwnedFd>,
+    wire: Arc<Mutex<Wire>>,
+    wake: Arc<OwnedFd>,
+}
+
+/// The controller's hand on the switch.
+pub(super) struct SwitchHandle {
+    ports: usize,
+    wire: Arc<Mutex<Wire>>,
+    /// Written to when frames were released or the switch is to end.
+    wake: Arc<OwnedFd>,
+    frames: Arc<Vec<RawFd>>,
+}
+
+impl Switch {
+    /// Starts the thread. It lives as long as the process: the descriptors of the ports are the
+    /// devices' lives, and they go with the controller.
+    pub(super) fn start(ports: Vec<OwnedFd>, seed: u64) -> Result<SwitchHandle, LabError> {
+        let failed = |error| LabError::new("the switch", error);
+        let wire = Arc::new(Mutex::new(Wire::new(ports.len(), seed)));
+        // SAFETY: eventfd has no preconditions; the descriptor is owned from here on.
+        let wake = unsafe {
+            let descriptor = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+            if descriptor < 0 {
+                return Err(failed(io::Error::last_os_error()));
+            }
+            Arc::new(std::os::fd::FromRawFd::from_raw_fd(descriptor))
+        };
+        let frames: Arc<Vec<RawFd>> = Arc::new(ports.iter().map(AsRawFd::as_raw_fd).collect());
+        let handle = SwitchHandle {
+            ports: ports.len(),
+            wire: wire.clone(),
+            wake: Arc::clone(&wake),
+            frames,
+        };
+        let switch = Switch { ports, wire, wake };
+        let poll = switch.poll_set().map_err(failed)?;
+        std::thread::Builder::new()
+            .name("switch".into())
+            .spawn(move || switch.run(&poll))
+            .map_err(failed)?;
+        Ok(handle)
+    }
+
+    fn poll_set(&self) -> io::Result<OwnedFd> {
+        // SAFETY: plain system calls on descriptors that this value owns.
+        unsafe {
+            let descriptor = libc::epoll_create1(libc::EPOLL_CLOEXEC);
+            if descriptor < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let poll: OwnedFd = std::os::fd::FromRawFd::from_raw_fd(descriptor);
+            let all = self.ports.iter().chain(std::iter::once(&*self.wake));
+            for (number, port) in all.enumerate() {
+                let port = port.as_raw_fd();
+                let flags = libc::fcntl(port, libc::F_GETFL);
+                libc::fcntl(port, libc::F_SETFL, flags | libc::O_NONBLOCK);
+                let mut event =
+                    libc::epoll_event { events: libc::EPOLLIN as u32, u64: number as u64 };
+                let added =
+                    libc::epoll_ctl(poll.as_raw_fd(), libc::EPOLL_CTL_ADD, port, &raw mut event);
+                if added < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(poll)
+        }
+    }
+
+    fn run(&self, poll: &OwnedFd) {
+        // SAFETY: sets a property of this thread alone. Sleeps are otherwise late by 50 µs.
+        unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1000) };
+        let mut buffer = vec![0; FRAME_MAX];
+        loop {
+            let next = self.send_due();
+            for port in wait(poll.as_raw_fd(), next) {
+                if port == self.ports.len() {
+                    drain(self.wake.as_raw_fd());
+                    continue;
+                }
+                for _ in 0..TURN {
+                    let Some(length) = read(self.ports[port].as_raw_fd(), &mut buffer) else {
+                        break;
+                    };
+                    self.forward(port, &buffer[..length]);
+                }
+            }
+        }
+    }
+
+    /// Sends everything that is due, and says when the next frame is.
+    fn send_due(&self) -> Option<Instant> {
+        let mut wire = lock(&self.wire);
+        while let Some(frame) = wire.due(Instant::now()) {
+            write(self.ports[frame.to].as_raw_fd(), &frame.bytes);
+        }
+        wire.next()
+    }
+
+    fn forward(&self, from: usize, frame: &[u8]) {
+        let Some(destination) = frame.get(HEADER..HEADER + 6) else { return };
+        if destination[0] & 1 == 1 {
+            for to in (0..self.ports.len()).filter(|&to| to != from) {
+                self.pass(from, to, frame);
+            }
+        } else {
+            let to = usize::from(destination[5]);
+            if to < self.ports.len() && to != from {
+                self.pass(from, to, frame);
+            }
+        }
+    }
+
+    fn pass(&self, from: usize, to: usize, frame: &[u8]) {
+        let decision = lock(&self.wire).decide(from, to, Instant::now(), || frame.into());
+        if decision == Decision::Forward {
+            write(self.ports[to].as_raw_fd(), frame);
+        }
+    }
+}
+
+#[async_trait]
+impl Network for SwitchHandle {
+    async fn set(&self, rules: &LinkRules) -> Result<(), NetworkError> {
+        let mut matrix = vec![LinkRule::default(); self.ports * self.ports];
+        for ((from, to), rule) in &rules.0 {
+            let (from, to) = (self.port(*from)?, self.port(*to)?);
+            matrix[from * self.ports + to] = *rule;
+        }
+        let mut wire = lock(&self.wire);
+        // Under the lock, so that no frame that comes later overtakes what was held.
+        for Frame { to, bytes, .. } in wire.set(matrix, Instant::now()) {
+            write(self.frames[to], &bytes);
+        }
+        drop(wire);
+        let one = 1u64.to_ne_bytes();
+        write(self.wake.as_raw_fd(), &one);
+        Ok(())
+    }
+}
+
+impl SwitchHandle {
+    fn port(&self, end: End) -> Result<usize, NetworkError> {
+        let port = match end {
+            End::Controller => 0,
+            End::Node(node) => usize::from(node.0),
+        };
+        if port < self.ports && (port > 0 || end == End::Controller) {
+            return Ok(port);
+        }
+        Err(NetworkError { problem: format!("{end} is not in this lab") })
+    }
+}
+
+/// No code panics while it holds the wire; if it did, forwarding on is still right.
+fn lock(wire: &Mutex<Wire>) -> std::sync::MutexGuard<'_, Wire> {
+    wire.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The ports that have something to read; empty at the time-out.
+fn wait(poll: RawFd, until: Option<Instant>) -> impl Iterator<Item = usize> {
+    let timeout = until.map(|until| {
+        let left: Duration = until.saturating_duration_since(Instant::now());
+        libc::timespec { tv_sec: left.as_secs() as _, tv_nsec: left.subsec_nanos().into() }
+    });
+    let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: an all-zero epoll_event is valid; the kernel writes at most 16 of them.
+    let (count, events) = unsafe {
+        let mut events: [libc::epoll_event; 16] = std::mem::zeroed();
+        let no_mask = std::ptr::null::<u8>();
+        let pointer = events.as_mut_ptr();
+        let count = libc::syscall(libc::SYS_epoll_pwait2, poll, pointer, 16, timeout, no_mask, 8);
+        (count, events)
+    };
+    (0..count.max(0) as usize).map(move |place| events[place].u64 as usize)
+}
+
+fn read(port: RawFd, buffer: &mut [u8]) -> Option<usize> {
+    // SAFETY: the buffer's own length is given.
+    let length = unsafe { libc::read(port, buffer.as_mut_ptr().cast(), buffer.len()) };
+    (length > 0).then_some(length as usize)
+}
+
+/// A frame that the device does not take is lost, as on any switch whose queue is full.
+fn write(port: RawFd, frame: &[u8]) {
+    // SAFETY: the frame's own length is given.
+    let _ = unsafe { libc::write(port, frame.as_ptr().cast(), frame.len()) };
+}
+
+fn drain(wake: RawFd) {
+    let mut count = [0; 8];
+    let _ = read(wake, &mut count);
+}
