@@ -1,0 +1,83 @@
+//! What a node says of itself over HTTP.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use schism_lab::NodeId;
+use serde::Deserialize;
+use tokio::task::JoinSet;
+
+/// Asks nodes for their health and metrics, each time on a connection of its own: a node that is
+/// paused, cut off or killed must not spoil the question after.
+#[derive(Clone)]
+pub(super) struct Status {
+    http: reqwest::Client,
+}
+
+/// What `/health` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Health {
+    /// `leader`, `follower`, `candidate` …
+    pub(super) role: String,
+    /// The latest term that the node has seen.
+    pub(super) term: u64,
+    /// Changes with every start of the process.
+    #[serde(deserialize_with = "text_or_number")]
+    pub(super) incarnation: String,
+}
+
+impl Status {
+    pub(super) fn new() -> Self {
+        let http = reqwest::Client::builder()
+            // A question asked twice by the library would be a measurement of another moment.
+            .retry(reqwest::retry::never())
+            .pool_max_idle_per_host(0)
+            // Nodes are reached directly, whatever the environment says.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client without TLS needs nothing that could be missing");
+        Self { http }
+    }
+
+    /// The body of a successful answer to `GET path`, or what went wrong, in words.
+    pub(super) async fn get(
+        &self,
+        address: SocketAddr,
+        path: &str,
+        within: Duration,
+    ) -> Result<String, reqwest::Error> {
+        let request = self.http.get(format!("http://{address}{path}")).timeout(within);
+        request.send().await?.error_for_status()?.text().await
+    }
+
+    /// What a node says of its health; `None` unless it answers `within`, and to the point.
+    pub(super) async fn health(&self, address: SocketAddr, within: Duration) -> Option<Health> {
+        let body = self.get(address, "/health", within).await.ok()?;
+        serde_json::from_str(&body).ok()
+    }
+
+    /// The health of several nodes, asked at once, in their order.
+    pub(super) async fn healths(
+        &self,
+        nodes: Vec<(NodeId, SocketAddr)>,
+        within: Duration,
+    ) -> Vec<(NodeId, Option<Health>)> {
+        let mut asked = JoinSet::new();
+        for (id, address) in nodes {
+            let status = self.clone();
+            asked.spawn(async move { (id, status.health(address, within).await) });
+        }
+        let mut healths = asked.join_all().await;
+        healths.sort_by_key(|(id, _)| *id);
+        healths
+    }
+}
+
+fn text_or_number<'de, D: serde::Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    match serde_json::Value::deserialize(value)? {
+        serde_json::Value::String(text) => Ok(text),
+        serde_json::Value::Number(number) => Ok(number.to_string()),
+        other => Err(serde::de::Error::custom(format!("{other} is no incarnation"))),
+    }
+}
