@@ -204,3 +204,6 @@ pub struct TargetEntry {
 
 /// The targets that there are.
 pub const TARGETS: &[TargetEntry] = &[memory::ENTRY, reference::ENTRY];
+
+#[cfg(test)]
+mod conformance;

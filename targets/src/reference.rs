@@ -4,11 +4,12 @@
 //! as `schism node …` and spoken to over the network, as any other system is.
 
 mod client;
+mod log;
 mod status;
 mod wire;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::{Client, Cluster, Target, TargetEntry, TargetError};
 use client::ReferenceClient;
-use status::{Health, Status};
+use status::{Health, Status, leaders, settled};
 
 const NAME: &str = "reference";
 
@@ -45,10 +46,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// How long removing a node's data may take.
 const WIPE: Duration = Duration::from_secs(10);
-
-/// How much of a log an error shows.
-const LOG_BYTES: usize = 2048;
-const LOG_LINES: usize = 5;
 
 /// The row of this target.
 pub(crate) const ENTRY: TargetEntry = TargetEntry {
@@ -174,7 +171,7 @@ impl Reference {
             return TargetError::NotReady { who, what, within, log: String::new() };
         };
         let what = format!("{} did not answer on port {}", self.protocol, self.ports.http);
-        let log = last_lines(&node.logs.join(self.logs()[0])).await;
+        let log = log::last_lines(&node.logs.join(self.logs()[0])).await;
         TargetError::NotReady { who: node.id.to_string(), what, within, log }
     }
 }
@@ -278,40 +275,11 @@ impl Target for Reference {
     }
 }
 
-/// Those who say that they lead, with their terms.
-fn leaders(healths: &[(NodeId, Option<Health>)]) -> Vec<(u64, NodeId)> {
-    let leader = |(id, health): &(NodeId, Option<Health>)| {
-        health.as_ref().filter(|health| health.role == "leader").map(|health| (health.term, *id))
-    };
-    healths.iter().filter_map(leader).collect()
-}
-
-/// Whether one node leads in the latest term that any has seen.
-fn settled(healths: &[(NodeId, Option<Health>)]) -> bool {
-    let terms = healths.iter().filter_map(|(_, health)| health.as_ref()).map(|health| health.term);
-    let latest = terms.max();
-    leaders(healths).iter().filter(|(term, _)| Some(*term) == latest).count() == 1
-}
-
 /// Something that differs from controller to controller. It is in no history and decides nothing,
 /// so that it may come from the clock.
 fn salt() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (now.as_nanos() as u64) ^ u64::from(std::process::id()).rotate_left(40)
-}
-
-/// The last lines of a log, for an error; nothing if it can't be read.
-async fn last_lines(log: &Path) -> String {
-    let Ok(bytes) = tokio::fs::read(log).await else { return String::new() };
-    let tail = String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(LOG_BYTES)..]);
-    let lines: Vec<&str> = tail.lines().rev().take(LOG_LINES).collect();
-    match lines.is_empty() {
-        true => String::new(),
-        false => {
-            let lines: Vec<&str> = lines.into_iter().rev().collect();
-            format!("; its last log lines:\n  {}", lines.join("\n  "))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -74,6 +74,21 @@ impl Status {
     }
 }
 
+/// Those who say that they lead, with their terms.
+pub(super) fn leaders(healths: &[(NodeId, Option<Health>)]) -> Vec<(u64, NodeId)> {
+    let leader = |(id, health): &(NodeId, Option<Health>)| {
+        health.as_ref().filter(|health| health.role == "leader").map(|health| (health.term, *id))
+    };
+    healths.iter().filter_map(leader).collect()
+}
+
+/// Whether one node leads in the latest term that any has seen.
+pub(super) fn settled(healths: &[(NodeId, Option<Health>)]) -> bool {
+    let terms = healths.iter().filter_map(|(_, health)| health.as_ref()).map(|health| health.term);
+    let latest = terms.max();
+    leaders(healths).iter().filter(|(term, _)| Some(*term) == latest).count() == 1
+}
+
 fn text_or_number<'de, D: serde::Deserializer<'de>>(value: D) -> Result<String, D::Error> {
     match serde_json::Value::deserialize(value)? {
         serde_json::Value::String(text) => Ok(text),

@@ -1,6 +1,7 @@
 //! The target against hosts and nodes that are made up.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Mutex;
 
 use schism_lab::{Host, HostError, Output, Platform, ProcessState};

@@ -7,7 +7,7 @@
 //! {"id":19,"info":{"code":"timeout","text":"not committed in time"}}
 //! ```
 
-use schism_history::{Code, Mop, MopKind, Op, Outcome, Reason, Reply, Value};
+use schism_history::{Code, Key, Mop, MopKind, Op, Outcome, Reason, Reply, Value};
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize)]
@@ -23,8 +23,8 @@ struct Asked<'a> {
     f: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'static str>,
-    #[serde(skip_serializing_if = "is_nil")]
-    value: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a Value>,
 }
 
 #[derive(Deserialize)]
@@ -52,7 +52,8 @@ struct Refusal {
 
 /// The line that asks for `op` as the request `seq` of `client`, into `line`.
 pub(super) fn write_request(line: &mut Vec<u8>, client: &str, seq: u64, op: &Op) {
-    let asked = Asked { f: op.f.as_str(), key: op.key.map(|key| key.as_str()), value: &op.value };
+    let value = Some(&op.value).filter(|value| **value != Value::Nil);
+    let asked = Asked { f: op.f.as_str(), key: op.key.map(Key::as_str), value };
     line.clear();
     serde_json::to_writer(&mut *line, &Request { id: seq, client, seq, op: asked })
         .expect("a request has only text keys, and memory takes every write");
@@ -113,10 +114,6 @@ fn answers(done: &[Mop], asked: &[Mop]) -> bool {
     done.len() == asked.len() && done.iter().zip(asked).all(same)
 }
 
-fn is_nil(value: &&Value) -> bool {
-    **value == Value::Nil
-}
-
 impl From<Refusal> for Reason {
     fn from(refusal: Refusal) -> Self {
         let code = Code::ALL.into_iter().find(|code| code.as_str() == refusal.code);
@@ -129,8 +126,6 @@ impl From<Refusal> for Reason {
 
 #[cfg(test)]
 mod tests {
-    use schism_history::Key;
-
     use super::*;
 
     fn op(f: &str, value: Value) -> Op {
@@ -163,16 +158,17 @@ mod tests {
         );
     }
 
-    fn check(op: &Op, reply: &str, expected: Result<Outcome, &str>) {
-        let found = read_reply(reply.as_bytes(), 17, op);
-        match (&found, &expected) {
-            (Err(found), Err(expected)) => assert!(found.contains(expected), "{found}"),
-            _ => assert_eq!(found.ok(), expected.ok(), "{reply}"),
-        }
+    fn check(op: &Op, reply: &str, expected: Outcome) {
+        assert_eq!(read_reply(reply.as_bytes(), 17, op), Ok(expected), "{reply}");
     }
 
-    fn ok(value: Value, version: Option<u64>) -> Result<Outcome, &'static str> {
-        Ok(Outcome::Ok(Reply { value, version }))
+    fn check_not(op: &Op, reply: &str, problem: &str) {
+        let found = read_reply(reply.as_bytes(), 17, op).expect_err(reply);
+        assert!(found.contains(problem), "{found}");
+    }
+
+    fn ok(value: Value, version: Option<u64>) -> Outcome {
+        Outcome::Ok(Reply { value, version })
     }
 
     #[test]
@@ -199,39 +195,39 @@ mod tests {
         check(
             &write,
             r#"{"id":17,"fail":{"code":"mismatch","text":"found 3"}}"#,
-            Ok(Outcome::Fail(Reason::new(Code::Mismatch, "found 3"))),
+            Outcome::Fail(Reason::new(Code::Mismatch, "found 3")),
         );
         check(
             &write,
             r#"{"id":17,"info":{"code":"timeout","text":"late"}}"#,
-            Ok(Outcome::Info(Reason::new(Code::Timeout, "late"))),
+            Outcome::Info(Reason::new(Code::Timeout, "late")),
         );
         check(
             &write,
             r#"{"id":17,"fail":{"code":"tired","text":"later"}}"#,
-            Ok(Outcome::Fail(Reason::new(Code::Other, "tired: later"))),
+            Outcome::Fail(Reason::new(Code::Other, "tired: later")),
         );
     }
 
     #[test]
     fn takes_no_answer_for_another() {
         let write = op("write", Value::Int(4));
-        check(&write, r#"{"id":16,"ok":{}}"#, Err("an answer to request 16"));
-        check(&write, r#"{"id":17}"#, Err("one of ok, fail and info"));
-        check(
+        check_not(&write, r#"{"id":16,"ok":{}}"#, "an answer to request 16");
+        check_not(&write, r#"{"id":17}"#, "one of ok, fail and info");
+        check_not(
             &write,
             r#"{"id":17,"ok":{},"fail":{"code":"other","text":""}}"#,
-            Err("one of ok, fail and info"),
+            "one of ok, fail and info",
         );
-        check(&write, r#"{"id":17,"ok""#, Err("EOF"));
-        check(&op("read", Value::Nil), r#"{"id":17,"ok":{"value":1.5}}"#, Err("integer"));
-        check(&op("read-set", Value::Nil), r#"{"id":17,"ok":{"value":3}}"#, Err("place of a set"));
+        check_not(&write, r#"{"id":17,"ok""#, "EOF");
+        check_not(&op("read", Value::Nil), r#"{"id":17,"ok":{"value":1.5}}"#, "integer");
+        check_not(&op("read-set", Value::Nil), r#"{"id":17,"ok":{"value":3}}"#, "place of a set");
         let txn = op("txn", mops(Value::Nil));
         for other in
             [r#"[["append","x",2],["r","x",[1]]]"#, r#"[["append","x",1]]"#, "[]", "null", "[1,2]"]
         {
             let reply = format!(r#"{{"id":17,"ok":{{"value":{other}}}}}"#);
-            check(&txn, &reply, Err("other micro-operations"));
+            check_not(&txn, &reply, "other micro-operations");
         }
     }
 
