@@ -256,7 +256,7 @@ impl Target for Reference {
         node: &Node,
         within: Duration,
     ) -> Result<Option<String>, TargetError> {
-        Ok(self.status.get(self.http(node), "/metrics", within).await.ok())
+        Ok(self.status.metrics(self.http(node), within).await)
     }
 
     fn logs(&self) -> &'static [&'static str] {

@@ -40,21 +40,27 @@ impl Status {
         Self { http }
     }
 
-    /// The body of a successful answer to `GET path`, or what went wrong, in words.
-    pub(super) async fn get(
+    /// The body of the answer to `GET /metrics`; `None` unless it comes `within`, and is one.
+    pub(super) async fn metrics(&self, address: SocketAddr, within: Duration) -> Option<String> {
+        let answer = self.get(address, "/metrics", within).await.ok()?;
+        answer.error_for_status().ok()?.text().await.ok()
+    }
+
+    /// What a node says of its health; `None` unless it answers `within`, and to the point. A node
+    /// that calls itself unhealthy (a status of 503, say) has answered all the same.
+    pub(super) async fn health(&self, address: SocketAddr, within: Duration) -> Option<Health> {
+        let answer = self.get(address, "/health", within).await.ok()?;
+        serde_json::from_str(&answer.text().await.ok()?).ok()
+    }
+
+    /// Asks once; `within` covers the connection, the answer and its body.
+    async fn get(
         &self,
         address: SocketAddr,
         path: &str,
         within: Duration,
-    ) -> Result<String, reqwest::Error> {
-        let request = self.http.get(format!("http://{address}{path}")).timeout(within);
-        request.send().await?.error_for_status()?.text().await
-    }
-
-    /// What a node says of its health; `None` unless it answers `within`, and to the point.
-    pub(super) async fn health(&self, address: SocketAddr, within: Duration) -> Option<Health> {
-        let body = self.get(address, "/health", within).await.ok()?;
-        serde_json::from_str(&body).ok()
+    ) -> reqwest::Result<reqwest::Response> {
+        self.http.get(format!("http://{address}{path}")).timeout(within).send().await
     }
 
     /// The health of several nodes, asked at once, in their order.

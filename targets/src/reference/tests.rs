@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use super::*;
 
 const LONG: Duration = Duration::from_secs(20);
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT: Duration = Duration::from_millis(500);
 
 /// A host that writes down what it is asked.
 struct FakeHost {
@@ -113,7 +113,9 @@ impl Made {
                         let mut request = [0; 1024];
                         let _ = stream.read(&mut request).await;
                         let length = body.len();
-                        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+                        // A body that is not JSON stands for a page that says what is wrong.
+                        let status = if body.starts_with('{') { "200 OK" } else { "500 Sorry" };
+                        let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n");
                         let _ = stream.write_all((head + body).as_bytes()).await;
                     }
                     open.push(stream);
@@ -165,8 +167,10 @@ async fn leaves_out_nodes_that_do_not_answer_in_time() {
     assert_eq!(incarnation(0).await.expect("it asks").as_deref(), Some("a"));
     assert_eq!(incarnation(1).await.expect("it asks"), None);
     assert_eq!(incarnation(2).await.expect("it asks"), None);
-    let metrics = made.target.metrics(&made.cluster, made.hosts[1].node(), SHORT).await;
-    assert_eq!(metrics.expect("it asks"), None);
+    let metrics = |host: usize| made.target.metrics(&made.cluster, made.hosts[host].node(), SHORT);
+    assert_eq!(metrics(0).await.expect("it asks").as_deref(), Some(LEADER_OF_4));
+    assert_eq!(metrics(1).await.expect("it asks"), None);
+    assert_eq!(metrics(2).await.expect("it asks"), None);
 }
 
 #[tokio::test]
@@ -181,7 +185,7 @@ async fn is_not_ready_without_a_leader_of_the_latest_term() {
     let mut made = make(json!({ "protocol": "raft" }), 0).await;
     made.answer([FOLLOWER_OF_7, LEADER_OF_4, FOLLOWER_OF_7]);
     let error = made.target.ready(&made.cluster, SHORT).await.expect_err("nobody leads");
-    assert_eq!(error.to_string(), "reference raft: no single leader was known within 200ms");
+    assert_eq!(error.to_string(), "reference raft: no single leader was known within 500ms");
 }
 
 #[tokio::test]
@@ -195,7 +199,7 @@ async fn shows_the_log_of_a_node_that_is_silent() {
     assert_eq!(
         error.to_string(),
         format!(
-            "n2: raft did not answer on port {port} within 200ms; its last log lines:\n  \
+            "n2: raft did not answer on port {port} within 500ms; its last log lines:\n  \
              2\n  3\n  4\n  5\n  the disk is full"
         )
     );
