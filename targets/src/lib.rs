@@ -2,6 +2,9 @@
 //!
 //! A new target is one file and one line in [`TARGETS`].
 
+mod memory;
+mod reference;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -200,4 +203,7 @@ pub struct TargetEntry {
 }
 
 /// The targets that there are.
-pub const TARGETS: &[TargetEntry] = &[];
+pub const TARGETS: &[TargetEntry] = &[memory::ENTRY, reference::ENTRY];
+
+#[cfg(test)]
+mod conformance;

@@ -116,8 +116,9 @@ struct CompareAndSet {
     f: Functions,
     /// The value that the last ok operation read or left behind.
     seen: Option<Value>,
-    /// What the operation that each process has open leaves behind if it is ok; nothing for reads.
-    open: FxHashMap<Process, Option<Value>>,
+    /// What the operation that each process has open leaves behind if it is ok; nil for a read,
+    /// whose reply will tell.
+    open: FxHashMap<Process, Value>,
 }
 
 struct Functions {
@@ -132,12 +133,13 @@ impl CompareAndSet {
         Self { key, fresh, f, seen: None, open: FxHashMap::default() }
     }
 
-    /// What `op` leaves behind if it is ok; `None` if it is none of a register's operations.
-    fn leaves(&self, op: &Op) -> Option<Option<Value>> {
+    /// What `op` leaves behind if it is ok, nil for a read; `None` if it is none of a register's
+    /// operations.
+    fn leaves(&self, op: &Op) -> Option<Value> {
         match &op.value {
-            _ if op.f == self.f.read => Some(None),
-            value if op.f == self.f.write => Some(Some(value.clone())),
-            Value::List(pair) if op.f == self.f.cas => Some(pair.last().cloned()),
+            _ if op.f == self.f.read => Some(Value::Nil),
+            value if op.f == self.f.write => Some(value.clone()),
+            Value::List(pair) if op.f == self.f.cas => pair.last().cloned(),
             _ => None,
         }
     }
@@ -164,7 +166,7 @@ impl Generator for CompareAndSet {
             Kind::Complete(outcome) => {
                 let Some(left) = self.open.remove(&event.process) else { return };
                 let Outcome::Ok(reply) = outcome else { return };
-                let value = left.unwrap_or_else(|| reply.value.clone());
+                let value = if left == Value::Nil { reply.value.clone() } else { left };
                 if value != Value::Nil {
                     self.seen = Some(value);
                 }

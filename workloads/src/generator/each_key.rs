@@ -96,6 +96,8 @@ impl<M: FnMut(Key) -> Box<dyn Generator> + Send> Generator for EachKey<M> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use schism_history::{F, Op, Value};
+
     use super::*;
     use crate::generator::driver::{Driver, numbered_on};
     use crate::generator::{KeysOpened, Limit};
@@ -107,7 +109,7 @@ mod tests {
         let mut each = EachKey::new(window, |key| numbered_on("read", key));
         let mut uses: BTreeMap<Key, Vec<i64>> = BTreeMap::new();
         for op in Driver::new(4, 7).ops(&mut each, 100) {
-            let schism_history::Value::Int(number) = op.value else { panic!("numbered") };
+            let Value::Int(number) = op.value else { panic!("numbered") };
             uses.entry(op.key.expect("each has a key")).or_default().push(number);
         }
         let ten: Vec<i64> = (1..=10).collect();
@@ -130,6 +132,39 @@ mod tests {
         keys.sort();
         keys.dedup();
         assert!(keys.len() >= 10);
+    }
+
+    /// Reads of one key, which must be told of every event of that key and of no other.
+    struct Strict {
+        key: Key,
+        told: usize,
+    }
+
+    impl Generator for Strict {
+        fn next(&mut self, _: &mut Context<'_>) -> Next {
+            Next::Op(Op { f: F::new("read"), key: Some(self.key), value: Value::Nil })
+        }
+
+        fn observe(&mut self, event: &Event) {
+            match &event.kind {
+                Kind::Invoke { op, .. } => {
+                    assert_eq!(op.key, Some(self.key));
+                    self.told += 1;
+                }
+                Kind::Complete(_) => {
+                    assert!(self.told > 0, "a completion without its invocation");
+                    self.told -= 1;
+                }
+                Kind::Fault(_) => {}
+            }
+        }
+    }
+
+    #[test]
+    fn tells_a_key_of_its_own_operations_only() {
+        let window = KeyWindow::new(3, Some(5), KeysOpened::default());
+        let mut each = EachKey::new(window, |key| Box::new(Strict { key, told: 0 }));
+        assert_eq!(Driver::new(8, 7).ops(&mut each, 500).len(), 500);
     }
 
     #[test]

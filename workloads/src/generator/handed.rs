@@ -10,8 +10,9 @@ use schism_history::{Event, Kind, Op, Outcome, Process};
 ///
 /// A generator sees events of operations that others handed out, too, and events may lag behind
 /// what was handed out: a client can ask again before its last completion was passed on. So an
-/// invocation is taken for ours only if it is that of the oldest operation handed to its process,
-/// and a completion only after such an invocation. O(1) an event.
+/// invocation is taken for ours only if it is that of an operation handed to its process, and a
+/// completion only after such an invocation. What was handed to the process before that operation
+/// and not invoked never will be, and is forgotten. O(1) an event.
 #[derive(Debug)]
 pub(super) struct Handed<T> {
     of: FxHashMap<Process, VecDeque<Entry<T>>>,
@@ -48,10 +49,11 @@ impl<T: Copy> Handed<T> {
     pub(super) fn owner(&mut self, event: &Event) -> Option<T> {
         match &event.kind {
             Kind::Invoke { op, .. } => {
-                let entry = self.of.get_mut(&event.process)?.front_mut()?;
-                if entry.invoked || entry.fingerprint != fingerprint(op) {
-                    return None;
-                }
+                let entries = self.of.get_mut(&event.process)?;
+                let print = fingerprint(op);
+                let place = entries.iter().position(|entry| entry.fingerprint == print)?;
+                self.open -= entries.drain(..place).count();
+                let entry = entries.front_mut()?;
                 entry.invoked = true;
                 Some(entry.tag)
             }
@@ -108,6 +110,14 @@ mod tests {
         check(
             "p0 invoke write x 9\np0 ok\np0 invoke write x 1\np2 invoke write x 3\np0 ok",
             &[None, None, Some(1), None, Some(1)],
+        );
+    }
+
+    #[test]
+    fn forgets_what_was_never_invoked() {
+        check(
+            "p0 invoke write x 2\np0 ok\np0 invoke write x 1\np0 ok",
+            &[Some(2), Some(2), None, None],
         );
     }
 

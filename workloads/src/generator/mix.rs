@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn passes_over_a_part_that_has_nothing_now() {
-        let slow = Stagger::new(numbered("slow"), Duration::from_secs(3600));
+        let slow = Stagger::new(numbered("slow"), Duration::from_hours(1));
         let mut mix = Mix::new(vec![
             (1_000_000, Box::new(slow) as Box<dyn Generator>),
             (1, numbered("quick")),

@@ -1,0 +1,30 @@
+//! The end of a node's log, for errors.
+
+use std::io::SeekFrom;
+use std::path::Path;
+
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+/// How much of a log an error shows.
+const BYTES: u64 = 2048;
+const LINES: usize = 5;
+
+/// The last lines of a log, as the end of an error; nothing if there are none to be read.
+pub(super) async fn last_lines(log: &Path) -> String {
+    let tail = tail(log).await.unwrap_or_default();
+    let lines: Vec<&str> = tail.lines().collect();
+    match &lines[lines.len().saturating_sub(LINES)..] {
+        [] => String::new(),
+        last => format!("; its last log lines:\n  {}", last.join("\n  ")),
+    }
+}
+
+async fn tail(log: &Path) -> std::io::Result<String> {
+    let mut file = File::open(log).await?;
+    let length = file.metadata().await?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(BYTES))).await?;
+    let mut bytes = Vec::new();
+    file.take(BYTES).read_to_end(&mut bytes).await?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
