@@ -26,6 +26,6 @@ impl Budget {
 impl Default for Budget {
     /// A minute and 2 GiB.
     fn default() -> Self {
-        Self::new(Duration::from_secs(60), 2 << 30)
+        Self::new(Duration::from_mins(1), 2 << 30)
     }
 }

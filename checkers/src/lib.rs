@@ -7,6 +7,8 @@
 
 mod budget;
 mod claim;
+mod linearizable;
+mod phrase;
 mod verdict;
 
 pub use budget::Budget;
@@ -44,4 +46,4 @@ pub struct CheckerEntry {
 }
 
 /// The checkers that there are.
-pub const CHECKERS: &[CheckerEntry] = &[];
+pub const CHECKERS: &[CheckerEntry] = &[linearizable::ENTRY];

@@ -1,0 +1,206 @@
+//! The operations on one register, taken out of a history and made small.
+
+use std::fmt;
+
+use rustc_hash::FxHashMap;
+use schism_history::{Key, Value};
+
+use super::search::Call;
+
+/// The rank of a completion that never comes, and of the prefix that is the whole history.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// The number of the initial value in [`Register::values`].
+pub(crate) const INITIAL: u32 = 0;
+
+/// What a register can hold: nothing, or a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Content(Option<i64>);
+
+impl Content {
+    /// The content that `value` stands for; `None` if no register holds such a thing.
+    pub fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Nil => Some(Self(None)),
+            Value::Int(number) => Some(Self(Some(*number))),
+            _ => None,
+        }
+    }
+
+    /// The content that can be written: a number.
+    pub fn written(value: &Value) -> Option<Self> {
+        Self::of(value).filter(|content| content.0.is_some())
+    }
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(number) => number.fmt(formatter),
+            None => formatter.write_str("nil"),
+        }
+    }
+}
+
+/// What an operation does; values are numbers into [`Register::values`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Action {
+    /// Returned the value.
+    Read(u32),
+    /// Replaces whatever is there.
+    Write(u32),
+    /// Replaces the first value, and only it, by the second.
+    CompareAndSet(u32, u32),
+}
+
+impl Action {
+    /// The value that must be there for this to take effect.
+    pub fn needs(self) -> Option<u32> {
+        match self {
+            Action::Read(value) | Action::CompareAndSet(value, _) => Some(value),
+            Action::Write(_) => None,
+        }
+    }
+
+    /// The value that it leaves behind, if it leaves another than it found.
+    pub fn writes(self) -> Option<u32> {
+        match self {
+            Action::Read(_) => None,
+            Action::Write(value) | Action::CompareAndSet(_, value) => Some(value),
+        }
+    }
+}
+
+/// What became of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It took effect before its completion.
+    Ok,
+    /// It never took effect.
+    Failed,
+    /// Nobody knows.
+    Indeterminate,
+}
+
+/// One operation. Reads are kept only if they are ok, since others constrain nothing.
+///
+/// Ranks are indexes of events plus one, so that 0 stands before every event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// The operation's number in the history.
+    pub number: u32,
+    /// What it does.
+    pub action: Action,
+    /// What became of it.
+    pub fate: Fate,
+    /// The rank of its invocation.
+    pub invoked: u64,
+    /// The rank of its completion; [`NEVER`] if it is indeterminate.
+    pub completed: u64,
+}
+
+impl Entry {
+    /// The rank before which it took effect, as far as the prefix of the history up to rank
+    /// `prefix` tells: what is open there is indeterminate.
+    pub fn end(&self, prefix: u64) -> u64 {
+        if self.is_ok(prefix) { self.completed } else { NEVER }
+    }
+
+    /// Whether it is known in the prefix that it took effect.
+    pub fn is_ok(&self, prefix: u64) -> bool {
+        self.fate == Fate::Ok && self.completed <= prefix
+    }
+
+    /// Whether it is known in the prefix that it did not take effect.
+    pub fn is_failed(&self, prefix: u64) -> bool {
+        self.fate == Fate::Failed && self.completed <= prefix
+    }
+}
+
+/// All operations on one key, in order of invocation.
+#[derive(Debug)]
+pub(crate) struct Register {
+    /// The object.
+    pub key: Key,
+    /// The operations.
+    pub entries: Vec<Entry>,
+    /// The values by number, the initial one first.
+    pub values: Vec<Content>,
+    /// From this rank on the history cannot be judged: [`NEVER`], or the rank of a malformed event.
+    pub cut: u64,
+    numbers: FxHashMap<Content, u32>,
+}
+
+impl Register {
+    /// A register without operations.
+    pub fn new(key: Key, initial: Content) -> Self {
+        let numbers = FxHashMap::from_iter([(initial, INITIAL)]);
+        Self { key, entries: Vec::new(), values: vec![initial], cut: NEVER, numbers }
+    }
+
+    /// The number of a value, which is a new one if it was not seen before.
+    pub fn number(&mut self, value: Content) -> u32 {
+        *self.numbers.entry(value).or_insert_with(|| {
+            self.values.push(value);
+            self.values.len() as u32 - 1
+        })
+    }
+
+    /// Says that nothing can be judged from `rank` on.
+    pub fn cut_at(&mut self, rank: u64) {
+        self.cut = self.cut.min(rank);
+    }
+
+    /// Frees what only [`Register::number`] needs.
+    pub fn seal(&mut self) {
+        self.numbers = FxHashMap::default();
+    }
+
+    /// The value's text.
+    pub fn show(&self, value: u32) -> String {
+        self.values[value as usize].to_string()
+    }
+
+    /// The operations of the prefix up to the rank `prefix`, as the search wants them, with their
+    /// places in [`Register::entries`]. `only`: these places; `None`: all.
+    ///
+    /// Operations that fail later are left out, or with `open_failures` taken as indeterminate.
+    pub fn calls(
+        &self,
+        prefix: u64,
+        only: Option<&[u32]>,
+        open_failures: bool,
+    ) -> (Vec<Call<Action>>, Vec<u32>) {
+        let call = |place: u32| {
+            let entry = &self.entries[place as usize];
+            let returned = entry.end(prefix);
+            let counts = match (entry.action, entry.fate) {
+                _ if entry.invoked > prefix => false,
+                (Action::Read(_), _) => returned != NEVER,
+                (_, Fate::Failed) => open_failures && entry.completed > prefix,
+                _ => true,
+            };
+            let call = Call { action: entry.action, invoked: entry.invoked, returned };
+            counts.then_some((call, place))
+        };
+        match only {
+            Some(only) => only.iter().filter_map(|&place| call(place)).unzip(),
+            None => (0..self.entries.len() as u32).filter_map(call).unzip(),
+        }
+    }
+
+    /// The greatest rank such that, in the prefix up to it, no value is written twice and none is
+    /// the initial one; [`NEVER`] if that holds of the whole. What a failed operation would have
+    /// written does not count.
+    pub fn unique_until(&self) -> u64 {
+        let mut written = vec![false; self.values.len()];
+        written[INITIAL as usize] = true;
+        for entry in self.entries.iter().filter(|entry| entry.fate != Fate::Failed) {
+            let Some(value) = entry.action.writes() else { continue };
+            if std::mem::replace(&mut written[value as usize], true) {
+                return entry.invoked - 1;
+            }
+        }
+        NEVER
+    }
+}

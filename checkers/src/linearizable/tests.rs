@@ -1,0 +1,176 @@
+//! The procedures against the definition, and against each other.
+
+use std::cell::Cell;
+use std::sync::atomic::AtomicUsize;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
+use schism_history::{History, Value};
+
+use super::chains::first_failing_prefix;
+use super::extract::Extract;
+use super::model::RegisterModel;
+use super::operations::{INITIAL, NEVER, Register};
+use super::random::{Choices, Shape, history};
+use super::search::{Answer, Limits, search};
+use super::{ENTRY, oracle};
+use crate::{Anomaly, Asked, Budget, Claim, Question, Validity, Verdict, Witness};
+
+/// How many random histories a test tries: `usual`, or as many more as the environment asks for in
+/// place of the usual 20,000 small ones.
+fn cases(usual: u32) -> u32 {
+    let Ok(asked) = std::env::var("SCHISM_CASES") else { return usual };
+    let asked: u64 = asked.parse().expect("SCHISM_CASES is a number");
+    (u64::from(usual) * asked / 20_000).max(100) as u32
+}
+
+/// Runs `test` on random histories of `shape`; it says whether the history was linearizable.
+/// At least one in twenty must be, and one in twenty must not.
+fn on_random(shape: Shape, usual: u32, test: impl Fn(&History) -> Result<bool, TestCaseError>) {
+    let cases = cases(usual);
+    let (valid, invalid) = (Cell::new(0), Cell::new(0));
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let choices = proptest::collection::vec(any::<u16>(), shape.operations * 24);
+    let result = TestRunner::new(config).run(&choices, |choices| {
+        let history = history(&mut Choices::new(&choices), shape);
+        let counter = if test(&history)? { &valid } else { &invalid };
+        counter.set(counter.get() + 1);
+        Ok(())
+    });
+    // The choices that proptest would print say nothing; the reason holds the history.
+    match result {
+        Err(TestError::Fail(reason, _)) => panic!("{reason}"),
+        result => result.expect("no case is rejected"),
+    }
+    let enough = cases / 20;
+    assert!(valid.get() > enough, "only {} of {cases} were linearizable", valid.get());
+    assert!(
+        shape.lies == 0 || invalid.get() > enough,
+        "only {} of {cases} were not linearizable",
+        invalid.get()
+    );
+}
+
+fn only_register(history: &History) -> Option<Register> {
+    let extract = Extract::new(history, &Value::Nil);
+    assert!(extract.alien.is_none(), "{:?}", extract.alien);
+    assert!(extract.registers.len() <= 1, "random histories have one key");
+    extract.registers.into_iter().next()
+}
+
+fn searched(register: &Register) -> bool {
+    let (budget, held_bytes) = (Budget::default(), AtomicUsize::new(0));
+    let limits = Limits { budget: &budget, held_bytes: &held_bytes, configurations_max: u64::MAX };
+    let (calls, _) = register.calls(NEVER, None, false);
+    match search(&RegisterModel, INITIAL, &calls, limits) {
+        Answer::Linearizable { .. } => true,
+        Answer::Impossible(_) => false,
+        Answer::Exhausted(far) => panic!("{far:?}"),
+    }
+}
+
+fn verdict(history: &History) -> Verdict {
+    let question = Question::new("register", vec![Asked::new(Claim::Linearizable)]);
+    let checker = (ENTRY.construct)();
+    checker.check(&question, history, &Budget::default()).remove(0)
+}
+
+/// What every proof must keep: the prefix fails and the one before it does not, the operations
+/// reported do not fit each other even alone, and the order told can really be taken.
+fn check_proof(history: &History, anomaly: &Anomaly) -> Result<(), TestCaseError> {
+    let Witness::Linearization { impossible, prefix, order, blocked, .. } = &anomaly.witness else {
+        return Err(TestCaseError::fail("the witness is no linearization"));
+    };
+    prop_assert!(!oracle_or_search(&oracle::cut(history, *prefix)), "the prefix holds");
+    prop_assert!(
+        *prefix == 0 || oracle_or_search(&oracle::cut(history, prefix - 1)),
+        "a shorter prefix fails"
+    );
+    let part = oracle::part(history, &anomaly.operations);
+    prop_assert!(!oracle_or_search(&part), "the operations reported hold");
+    prop_assert_eq!(anomaly.operations.last(), Some(impossible));
+    prop_assert_eq!(blocked.first().map(|first| first.operation), Some(*impossible));
+    prop_assert!(order.iter().all(|(index, _)| index != impossible));
+    prop_assert!(!anomaly.explanation.contains("  "));
+    Ok(())
+}
+
+fn oracle_or_search(history: &History) -> bool {
+    if history.len() <= 8 {
+        return oracle::linearizable(history);
+    }
+    only_register(history).is_none_or(|register| searched(&register))
+}
+
+const SMALL: Shape = Shape { operations: 8, clients: 4, unique: true, lies: 8 };
+
+#[test]
+fn chains_and_search_agree_with_the_definition_where_values_are_unique() {
+    on_random(SMALL, 20_000, |history| {
+        let expected = oracle::linearizable(history);
+        let Some(register) = only_register(history) else { return Ok(expected) };
+        prop_assert_eq!(register.unique_until(), NEVER);
+        let failing = first_failing_prefix(&register, NEVER);
+        prop_assert_eq!(failing.is_none(), expected, "chains: {}", history.to_text());
+        prop_assert_eq!(searched(&register), expected, "search: {}", history.to_text());
+        Ok(expected)
+    });
+}
+
+#[test]
+fn the_search_agrees_with_the_definition_where_values_repeat() {
+    on_random(Shape { unique: false, ..SMALL }, 20_000, |history| {
+        let expected = oracle::linearizable(history);
+        if let Some(register) = only_register(history) {
+            prop_assert_eq!(searched(&register), expected, "{}", history.to_text());
+        }
+        Ok(expected)
+    });
+}
+
+#[test]
+fn proofs_of_small_violations_stand_alone() {
+    for unique in [true, false] {
+        on_random(Shape { unique, ..SMALL }, 4_000, |history| {
+            let verdict = verdict(history);
+            let valid = oracle::linearizable(history);
+            prop_assert_eq!(verdict.validity == Validity::Invalid, !valid, "{}", history.to_text());
+            for anomaly in &verdict.anomalies {
+                check_proof(history, anomaly).map_err(|error| {
+                    TestCaseError::fail(format!("{error}\n{anomaly:#?}\n{}", history.to_text()))
+                })?;
+            }
+            Ok(valid)
+        });
+    }
+}
+
+#[test]
+fn proofs_of_medium_violations_stand_alone() {
+    for (unique, lies) in [(true, 100), (false, 100)] {
+        let shape = Shape { operations: 200, clients: 5, unique, lies };
+        on_random(shape, 300, |history| {
+            let verdict = verdict(history);
+            let valid = only_register(history).is_none_or(|register| searched(&register));
+            prop_assert_eq!(verdict.validity == Validity::Invalid, !valid);
+            for anomaly in &verdict.anomalies {
+                prop_assert!(anomaly.operations.len() <= super::witness::OPERATIONS_MAX);
+                check_proof(history, anomaly)
+                    .map_err(|error| TestCaseError::fail(format!("{error}\n{anomaly:#?}")))?;
+            }
+            Ok(valid)
+        });
+    }
+}
+
+#[test]
+fn accepts_what_a_register_did() {
+    for unique in [true, false] {
+        let shape = Shape { operations: 300, clients: 6, unique, lies: 0 };
+        on_random(shape, 300, |history| {
+            let verdict = verdict(history);
+            prop_assert_eq!(verdict.validity, Validity::Valid, "{}", verdict.reason);
+            Ok(true)
+        });
+    }
+}
