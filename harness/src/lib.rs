@@ -1,4 +1,5 @@
 //! The roof of schism: command line, plans, controller, run store and report.
 
-pub mod plan;
+pub mod machine;
 pub mod store;
+pub mod streams;

@@ -4,6 +4,10 @@
 //! `metrics.jsonl`, `verdict.json`, `report.html`, `plots/*.svg` and `nodes/<n>/…`. `runs/latest`
 //! and `runs/<plan>/latest` are links.
 
+mod folder;
+
+pub use folder::{RunFolder, StoreError};
+
 use schism_checkers::Anomaly;
 use serde::{Deserialize, Serialize};
 
