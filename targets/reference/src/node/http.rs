@@ -1,0 +1,75 @@
+//! `/health` and `/metrics`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use serde::Serialize;
+use tokio::net::TcpListener;
+
+use super::driver::role_name;
+use super::metrics::Metrics;
+use crate::raft::{Machine, NodeId};
+
+/// What `/health` says.
+pub(super) struct Health(Mutex<Status>);
+
+#[derive(Clone, Serialize)]
+struct Status {
+    node: String,
+    /// Another with every start of the process.
+    incarnation: String,
+    role: &'static str,
+    term: u64,
+    leader: Option<String>,
+    commit: u64,
+    applied: u64,
+}
+
+impl Health {
+    pub(super) fn new(id: NodeId) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // The pid alone is the same after every restart in a pid namespace of its own.
+        let incarnation = format!("{}-{}", std::process::id(), since.as_nanos());
+        Self(Mutex::new(Status {
+            node: id.to_string(),
+            incarnation,
+            role: "follower",
+            term: 0,
+            leader: None,
+            commit: 0,
+            applied: 0,
+        }))
+    }
+
+    /// Takes the machine's figures over.
+    pub(super) fn update(&self, machine: &Machine) {
+        let mut status = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        status.role = role_name(machine.role());
+        status.term = machine.state().term;
+        status.leader = machine.leader().map(|leader| leader.to_string());
+        status.commit = machine.commit();
+        status.applied = machine.applied();
+    }
+}
+
+/// Serves until the process ends.
+pub(super) async fn serve(listener: TcpListener, health: Arc<Health>, metrics: Arc<Metrics>) {
+    let router = Router::new()
+        .route("/health", get(answer_health).with_state(health))
+        .route("/metrics", get(answer_metrics).with_state(metrics));
+    let _ = axum::serve(listener, router).await;
+}
+
+async fn answer_health(State(health): State<Arc<Health>>) -> impl IntoResponse {
+    axum::Json(health.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+}
+
+async fn answer_metrics(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, kind)], metrics.text())
+}

@@ -1,0 +1,256 @@
+//! Replication: the leader's log becomes everybody's, is committed, applied, and compacted.
+
+use super::machine::{Machine, Role};
+use super::{Bug, Entry, Message, Micros, NodeId, Note, Snapshot, Write};
+use crate::store::Request;
+
+/// Entries on their way to one member beyond what it has confirmed.
+const WINDOW: u64 = 2048;
+/// Entries before a snapshot that stay in the log, for members that are a little behind.
+const MARGIN: u64 = 32;
+
+/// What a leader knows of another member.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    /// The next entry to send.
+    pub next: u64,
+    /// The last entry that it is known to have.
+    pub matched: u64,
+    /// The latest round of heartbeats that it has answered.
+    pub round: u64,
+    /// When it last answered.
+    pub heard: Micros,
+}
+
+impl Progress {
+    pub(super) fn new(next: u64, now: Micros) -> Self {
+        Self { next, matched: 0, round: 0, heard: now }
+    }
+}
+
+impl Machine {
+    /// Appends an entry to the leader's own log, and returns its index.
+    pub(super) fn append_entry(&mut self, request: Option<Request>) -> u64 {
+        let index = self.log.last_index() + 1;
+        let entry = Entry { index, term: self.state.term, request };
+        self.log.append(std::slice::from_ref(&entry));
+        self.effects.writes.push(Write::Entries(vec![entry]));
+        self.advance_commit();
+        index
+    }
+
+    /// Begins a round of heartbeats.
+    pub(super) fn send_heartbeats(&mut self) {
+        self.round += 1;
+        self.timer = self.now + self.config.heartbeat;
+        for peer in self.others() {
+            self.send_append(peer, true);
+        }
+    }
+
+    /// Sends what a member lacks; with nothing to send, a heartbeat if `always`.
+    pub(super) fn send_append(&mut self, peer: NodeId, always: bool) {
+        let Some(progress) = self.peers.get(&peer).cloned() else { return };
+        let (term, round, commit) = (self.state.term, self.round, self.commit);
+        let previous_index = progress.next - 1;
+        let Some(previous_term) = self.log.term(previous_index) else {
+            if always && let Some(snapshot) = self.snapshot.clone() {
+                self.send(peer, Message::Install { term, snapshot, round });
+            }
+            return;
+        };
+        let full = progress.next > progress.matched + WINDOW;
+        let entries =
+            if full { Vec::new() } else { self.log.from(progress.next, self.config.batch) };
+        if entries.is_empty() && !always {
+            return;
+        }
+        if let Some(progress) = self.peers.get_mut(&peer) {
+            progress.next += entries.len() as u64;
+        }
+        let message =
+            Message::Append { term, previous_index, previous_term, entries, commit, round };
+        self.send(peer, message);
+    }
+
+    pub(super) fn on_append(
+        &mut self,
+        from: NodeId,
+        term: u64,
+        previous: (u64, u64),
+        entries: Vec<Entry>,
+        commit: u64,
+        round: u64,
+    ) {
+        if !self.hear_leader(from, term) {
+            return;
+        }
+        let (previous_index, previous_term) = previous;
+        let term = self.state.term;
+        // What is before the snapshot is committed, so the logs agree on it.
+        let agrees = previous_index < self.log.base()
+            || self.log.term(previous_index) == Some(previous_term);
+        if !agrees {
+            // Back past the whole term that disagrees, or to the end of a shorter log.
+            let index = self.conflict(previous_index);
+            return self.send(from, Message::AppendReply { term, accepted: false, index, round });
+        }
+        let last = previous_index + entries.len() as u64;
+        let fresh: Vec<Entry> = entries
+            .into_iter()
+            .skip_while(|entry| {
+                entry.index <= self.log.base() || self.log.term(entry.index) == Some(entry.term)
+            })
+            .collect();
+        if !fresh.is_empty() {
+            self.log.append(&fresh);
+            self.effects.writes.push(Write::Entries(fresh));
+        }
+        self.commit = self.commit.max(commit.min(last));
+        self.send(from, Message::AppendReply { term, accepted: true, index: last, round });
+    }
+
+    /// Follows a leader that speaks; false if it belongs to the past.
+    fn hear_leader(&mut self, from: NodeId, term: u64) -> bool {
+        if term < self.state.term {
+            // Round 0, which no leader begins: the sender may lead again, in this very term, by
+            // the time that this arrives, and must not take it for an answer to a round of that.
+            let (term, index, round) = (self.state.term, 0, 0);
+            self.send(from, Message::AppendReply { term, accepted: false, index, round });
+            return false;
+        }
+        self.follow(term, Some(from), "another leads a later term");
+        self.heard = Some(self.now);
+        true
+    }
+
+    /// Where the leader should try next after `index` did not agree.
+    fn conflict(&self, index: u64) -> u64 {
+        if index > self.log.last_index() {
+            return self.log.last_index();
+        }
+        let term = self.log.term(index);
+        let mut index = index;
+        while index > self.log.base() && self.log.term(index) == term {
+            index -= 1;
+        }
+        index
+    }
+
+    pub(super) fn on_append_reply(
+        &mut self,
+        from: NodeId,
+        term: u64,
+        accepted: bool,
+        index: u64,
+        round: u64,
+    ) {
+        if term > self.state.term {
+            return self.follow(term, None, "a later term was seen");
+        }
+        if self.role != Role::Leader || term < self.state.term || round == 0 {
+            return;
+        }
+        let last = self.log.last_index();
+        let mut again = false;
+        let Some(progress) = self.peers.get_mut(&from) else { return };
+        progress.heard = self.now;
+        progress.round = progress.round.max(round);
+        if accepted {
+            progress.matched = progress.matched.max(index);
+            progress.next = progress.next.max(index + 1);
+            self.advance_commit();
+        } else {
+            // One answer to many lost or late messages: only the first sends anything again.
+            let next = (index + 1).min(last + 1);
+            again = progress.next != next;
+            progress.next = next;
+        }
+        self.send_append(from, again);
+    }
+
+    /// Commits what a majority has.
+    fn advance_commit(&mut self) {
+        let mut matched: Vec<u64> = self.peers.values().map(|peer| peer.matched).collect();
+        matched.push(self.log.last_index());
+        matched.sort_unstable_by(|a, b| b.cmp(a));
+        let index = matched[self.majority() - 1];
+        // Counting replicas commits only entries of the leader's own term (Raft, 5.4.2).
+        let own = self.log.term(index) == Some(self.state.term)
+            || self.config.bug == Some(Bug::CommitOldTerm); // Bug commit-old-term.
+        if index > self.commit && own {
+            self.commit = index;
+        }
+    }
+
+    /// When this leader last had word from a majority, itself included.
+    pub(super) fn last_quorum(&self) -> Micros {
+        let mut heard: Vec<Micros> = self.peers.values().map(|peer| peer.heard).collect();
+        heard.push(self.now);
+        heard.sort_unstable_by(|a, b| b.cmp(a));
+        heard[self.majority() - 1]
+    }
+
+    /// The latest round of heartbeats that a majority has answered.
+    pub(super) fn confirmed_round(&self) -> u64 {
+        let mut rounds: Vec<u64> = self.peers.values().map(|peer| peer.round).collect();
+        rounds.push(self.round);
+        rounds.sort_unstable_by(|a, b| b.cmp(a));
+        rounds[self.majority() - 1]
+    }
+
+    /// Applies what is committed, and answers those who asked for it here.
+    pub(super) fn apply(&mut self) {
+        while self.applied < self.commit {
+            let index = self.applied + 1;
+            let Some(entry) = self.log.entry(index).cloned() else { break };
+            self.applied = index;
+            let Some(request) = &entry.request else { continue };
+            // Bug apply-twice: nobody looks whether the request was applied before.
+            let deduplicate = self.config.bug != Some(Bug::ApplyTwice);
+            let answer = self.store.apply(index, request, deduplicate);
+            self.answer_entry(&entry, answer);
+        }
+        if self.applied - self.snapshot.as_ref().map_or(0, |snapshot| snapshot.index)
+            >= self.config.snapshot_every
+        {
+            self.take_snapshot();
+        }
+    }
+
+    fn take_snapshot(&mut self) {
+        let Some(term) = self.log.term(self.applied) else { return };
+        let store = match self.config.bug {
+            // Bug drop-on-snapshot: some objects do not make it into the snapshot.
+            Some(Bug::DropOnSnapshot) => &self.store.without_first_objects(),
+            _ => &self.store,
+        };
+        let state = postcard::to_allocvec(store).expect("a store has a finite encoding");
+        let snapshot = Snapshot { index: self.applied, term, state };
+        self.log.compact(&snapshot, MARGIN);
+        let rest = self.log.from(self.log.base() + 1, usize::MAX);
+        self.snapshot = Some(snapshot.clone());
+        self.effects.writes.push(Write::Snapshot { snapshot, rest });
+        self.note(Note::Snapshot { index: self.applied });
+    }
+
+    pub(super) fn on_install(&mut self, from: NodeId, term: u64, snapshot: Snapshot, round: u64) {
+        if !self.hear_leader(from, term) {
+            return;
+        }
+        let index = snapshot.index;
+        if index > self.commit
+            && let Ok(store) = postcard::from_bytes(&snapshot.state)
+        {
+            self.log.restore(&snapshot);
+            self.store = store;
+            (self.commit, self.applied) = (index, index);
+            let rest = self.log.from(index + 1, usize::MAX);
+            self.snapshot = Some(snapshot.clone());
+            self.effects.writes.push(Write::Snapshot { snapshot, rest });
+            self.note(Note::Installed { index, from });
+        }
+        let (term, index) = (self.state.term, index.min(self.commit));
+        self.send(from, Message::AppendReply { term, accepted: true, index, round });
+    }
+}
