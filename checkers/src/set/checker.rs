@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use rayon::prelude::*;
 use schism_history::History;
 
-use super::elements::{Against, Alien, Analysis, KEPT_MAX, Violations, analyse, by_set};
+use super::elements::{Against, Analysis, KEPT_MAX, Violations, analyse};
+use super::operations::{Alien, by_set};
 use crate::phrase::{count, list, span, who};
 use crate::{Anomaly, Asked, Budget, Checker, CheckerEntry, Claim, Question, Verdict, Witness};
 

@@ -36,6 +36,7 @@
 
 mod checker;
 mod elements;
+mod operations;
 #[cfg(test)]
 mod tests;
 
