@@ -9,6 +9,7 @@ mod budget;
 mod claim;
 mod linearizable;
 mod phrase;
+mod set;
 mod verdict;
 
 pub use budget::Budget;
@@ -46,4 +47,4 @@ pub struct CheckerEntry {
 }
 
 /// The checkers that there are.
-pub const CHECKERS: &[CheckerEntry] = &[linearizable::ENTRY];
+pub const CHECKERS: &[CheckerEntry] = &[linearizable::ENTRY, set::ENTRY];

@@ -124,6 +124,10 @@ pub struct Blocker {
 }
 
 /// A value, and the events between which the register must have held it.
+///
+/// If `from` is greater than `to`, it must have been held at some moment between `to` and `from`,
+/// but nothing says for how long. The initial value is held from the first event on, and the one
+/// operation that forces its end stands for both ends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MustHold {
     /// The value, or a chain of values as `412 → 418`.

@@ -392,37 +392,3 @@ impl<'a> Chains<'a> {
         best
     }
 }
-
-/// The first prefix in which the procedure finds a violation, as the rank of its last event, if
-/// there is one up to the rank `until`. Values must be unique up to `until`.
-///
-/// A linearizable history has linearizable prefixes only, so that the prefixes can be bisected;
-/// since a violation tells where it shows, three or four checks are usual. O(n log² n) at worst.
-pub(crate) fn first_failing_prefix(register: &Register, until: u64) -> Option<u64> {
-    const GUESSES_MAX: usize = 6;
-    let fails_at = |prefix: u64| {
-        let chains = Chains::check(register, prefix);
-        chains.worst().map(|(rank, _)| rank)
-    };
-    let mut guess = fails_at(until)?;
-    // What comes after the last event changes nothing.
-    let ends = register.entries.iter().map(|entry| match entry.completed {
-        NEVER => entry.invoked,
-        completed => completed,
-    });
-    let mut failing = ends.max().unwrap_or(0).min(until);
-    let mut holding = 0;
-    let mut guesses = 0;
-    while holding + 1 < failing {
-        if guess <= holding || guess >= failing {
-            guesses += 1;
-            let near = guesses <= GUESSES_MAX;
-            guess = if near { failing - 1 } else { holding + (failing - holding) / 2 };
-        }
-        match fails_at(guess) {
-            Some(earlier) => (failing, guess) = (guess, earlier),
-            None => holding = guess,
-        }
-    }
-    Some(failing)
-}

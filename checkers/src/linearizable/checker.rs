@@ -6,11 +6,10 @@ use std::sync::atomic::AtomicUsize;
 use rayon::prelude::*;
 use schism_history::{History, Key};
 
-use super::chains::first_failing_prefix;
 use super::extract::Extract;
 use super::model::RegisterModel;
 use super::operations::{INITIAL, NEVER, Register};
-use super::prefix::{ambiguous, past_open_failures};
+use super::prefix::{ambiguous, first_failing_prefix, past_open_failures};
 use super::search::{Answer, Exhausted, Limits, search};
 use super::witness::{self, Proof};
 use crate::phrase::{count, in_words, list, span};

@@ -159,12 +159,14 @@ impl<'a> Teller<'a> {
 
     fn tell_disordered(&self, earlier: u32, later: u32) -> Told {
         let entry = |place: u32| self.register.entries[place as usize].action;
-        let gap = self.before(later, earlier, &self.full(earlier));
         let written = entry(earlier).writes();
         if written.is_some() && written == entry(later).needs() {
+            let gap = self.before(later, earlier, &self.full(earlier));
             let what = format!("{} {gap}: it saw what was not yet written", self.returned(later));
             return Told { what, why: format!("{} had not begun.", self.name(earlier)) };
         }
+        let subject = if written.is_some() { "it" } else { "that read" };
+        let gap = self.before(later, earlier, subject);
         let held = self.register.show(written.or(entry(earlier).needs()).unwrap_or(INITIAL));
         Told {
             what: format!(

@@ -30,6 +30,7 @@ mod chains;
 mod checker;
 mod explanation;
 mod extract;
+mod frontier;
 mod model;
 mod operations;
 #[cfg(test)]
@@ -41,6 +42,8 @@ mod search;
 mod shrink;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod texts;
 mod witness;
 
 pub(crate) use checker::ENTRY;

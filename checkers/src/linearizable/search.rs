@@ -27,10 +27,10 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
+use super::frontier::{Frontiers, NO_STEP, Step, path};
 use super::model::Model;
-use super::operations::NEVER;
 use crate::Budget;
 
 /// So many configurations are visited between two looks at the clock.
@@ -114,7 +114,7 @@ pub(crate) fn search<M: Model>(
         Ok(answer) => answer,
         Err(OutOfBudget) => Answer::Exhausted(Exhausted {
             placed: search.farthest as usize,
-            of: search.returns.len(),
+            of: search.frontiers.returns.len(),
             configurations: search.visited,
             bytes: search.bytes_max,
             elapsed: search.start.elapsed(),
@@ -135,33 +135,11 @@ struct Node<S> {
     same_hash: u32,
 }
 
-const NO_NODE: u32 = u32::MAX;
-
-/// A configuration between two frontiers.
-#[derive(Clone, Debug)]
-struct Step<S> {
-    state: S,
-    /// The operations placed that have not returned, sorted.
-    placed: Vec<u32>,
-    hash: u64,
-    parent: u32,
-    /// The operations placed in this step, in order.
-    calls: Vec<u32>,
-    /// If the last one is indeterminate and not yet justified: the state before it.
-    unjustified: Option<S>,
-}
+const NO_NODE: u32 = NO_STEP;
 
 struct Search<'a, M: Model> {
-    model: &'a M,
-    calls: &'a [Call<M::Action>],
+    frontiers: Frontiers<'a, M>,
     limits: Limits<'a>,
-    /// The calls that return, in order of their returns.
-    returns: Vec<u32>,
-    /// The calls open at each return, and where the list of each begins.
-    open: Vec<u32>,
-    open_from: Vec<usize>,
-    /// The indeterminate calls in order of invocation.
-    indeterminate: Vec<u32>,
     nodes: Vec<Node<M::State>>,
     heads: FxHashMap<u64, u32>,
     farthest: u32,
@@ -174,72 +152,29 @@ struct Search<'a, M: Model> {
 
 impl<'a, M: Model> Search<'a, M> {
     fn new(model: &'a M, calls: &'a [Call<M::Action>], limits: Limits<'a>) -> Self {
-        let places = || 0..calls.len() as u32;
-        let mut returns: Vec<u32> =
-            places().filter(|&at| calls[at as usize].returned != NEVER).collect();
-        returns.sort_unstable_by_key(|&at| calls[at as usize].returned);
-        let mut indeterminate: Vec<u32> =
-            places().filter(|&at| calls[at as usize].returned == NEVER).collect();
-        indeterminate.sort_unstable_by_key(|&at| calls[at as usize].invoked);
-        let mut search = Self {
-            model,
-            calls,
+        let frontiers = Frontiers::new(model, calls, limits.budget.memory_bytes);
+        Self {
+            bytes_nodes: frontiers.bytes(),
+            frontiers,
             limits,
-            returns,
-            open: Vec::new(),
-            open_from: vec![0],
-            indeterminate,
             nodes: Vec::new(),
             heads: FxHashMap::default(),
             farthest: 0,
             visited: 0,
-            bytes_nodes: 0,
             bytes_published: 0,
             bytes_max: 0,
             start: Instant::now(),
-        };
-        search.list_open();
-        search
-    }
-
-    /// Lists the calls that are open when each call returns. The lists stay within the memory
-    /// allowed; if they do not, the search ends at its first look at the budget.
-    fn list_open(&mut self) {
-        let mut waiting = self.returns.clone();
-        waiting.sort_unstable_by_key(|&at| self.calls[at as usize].invoked);
-        let mut waiting = waiting.into_iter().peekable();
-        let mut open: Vec<u32> = Vec::new();
-        for &call in &self.returns {
-            let returned = self.calls[call as usize].returned;
-            let invoked = |at: &u32| self.calls[*at as usize].invoked < returned;
-            while let Some(at) = waiting.next_if(invoked) {
-                open.push(at);
-            }
-            self.open.extend_from_slice(&open);
-            self.open_from.push(self.open.len());
-            open.retain(|&at| at != call);
-            if self.open.len() * size_of::<u32>() > self.limits.budget.memory_bytes {
-                break;
-            }
         }
-        self.bytes_nodes = (self.open.capacity() + self.open_from.capacity() * 2) * 4;
     }
 
     fn run(&mut self, initial: M::State) -> Result<Answer<M::State>, OutOfBudget> {
         self.look(0)?;
-        let root = Step {
-            state: initial,
-            placed: Vec::new(),
-            hash: 0,
-            parent: NO_NODE,
-            calls: Vec::new(),
-            unjustified: None,
-        };
+        let root = Step::new(initial, &[]);
         let mut stack = Vec::from_iter(self.remember(&root, 0, NO_NODE));
         while let Some(at) = stack.pop() {
             let frontier = self.nodes[at as usize].frontier;
             self.farthest = self.farthest.max(frontier);
-            if frontier as usize == self.returns.len() {
+            if frontier as usize == self.frontiers.returns.len() {
                 return Ok(Answer::Linearizable { configurations: self.visited });
             }
             let (steps, through) = self.expand(at)?;
@@ -257,18 +192,9 @@ impl<'a, M: Model> Search<'a, M> {
     fn expand(&mut self, at: u32) -> Result<(Vec<Step<M::State>>, Vec<usize>), OutOfBudget> {
         let node = &self.nodes[at as usize];
         let frontier = node.frontier as usize;
-        let call = self.returns[frontier];
-        let placed = node.placed.to_vec();
-        let hash = placed.iter().fold(0, |hash, &call| hash ^ mix(call));
-        let mut first = Step {
-            state: node.state,
-            placed,
-            hash,
-            parent: NO_NODE,
-            calls: Vec::new(),
-            unjustified: None,
-        };
-        self.observe(&mut first, frontier);
+        let call = self.frontiers.returns[frontier];
+        let mut first = Step::new(node.state, &node.placed);
+        self.frontiers.observe(&mut first, frontier);
         let (mut steps, mut through) = (vec![first], Vec::new());
         let mut seen: FxHashMap<u64, Vec<u32>> = FxHashMap::default();
         let mut queue = VecDeque::from([0]);
@@ -278,13 +204,11 @@ impl<'a, M: Model> Search<'a, M> {
             if self.visited.is_multiple_of(LOOK_EVERY) {
                 self.look(bytes)?;
             }
-            if let Ok(place) = steps[from].placed.binary_search(&call) {
-                steps[from].placed.remove(place);
-                steps[from].hash ^= mix(call);
+            if steps[from].pass(call) {
                 through.push(from);
                 continue;
             }
-            for step in self.successors(&steps[from], from as u32, frontier) {
+            for step in self.frontiers.successors(&steps[from], from as u32, frontier) {
                 let same = seen.entry(step.hash).or_default();
                 let equal = |other: &Step<M::State>| {
                     other.state == step.state
@@ -294,90 +218,12 @@ impl<'a, M: Model> Search<'a, M> {
                 if !same.iter().any(|&other| equal(&steps[other as usize])) {
                     same.push(steps.len() as u32);
                     queue.push_back(steps.len());
-                    bytes += bytes_of_step(&step);
+                    bytes += step.bytes();
                     steps.push(step);
                 }
             }
         }
         Ok((steps, through))
-    }
-
-    /// The configurations that one more operation leads to.
-    fn successors(&self, step: &Step<M::State>, from: u32, frontier: usize) -> Vec<Step<M::State>> {
-        let mut successors = Vec::new();
-        for &call in &self.open[self.open_from[frontier]..self.open_from[frontier + 1]] {
-            let action = self.calls[call as usize].action;
-            if self.model.observes(action) || step.placed.binary_search(&call).is_ok() {
-                continue;
-            }
-            if let Some(state) = self.justified(step, action) {
-                successors.push(self.place(step, from, frontier, call, state, None));
-            }
-        }
-        let returned = self.calls[self.returns[frontier] as usize].returned;
-        let mut tried: FxHashSet<M::Action> = FxHashSet::default();
-        for &call in &self.indeterminate {
-            let Call { action, invoked, .. } = self.calls[call as usize];
-            if invoked > returned {
-                break;
-            }
-            if step.placed.binary_search(&call).is_ok() || !tried.insert(action) {
-                continue;
-            }
-            match self.justified(step, action) {
-                Some(state) if state != step.state => {
-                    let before = Some(step.state);
-                    successors.push(self.place(step, from, frontier, call, state, before));
-                }
-                _ => {}
-            }
-        }
-        successors
-    }
-
-    /// The state after `action`, if it can happen and if an indeterminate operation placed last was
-    /// needed for it.
-    fn justified(&self, step: &Step<M::State>, action: M::Action) -> Option<M::State> {
-        let state = self.model.step(step.state, action)?;
-        let without = step.unjustified.and_then(|before| self.model.step(before, action));
-        (without != Some(state)).then_some(state)
-    }
-
-    fn place(
-        &self,
-        step: &Step<M::State>,
-        from: u32,
-        frontier: usize,
-        call: u32,
-        state: M::State,
-        unjustified: Option<M::State>,
-    ) -> Step<M::State> {
-        let mut next = Step {
-            state,
-            placed: step.placed.clone(),
-            hash: step.hash,
-            parent: from,
-            calls: Vec::new(),
-            unjustified,
-        };
-        next.put(call);
-        self.observe(&mut next, frontier);
-        next
-    }
-
-    /// Places the observers that are open and possible.
-    fn observe(&self, step: &mut Step<M::State>, frontier: usize) {
-        for &call in &self.open[self.open_from[frontier]..self.open_from[frontier + 1]] {
-            let action = self.calls[call as usize].action;
-            if self.model.observes(action)
-                && self.model.step(step.state, action).is_some()
-                && step.placed.binary_search(&call).is_err()
-            {
-                step.put(call);
-                // What could not be observed before justifies what came before.
-                step.unjustified = None;
-            }
-        }
     }
 
     /// Stores a configuration at a frontier, unless it was there before.
@@ -453,12 +299,12 @@ impl<'a, M: Model> Search<'a, M> {
         calls.extend(tail);
         let mut holds = self.nodes[0].state;
         let order = calls.into_iter().map(|call| {
-            let action = self.calls[call as usize].action;
-            holds = self.model.step(holds, action).expect("the search took this step");
+            let action = self.frontiers.calls[call as usize].action;
+            holds = self.frontiers.model.step(holds, action).expect("the search took this step");
             (call as usize, holds)
         });
         let order: Vec<_> = order.collect();
-        let call = self.returns[self.farthest as usize] as usize;
+        let call = self.frontiers.returns[self.farthest as usize] as usize;
         Ok(Impossible { call, order, holds, configurations })
     }
 
@@ -477,37 +323,4 @@ impl<'a, M: Model> Search<'a, M> {
         }
         Ok(hops.into_iter().rev().flatten().collect())
     }
-}
-
-impl<S> Step<S> {
-    fn put(&mut self, call: u32) {
-        if let Err(place) = self.placed.binary_search(&call) {
-            self.placed.insert(place, call);
-            self.hash ^= mix(call);
-            self.calls.push(call);
-        }
-    }
-}
-
-/// The calls placed from the first step to the one at `end`, in order.
-fn path<S>(steps: &[Step<S>], end: usize) -> Vec<u32> {
-    let mut parts = Vec::new();
-    let mut at = end as u32;
-    while at != NO_NODE {
-        parts.push(&steps[at as usize].calls);
-        at = steps[at as usize].parent;
-    }
-    parts.into_iter().rev().flatten().copied().collect()
-}
-
-fn bytes_of_step<S>(step: &Step<S>) -> usize {
-    size_of::<Step<S>>() * 2 + (step.placed.capacity() + step.calls.capacity()) * 4 + 64
-}
-
-/// A word in which every bit depends on every bit of `call` (`SplitMix64`; Steele, Lea, Flood 2014).
-fn mix(call: u32) -> u64 {
-    let mut mixed = u64::from(call).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^ (mixed >> 31)
 }

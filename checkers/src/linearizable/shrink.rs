@@ -6,7 +6,7 @@ use super::operations::Register;
 use super::witness::search_part;
 
 /// Searches may visit so many configurations altogether.
-const CONFIGURATIONS_MAX: u64 = 1_000_000;
+const CONFIGURATIONS_MAX: u64 = 2_000_000;
 
 /// A smaller part of `places` which by itself is not linearizable in the prefix up to the rank
 /// `prefix` either, if one is found cheaply; `configurations` is what the search for the whole part
@@ -22,10 +22,15 @@ pub(crate) fn shrink(
     configurations: u64,
 ) -> Option<Vec<u32>> {
     let each = configurations.saturating_mul(2).max(1_000);
-    let mut searches = CONFIGURATIONS_MAX / each;
+    let mut left = CONFIGURATIONS_MAX;
     let mut fails = |part: &[u32]| {
-        searches = searches.checked_sub(1)?;
-        Some(search_part(register, prefix, part, each).is_some())
+        if left < each {
+            return None;
+        }
+        let (end, visited) = search_part(register, prefix, part, each);
+        // Short searches cost something, too.
+        left = left.saturating_sub(visited + part.len() as u64 / 16 + 1);
+        Some(end.is_some())
     };
     let mut part = places.to_vec();
     let mut smaller = false;

@@ -5,12 +5,12 @@ use std::sync::atomic::AtomicUsize;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
-use schism_history::{History, Value};
+use schism_history::{History, Kind, Outcome, Reply, Value};
 
-use super::chains::first_failing_prefix;
 use super::extract::Extract;
 use super::model::RegisterModel;
 use super::operations::{INITIAL, NEVER, Register};
+use super::prefix::first_failing_prefix;
 use super::random::{Choices, Shape, history};
 use super::search::{Answer, Limits, search};
 use super::{ENTRY, oracle};
@@ -69,7 +69,7 @@ fn searched(register: &Register) -> bool {
     }
 }
 
-fn verdict(history: &History) -> Verdict {
+pub(crate) fn verdict(history: &History) -> Verdict {
     let question = Question::new("register", vec![Asked::new(Claim::Linearizable)]);
     let checker = (ENTRY.construct)();
     checker.check(&question, history, &Budget::default()).remove(0)
@@ -173,4 +173,48 @@ fn accepts_what_a_register_did() {
             Ok(true)
         });
     }
+}
+
+#[test]
+fn a_violation_of_a_prefix_stays_one() {
+    let shape = Shape { operations: 30, clients: 4, unique: true, lies: 30 };
+    on_random(shape, 400, |history| {
+        let whole = verdict(history).validity;
+        for event in history.events().iter().step_by(7) {
+            let prefix = verdict(&oracle::cut(history, event.index)).validity;
+            prop_assert!(
+                prefix != Validity::Invalid || whole == Validity::Invalid,
+                "{}",
+                history.to_text()
+            );
+        }
+        Ok(whole != Validity::Invalid)
+    });
+}
+
+#[test]
+fn a_read_made_stale_is_found_or_does_no_harm() {
+    let shape = Shape { operations: 8, clients: 3, unique: true, lies: 0 };
+    let (found, harmless) = (Cell::new(0), Cell::new(0));
+    on_random(shape, 2_000, |history| {
+        let nil = Value::Nil;
+        let is_read = |event: &schism_history::Event| {
+            matches!(&event.kind, Kind::Complete(Outcome::Ok(reply))
+                if matches!(reply.value, Value::Int(_)))
+        };
+        let reads = history.operations().filter(|it| it.op.f.as_str() == "read");
+        let Some(last) = reads.filter_map(|it| it.completed).max() else { return Ok(true) };
+        let mut events = history.events().to_vec();
+        let Some(event) = events.iter_mut().find(|it| it.index == last && is_read(it)) else {
+            return Ok(true);
+        };
+        event.kind = Kind::Complete(Outcome::Ok(Reply { value: nil, version: None }));
+        let stale = History::from_events(events).expect("only a value was changed");
+        let invalid = verdict(&stale).validity == Validity::Invalid;
+        prop_assert_eq!(invalid, !oracle::linearizable(&stale), "{}", stale.to_text());
+        let counter = if invalid { &found } else { &harmless };
+        counter.set(counter.get() + 1);
+        Ok(true)
+    });
+    assert!(found.get() > 50 && harmless.get() > 0, "{} and {}", found.get(), harmless.get());
 }

@@ -49,7 +49,7 @@ pub(crate) fn of_chains(history: &History, register: &Register, prefix: u64, sho
         places = picked;
         places.truncate(OPERATIONS_MAX);
     }
-    let end = if whole { search_part(register, prefix, &places, SECOND_LOOK) } else { None };
+    let end = if whole { search_part(register, prefix, &places, SECOND_LOOK).0 } else { None };
     let impossible = match &end {
         Some((impossible, kept)) => Some(kept[impossible.call]),
         None => places.iter().copied().max_by_key(|&place| match chains.end(place) {
@@ -87,7 +87,7 @@ pub(crate) fn of_search(
     let mut places: Vec<u32> = kept.to_vec();
     let mut end = (found, kept.to_vec());
     if let Some(smaller) = shrink(register, prefix, kept, configurations)
-        && let Some(again) = search_part(register, prefix, &smaller, SECOND_LOOK)
+        && let (Some(again), _) = search_part(register, prefix, &smaller, SECOND_LOOK)
     {
         (end, places) = (again, smaller);
     }
@@ -117,20 +117,27 @@ pub(crate) fn of_search(
     ending.proof(&teller, prefix, &reported, what, Vec::new(), configurations)
 }
 
-/// Searches the part `places` of a prefix, for a second look at few operations.
+/// Searches the part `places` of a prefix, for a second look at few operations. Returns where every
+/// order ends, with the places of the calls, if the search finds that; and how many configurations
+/// it visited.
+#[allow(clippy::type_complexity, reason = "an end with its places, and a count")]
 pub(crate) fn search_part(
     register: &Register,
     prefix: u64,
     places: &[u32],
     configurations_max: u64,
-) -> Option<(Impossible<u32>, Vec<u32>)> {
+) -> (Option<(Impossible<u32>, Vec<u32>)>, u64) {
     let budget = Budget::new(Duration::from_secs(2), 256 << 20);
     let held_bytes = AtomicUsize::new(0);
     let limits = Limits { budget: &budget, held_bytes: &held_bytes, configurations_max };
     let (calls, kept) = register.calls(prefix, Some(places), false);
     match search(&RegisterModel, INITIAL, &calls, limits) {
-        Answer::Impossible(impossible) => Some((impossible, kept)),
-        _ => None,
+        Answer::Impossible(found) => {
+            let visited = found.configurations;
+            (Some((found, kept)), visited)
+        }
+        Answer::Linearizable { configurations } => (None, configurations),
+        Answer::Exhausted(far) => (None, far.configurations),
     }
 }
 

@@ -1,0 +1,207 @@
+//! Verdicts on histories written as short text: each kind of violation, and how it is told.
+
+use schism_history::History;
+
+use super::ENTRY;
+use super::tests::verdict;
+use crate::{Asked, Budget, Claim, Question, Validity, Verdict, Witness};
+
+/// Eight writes and reads of another key, so that there is enough to judge.
+const ENOUGH: &str = "
+    p9 invoke write y 1 \n p9 ok \n p9 invoke read y \n p9 ok 1
+    p9 invoke write y 2 \n p9 ok \n p9 invoke read y \n p9 ok 2
+    p9 invoke write y 3 \n p9 ok \n p9 invoke read y \n p9 ok 3
+    p9 invoke cas y [3 4] \n p9 ok \n p9 invoke read y \n p9 ok 4";
+
+fn from_text(text: &str) -> History {
+    History::from_text(text).expect("the text is a history")
+}
+
+/// The verdict on a short text, and the first explanation or else the reason.
+fn check(text: &str, expected: Validity, says: &str) -> Verdict {
+    let verdict = verdict(&from_text(&format!("{ENOUGH}\n{text}")));
+    let said = verdict.anomalies.first().map_or(&verdict.reason, |anomaly| &anomaly.explanation);
+    assert_eq!(verdict.validity, expected, "{said}");
+    assert!(said.contains(says), "{said}");
+    verdict
+}
+
+use Validity::{Invalid, Unknown, Valid};
+
+#[test]
+fn tells_a_stale_read() {
+    let verdict = check(
+        "10s p0 invoke write x 401 \n 10.1s p0 ok \n 10.2s p3 invoke write x 412 \n 10.3s p3 ok
+         10.595s p15 invoke read x @n1 \n 10.6s p15 ok 401",
+        Invalid,
+        "Key x: the read of event 20 (p15 on n1) returned 401, but write 412 (event 18, p3) had \
+         completed 295 ms before that read was invoked, and nothing wrote 401 again: write 401 \
+         (event 16, p0) had completed 100 ms before write 412 was invoked, so the register would \
+         have to hold 401 before 412 and after it.",
+    );
+    assert_eq!(
+        verdict.reason,
+        "Key x breaks, the other one holds; the first violation shows at 10.600 s (event 21)."
+    );
+    let anomaly = &verdict.anomalies[0];
+    assert_eq!(anomaly.operations, [16, 18, 20]);
+    let Witness::Linearization {
+        impossible, prefix, order, holds, needs, blocked, must_hold, ..
+    } = &anomaly.witness
+    else {
+        panic!("{anomaly:?}")
+    };
+    assert_eq!((*impossible, *prefix), (20, 21));
+    assert_eq!(*order, [(16, "401".to_owned()), (18, "412".to_owned())]);
+    assert_eq!((holds.as_str(), needs.as_str()), ("412", "401"));
+    assert_eq!(
+        blocked[0].why,
+        "The register holds 412. 401 was written once, and 412 came after it; nothing brings it back."
+    );
+    let held: Vec<_> =
+        must_hold.iter().map(|it| (it.value.as_str(), it.from, it.to, it.forced_by)).collect();
+    assert_eq!(held, [("401", 17, 20, [16, 20]), ("412", 19, 18, [18, 18])]);
+}
+
+#[test]
+fn tells_the_other_violations_of_unique_values() {
+    check("p0 invoke read x \n p0 ok 7", Invalid, "returned 7, but nobody ever wrote 7.");
+    check(
+        "p1 invoke read x \n p1 ok 7 \n p0 invoke write x 7 \n p0 ok",
+        Invalid,
+        "the read of event 16 (p1) returned 7, 1.0 ms before write 7 (event 18, p0) was invoked.",
+    );
+    check(
+        "p0 invoke write x 7 \n p0 fail unavailable \n p1 invoke read x \n p1 ok 7",
+        Invalid,
+        "write 7 (event 16, p0) had failed (event 17), which means that it never took effect.",
+    );
+    check(
+        "p0 invoke write x 1 \n p0 ok \n p0 invoke cas x [1 2] \n p1 invoke cas x [1 3]
+         p0 ok \n p1 ok",
+        Invalid,
+        "both compare-and-set 1 → 2 (event 18, p0) and compare-and-set 1 → 3 (event 19, p1) found \
+         1, but whichever came first replaced it, and nothing wrote 1 again.",
+    );
+    check(
+        "p0 invoke write x 1 \n p0 ok \n p0 invoke cas x [1 2] \n p0 ok
+         p1 invoke read x \n p1 ok 1",
+        Invalid,
+        "the read of event 20 (p1) returned 1, but compare-and-set 1 → 2 (event 18, p0) had \
+         succeeded 1.0 ms before that read was invoked, and that can only come \
+         after 1 had been replaced; nothing wrote 1 again.",
+    );
+    check(
+        "p0 invoke cas x [1 2] \n p1 invoke cas x [2 1] \n p0 ok \n p1 ok",
+        Invalid,
+        "was written only by compare-and-sets that need, one through the other, what it wrote",
+    );
+    check(
+        "p0 invoke write x 1 \n p0 ok \n p1 invoke read x \n p1 ok _",
+        Invalid,
+        "returned nil, but write 1 (event 16, p0) had completed 1.0 ms before that read was \
+         invoked, and nothing brings the initial value back.",
+    );
+}
+
+#[test]
+fn tells_a_violation_where_values_repeat() {
+    let verdict = check(
+        "p0 invoke write x 1 \n p0 ok \n p0 invoke write x 2 \n p0 ok \n p0 invoke write x 1 \n p0 ok
+         p1 invoke read x \n p1 ok 2",
+        Invalid,
+        "Key x: the read of event 22 (p1) returned 2, but no order of the operations before it \
+         leads to 2: the longest of them places 2 operations and leaves the register at 1.",
+    );
+    // The first write is not needed for that.
+    assert_eq!(verdict.anomalies[0].operations, [18, 20, 22]);
+}
+
+#[test]
+fn indeterminate_operations_may_take_effect_late_or_never() {
+    let late = "p9 invoke read y \n p9 ok 4 \n p0 invoke write x 1 \n p0 info timeout \n p1 invoke read x \n p1 ok _
+        p1 invoke read x \n p1 ok";
+    check(&format!("{late} _"), Valid, "");
+    check(&format!("{late} 1"), Valid, "");
+    check(&format!("{late} 1 \n p1 invoke read x \n p1 ok _"), Invalid, "returned nil");
+    let open = "p9 invoke read y \n p9 ok 4 \n p1 invoke cas x [_ 5] \n p2 invoke cas x [5 6] \n p3 invoke read x \n p3 ok";
+    check(&format!("{open} 6"), Valid, "");
+    check(&format!("{open} 6 \n p3 invoke read x \n p3 ok 5"), Invalid, "returned 5");
+}
+
+#[test]
+fn failures_constrain_nothing() {
+    check(
+        "p0 invoke write x 1 \n p0 ok \n p1 invoke cas x [1 2] \n p1 fail mismatch found 3
+         p1 invoke read x \n p1 fail timeout \n p1 invoke read x \n p1 ok 1",
+        Valid,
+        "2 keys with 5 reads and 5 writes that were ok: values are unique, so that all were \
+         decided without a search.",
+    );
+}
+
+#[test]
+fn names_the_earliest_violation_first_and_counts_the_rest() {
+    let verdict = check(
+        "p0 invoke read a \n p0 ok _ \n p0 invoke read c \n p0 ok 9 \n p0 invoke read b \n p0 ok 9",
+        Invalid,
+        "Key c",
+    );
+    let expected = "Keys c and b break, the other two hold; the first violation shows at 0.019 s \
+                    (event 19).";
+    assert_eq!(verdict.reason, expected);
+}
+
+#[test]
+fn upholds_nothing_without_evidence() {
+    let check = |text: &str, says: &str| {
+        let verdict = verdict(&from_text(text));
+        assert_eq!(verdict.validity, Unknown, "{}", verdict.reason);
+        assert!(verdict.reason.contains(says), "{}", verdict.reason);
+    };
+    check("", "No operation was ok");
+    check("p0 invoke write x 1 \n p0 ok", "No read was ok");
+    check("p0 invoke read x 1 \n p0 ok _", "No write was ok");
+    check(
+        "p0 invoke write x 1 \n p0 ok \n p0 invoke read x \n p0 ok 1",
+        "Only 2 operations were ok",
+    );
+    let verdict = verdict(&from_text("p0 invoke read x \n p0 ok 3"));
+    assert_eq!(verdict.validity, Invalid, "a violation needs no quorum");
+}
+
+#[test]
+fn names_the_event_that_is_none_of_a_register() {
+    check("p0 invoke write x \n p0 ok", Unknown, "the write of event 16 writes no number");
+    check("p0 invoke cas x 3 \n p0 ok", Unknown, "the cas of event 16 is not given a pair");
+    check("p0 invoke append x 3 \n p0 ok", Unknown, "the append of event 16 is no operation");
+    check("p0 invoke read x \n p0 ok [1]", Unknown, "the read of event 17 returned [1]");
+    check("p0 invoke txn [r x 1] \n p0 ok", Unknown, "the txn of event 16 is no operation");
+    // What was proven before that event stays proven, what comes after is not judged.
+    let stale = "p0 invoke read x \n p0 ok 9";
+    check(&format!("{stale} \n p0 invoke append x 3 \n p0 ok"), Invalid, "nobody ever wrote 9");
+    check(&format!("p0 invoke append x 3 \n p0 ok \n {stale}"), Unknown, "the append");
+    check(&format!("p0 invoke append z 3 \n p0 ok \n {stale}"), Invalid, "nobody ever wrote 9");
+}
+
+#[test]
+fn gives_up_at_the_end_of_its_budget() {
+    // Thirty open writes of two values in any order, and a read that none of them explains.
+    let mut text = String::new();
+    for process in 0..30 {
+        let value = process % 2 + 1;
+        text += &["p", &process.to_string(), " invoke write x ", &value.to_string(), "\n"].concat();
+    }
+    text += "p40 invoke cas x [1 2] \n p41 invoke cas x [2 1] \n p42 invoke cas x [1 3]\n";
+    for process in (0..30).chain(40..43) {
+        text += &["p", &process.to_string(), " ok\n"].concat();
+    }
+    text += "p50 invoke read x \n p50 ok 9\n";
+    let history = from_text(&text);
+    let question = Question::new("register", vec![Asked::new(Claim::Linearizable)]);
+    let budget = Budget::new(std::time::Duration::from_millis(200), 64 << 20);
+    let verdict = (ENTRY.construct)().check(&question, &history, &budget).remove(0);
+    assert_eq!(verdict.validity, Unknown, "{}", verdict.reason);
+    assert!(verdict.reason.contains("of 34 operations were placed"), "{}", verdict.reason);
+    assert!(verdict.reason.contains("its values repeat"), "{}", verdict.reason);
+}
