@@ -6,6 +6,16 @@
 //!
 //! A new fault is one file and one line in [`FAULTS`].
 
+mod faults;
+mod injection;
+mod injector;
+mod probe;
+mod schedule;
+mod spec;
+mod victims;
+
+pub use injector::{Healing, Nemesis, Recorder};
+
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -20,6 +30,13 @@ pub trait Fault: Send + Sync {
 
     /// The variant in words, as in `isolate leader`; before the victims are resolved.
     fn detail(&self) -> String;
+
+    /// Whether a cluster of `nodes` can be broken in this way; otherwise why not.
+    fn fits(&self, nodes: u16) -> Result<(), String>;
+
+    /// Whether the victims depend on who leads. Asking takes time while nodes are silent, so that
+    /// only those who must know ask.
+    fn needs_leader(&self) -> bool;
 
     /// Resolves the victims. Pure: the same view and randomness give the same injection.
     fn plan(&self, view: &View, rng: &mut ChaCha8Rng) -> Injection;
@@ -39,8 +56,13 @@ pub struct View {
 /// The resolved facts of a fault: what is to be done, to whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Injection {
-    /// Rules for links.
-    Links(LinkRules),
+    /// Rules for links, with the nodes that they are about.
+    Links {
+        /// The nodes that are cut off, slowed down, or in the middle.
+        victims: Vec<NodeId>,
+        /// What happens to each link.
+        rules: LinkRules,
+    },
     /// These nodes are killed, and started again when the fault ends.
     Kill(Vec<NodeId>),
     /// These nodes are paused, and go on when the fault ends.
@@ -59,8 +81,9 @@ pub struct FaultSpec {
     pub when: When,
     /// How long it lasts.
     pub length: Duration,
-    /// The faults to choose from, each as it stands in the plan: `{"partition": "halves"}`.
-    pub choices: Vec<serde_json::Value>,
+    /// What to choose from, each as it stands in the plan: `{"partition": "halves"}`. A choice of
+    /// two keys or more is as many faults at once.
+    pub choices: Vec<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// When a fault begins.
@@ -109,4 +132,4 @@ pub struct FaultEntry {
 }
 
 /// The faults that there are.
-pub const FAULTS: &[FaultEntry] = &[];
+pub const FAULTS: &[FaultEntry] = &[faults::PARTITION, faults::KILL, faults::PAUSE, faults::DELAY];

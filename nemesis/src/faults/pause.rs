@@ -1,0 +1,48 @@
+//! `pause`: every process of the victims stands still (SIGSTOP), and goes on afterwards.
+
+use rand_chacha::ChaCha8Rng;
+use schism_history::OptionError;
+use serde_json::Value;
+
+use crate::victims::Victims;
+use crate::{Fault, FaultEntry, Injection, View};
+
+pub(crate) const ENTRY: FaultEntry = FaultEntry {
+    name: "pause",
+    summary: "SIGSTOP of every process of a node; it goes on when the fault ends",
+    forms: &["pause: one | minority | majority | all | leader | followers | n1 | [n1, n2]"],
+    construct,
+};
+
+struct Pause(Victims);
+
+fn construct(given: &Value) -> Result<Box<dyn Fault>, OptionError> {
+    let victims = Victims::parse(given);
+    let victims = victims.map_err(|problem| OptionError::new(Vec::<String>::new(), problem))?;
+    Ok(Box::new(Pause(victims)))
+}
+
+impl Fault for Pause {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn detail(&self) -> String {
+        self.0.words()
+    }
+
+    fn fits(&self, nodes: u16) -> Result<(), String> {
+        self.0.fit(nodes)
+    }
+
+    fn needs_leader(&self) -> bool {
+        self.0.by_role()
+    }
+
+    fn plan(&self, view: &View, rng: &mut ChaCha8Rng) -> Injection {
+        match self.0.resolve(view, &view.down, rng) {
+            Ok(victims) => Injection::Pause(victims),
+            Err(reason) => Injection::Nothing { reason },
+        }
+    }
+}

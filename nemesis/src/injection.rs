@@ -1,0 +1,100 @@
+//! Injections as they stand in a history, and rules of several faults at once.
+
+use schism_lab::{LinkRule, LinkRules, NodeId};
+use serde_json::{Map, Value, json};
+
+use crate::Injection;
+
+impl Injection {
+    /// The nodes that it strikes.
+    pub fn victims(&self) -> &[NodeId] {
+        match self {
+            Injection::Links { victims, .. }
+            | Injection::Kill(victims)
+            | Injection::Pause(victims) => victims,
+            Injection::Nothing { .. } => &[],
+        }
+    }
+
+    /// The facts, for a replay: `{"links":[{"from":"n1","to":"n2","drop":true}]}`,
+    /// `{"kill":["n1"]}`, `{"pause":["n1"]}`, `{"nothing":"no node said that it leads"}`.
+    pub fn to_json(&self) -> Value {
+        let names = |nodes: &[NodeId]| nodes.iter().map(ToString::to_string).collect::<Value>();
+        match self {
+            Injection::Links { rules, .. } => {
+                let links = rules.0.iter().map(|((from, to), rule)| {
+                    let mut link = Map::new();
+                    link.insert("from".into(), from.to_string().into());
+                    link.insert("to".into(), to.to_string().into());
+                    describe(rule, &mut link);
+                    Value::Object(link)
+                });
+                json!({ "links": links.collect::<Value>() })
+            }
+            Injection::Kill(victims) => json!({ "kill": names(victims) }),
+            Injection::Pause(victims) => json!({ "pause": names(victims) }),
+            Injection::Nothing { reason } => json!({ "nothing": reason }),
+        }
+    }
+}
+
+fn describe(rule: &LinkRule, link: &mut Map<String, Value>) {
+    if rule.drop {
+        link.insert("drop".into(), true.into());
+    }
+    if rule.hold {
+        link.insert("hold".into(), true.into());
+    }
+    for (name, span) in [("delay_us", rule.delay), ("jitter_us", rule.jitter)] {
+        if !span.is_zero() {
+            link.insert(name.into(), (span.as_micros() as u64).into());
+        }
+    }
+}
+
+/// All rules at once: on a link that several faults are about, each of them bites.
+pub(crate) fn together<'a>(all: impl IntoIterator<Item = &'a LinkRules>) -> LinkRules {
+    let mut sum = LinkRules::default();
+    for rules in all {
+        for (link, rule) in &rules.0 {
+            let entry: &mut LinkRule = sum.0.entry(*link).or_default();
+            entry.drop |= rule.drop;
+            entry.hold |= rule.hold;
+            entry.delay = entry.delay.max(rule.delay);
+            entry.jitter = entry.jitter.max(rule.jitter);
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use schism_lab::End;
+
+    use super::*;
+
+    fn rules(rule: LinkRule) -> LinkRules {
+        LinkRules([((End::Controller, End::Node(NodeId(2))), rule)].into())
+    }
+
+    #[test]
+    fn is_written_as_facts() {
+        let rule = LinkRule { delay: Duration::from_millis(5), ..LinkRule::default() };
+        let links = Injection::Links { victims: vec![NodeId(2)], rules: rules(rule) };
+        let expected = r#"{"links":[{"from":"controller","to":"n2","delay_us":5000}]}"#;
+        assert_eq!(links.to_json().to_string(), expected);
+        let kill = Injection::Kill(vec![NodeId(1), NodeId(3)]);
+        assert_eq!(kill.to_json().to_string(), r#"{"kill":["n1","n3"]}"#);
+    }
+
+    #[test]
+    fn every_fault_bites_on_a_link_that_they_share() {
+        let slow = rules(LinkRule { delay: Duration::from_millis(5), ..LinkRule::default() });
+        let cut = rules(LinkRule { drop: true, ..LinkRule::default() });
+        let sum = together([&slow, &cut]);
+        let rule = sum.0.values().next().expect("a rule");
+        assert!(rule.drop && rule.delay == Duration::from_millis(5) && sum.0.len() == 1);
+    }
+}

@@ -1,0 +1,181 @@
+//! Reads a fault of a plan.
+
+use std::time::Duration;
+
+use schism_history::{OptionError, Span};
+use serde_json::{Map, Value};
+
+use crate::{FAULTS, Fault, FaultSpec, When};
+
+/// What a fault of a plan is made of, besides the faults themselves.
+const KEYS: [&str; 4] = ["every", "at", "for", "any"];
+
+impl FaultSpec {
+    /// What stands in a plan: `{ every: 6s, for: 3s, any: [ kill: leader, … ] }`, or with the fault
+    /// itself in the place of `any`: `{ at: 5s, for: 2s, partition: halves }`. Two faults in one
+    /// place begin at once.
+    pub fn parse(value: &Value) -> Result<Self, OptionError> {
+        let Value::Object(given) = value else {
+            let problem = "a fault is a map such as { every: 6s, for: 3s, kill: leader }";
+            return Err(OptionError::new(Vec::<String>::new(), problem));
+        };
+        let when = match (span(given, "every")?, span(given, "at")?) {
+            (Some(every), None) => When::Every(every),
+            (None, Some(at)) => When::At(at),
+            _ => return Err(error(&[], "a fault begins either `every: 6s` or `at: 5s`")),
+        };
+        let Some(length) = span(given, "for")?.filter(|length| !length.is_zero()) else {
+            return Err(error(&["for"], "a fault lasts: add `for: 3s`"));
+        };
+        if let When::Every(every) = when
+            && length > every
+        {
+            let (length, every) = (Span(length), Span(every));
+            return Err(error(&["for"], format!("{length} is longer than its period of {every}")));
+        }
+        Ok(Self { when, length, choices: choices(given)? })
+    }
+
+    /// Whether `nodes` nodes can be broken in this way within `load`.
+    pub fn check(&self, nodes: u16, load: Duration) -> Result<(), OptionError> {
+        let (key, needs) = match self.when {
+            When::At(at) => ("at", at + self.length),
+            When::Every(every) => ("every", every),
+        };
+        if needs > load {
+            let (needs, load) = (Span(needs), Span(load));
+            let problem = format!("the fault would end after {needs}, the load after {load}");
+            return Err(error(&[key], problem));
+        }
+        for (number, choice) in self.choices.iter().enumerate() {
+            for (name, value) in choice {
+                let fault = fault(name, value)?;
+                let at = |problem| {
+                    let number = number.to_string();
+                    error(&["any", &number, name], format!("{name}: {problem}"))
+                };
+                fault.fits(nodes).map_err(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the faults in it, each once.
+    pub fn names(&self) -> Vec<&'static str> {
+        let used = |name: &&str| self.choices.iter().any(|choice| choice.contains_key(*name));
+        FAULTS.iter().map(|entry| entry.name).filter(used).collect()
+    }
+}
+
+/// The fault `name`, from what stands behind it.
+pub(crate) fn fault(name: &str, value: &Value) -> Result<Box<dyn Fault>, OptionError> {
+    let Some(entry) = FAULTS.iter().find(|entry| entry.name == name) else {
+        let names: Vec<&str> = FAULTS.iter().map(|entry| entry.name).collect();
+        return Err(error(
+            &[name],
+            format!("there is no fault `{name}`; there are {}", names.join(", ")),
+        ));
+    };
+    (entry.construct)(value).map_err(|inner| {
+        let mut path = vec![name.to_owned()];
+        path.extend(inner.path);
+        OptionError::new(path, inner.problem)
+    })
+}
+
+fn choices(given: &Map<String, Value>) -> Result<Vec<Map<String, Value>>, OptionError> {
+    let here: Map<String, Value> = given
+        .iter()
+        .filter(|(key, _)| !KEYS.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    for (name, value) in &here {
+        fault(name, value)?;
+    }
+    let Some(any) = given.get("any") else {
+        if here.is_empty() {
+            return Err(error(&[], "no fault is named: add `kill: leader`, or `any: [ … ]`"));
+        }
+        return Ok(vec![here]);
+    };
+    if !here.is_empty() {
+        return Err(error(&["any"], "a fault stands either here or in `any`, not in both"));
+    }
+    let Some(any) = any.as_array().filter(|any| !any.is_empty()) else {
+        return Err(error(&["any"], "any is a list such as [ kill: leader, partition: halves ]"));
+    };
+    let choice = |(number, choice): (usize, &Value)| {
+        let number = number.to_string();
+        let Some(choice) = choice.as_object().filter(|choice| !choice.is_empty()) else {
+            let problem = format!("{choice} is no fault; write it as `kill: leader`");
+            return Err(error(&["any", &number], problem));
+        };
+        for (name, value) in choice {
+            fault(name, value).map_err(|inner| {
+                let mut path = vec!["any".to_owned(), number.clone()];
+                path.extend(inner.path);
+                OptionError::new(path, inner.problem)
+            })?;
+        }
+        Ok(choice.clone())
+    };
+    any.iter().enumerate().map(choice).collect()
+}
+
+fn span(given: &Map<String, Value>, key: &str) -> Result<Option<Duration>, OptionError> {
+    let Some(value) = given.get(key) else { return Ok(None) };
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let span = text.parse::<Span>();
+    span.map(|span| Some(span.0)).map_err(|problem| error(&[key], format!("{key}: {problem}")))
+}
+
+fn error(path: &[&str], problem: impl Into<String>) -> OptionError {
+    OptionError::new(path.iter().copied(), problem)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reads_faults_in_all_their_forms() {
+        let check = |value: Value, names: &[&str], choices: usize| {
+            let spec = FaultSpec::parse(&value).expect("a fault");
+            assert_eq!((spec.names().as_slice(), spec.choices.len()), (names, choices), "{value}");
+            spec.check(5, Duration::from_secs(20)).expect("it fits");
+        };
+        check(json!({"at": "5s", "for": "2s", "partition": "halves"}), &["partition"], 1);
+        let both = json!({"every": "6s", "for": "3s", "kill": "one", "pause": "leader"});
+        check(both, &["kill", "pause"], 1);
+        let any = json!([{"partition": {"isolate": "leader"}}, {"kill": "minority"}]);
+        check(json!({"every": "6s", "for": "3s", "any": any}), &["partition", "kill"], 2);
+    }
+
+    #[test]
+    fn says_where_a_fault_is_wrong() {
+        let check = |value: Value, path: &str, problem: &str| {
+            let spec = FaultSpec::parse(&value);
+            let fits = |spec: FaultSpec| spec.check(3, Duration::from_secs(20)).map(|()| spec);
+            let error = spec.and_then(fits).expect_err("it is wrong");
+            assert_eq!(error.path.join("."), path, "{value}");
+            assert!(error.problem.contains(problem), "{value}: {}", error.problem);
+        };
+        check(json!("kill"), "", "a fault is a map");
+        check(json!({"for": "3s", "kill": "one"}), "", "`every: 6s` or `at: 5s`");
+        check(json!({"at": "5", "for": "3s", "kill": "one"}), "at", "at: ");
+        check(json!({"at": "5s", "kill": "one"}), "for", "add `for: 3s`");
+        check(json!({"every": "2s", "for": "3s", "kill": "one"}), "for", "longer than its period");
+        check(json!({"at": "5s", "for": "3s", "kil": "one"}), "kil", "there is no fault `kil`");
+        check(json!({"at": "5s", "for": "3s"}), "", "no fault is named");
+        check(json!({"at": "5s", "for": "3s", "any": ["x"]}), "any.0", "write it as");
+        check(json!({"at": "5s", "for": "3s", "any": [{"kill": "x"}]}), "any.0.kill", "victims");
+        check(json!({"at": "18s", "for": "3s", "kill": "one"}), "at", "end after 21s");
+        let ring = json!({"at": "5s", "for": "3s", "partition": "majorities-ring"});
+        check(ring, "any.0.partition", "at least 4 nodes");
+    }
+}
