@@ -182,11 +182,7 @@ impl Act {
             fault: self.planned.fault,
             name: name.into(),
             detail: detail.into(),
-            victims: injection
-                .victims()
-                .into_iter()
-                .map(|id| schism_history::NodeId(id.0))
-                .collect(),
+            victims: injection.victims().iter().map(|id| schism_history::NodeId(id.0)).collect(),
             injection: injection.to_json(),
         });
         hands.strike(self.planned.fault, &injection, &mut active).await;
