@@ -10,10 +10,13 @@ mod claim;
 mod linearizable;
 mod phrase;
 mod set;
+mod survival;
+mod timing;
 mod verdict;
 
 pub use budget::Budget;
 pub use claim::{Asked, Claim, Question};
+pub use timing::{Recovery, recoveries};
 pub use verdict::{
     Anomaly, Blocker, Bound, Edge, MustHold, Transaction, Validity, Verdict, Witness,
 };
@@ -47,4 +50,5 @@ pub struct CheckerEntry {
 }
 
 /// The checkers that there are.
-pub const CHECKERS: &[CheckerEntry] = &[linearizable::ENTRY, set::ENTRY];
+pub const CHECKERS: &[CheckerEntry] =
+    &[linearizable::ENTRY, set::ENTRY, survival::ENTRY, timing::RECOVERY, timing::AVAILABILITY];

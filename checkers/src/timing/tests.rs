@@ -1,0 +1,118 @@
+//! Loads with faults: systems that come back in time, late, or not at all.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use schism_history::{History, Time};
+
+use super::{AVAILABILITY, RECOVERY, recoveries};
+use crate::Validity::{Invalid, Unknown, Valid};
+use crate::{Asked, Budget, CheckerEntry, Claim, Question, Validity, Verdict};
+
+/// An operation every 20 ms for `seconds`, each answered after `latency_ms(time in ms)`, or never;
+/// with a fault from 3 s to 5 s.
+fn history(seconds: u64, latency_ms: impl Fn(u64) -> Option<u64>) -> History {
+    let mut events: Vec<(u64, String)> = vec![
+        (3000, "nemesis start F1 kill n1 one".into()),
+        (3001, "nemesis bites F1 yes it is dead".into()),
+        (5000, "nemesis stop F1".into()),
+    ];
+    for (number, time) in (0..seconds * 1000).step_by(20).enumerate() {
+        events.push((time, format!("p{number} invoke write x {number}")));
+        match latency_ms(time) {
+            Some(latency) => events.push((time + latency, format!("p{number} ok"))),
+            None => events.push((time + 1000, format!("p{number} info timeout none"))),
+        }
+    }
+    events.sort_by_key(|(time, _)| *time);
+    let mut text = String::new();
+    for (time, line) in events {
+        let _ = writeln!(text, "{}s {line}", time as f64 / 1000.0);
+    }
+    History::from_text(&text).expect("the text is a history")
+}
+
+fn check(
+    entry: &CheckerEntry,
+    history: &History,
+    question: &Question,
+    expected: Validity,
+) -> Verdict {
+    let verdicts = (entry.construct)().check(question, history, &Budget::default());
+    let verdict = verdicts.into_iter().next().expect("a verdict");
+    assert_eq!(verdict.validity, expected, "{}", verdict.reason);
+    assert_eq!(expected == Invalid, !verdict.anomalies.is_empty());
+    verdict
+}
+
+fn recovers(within_s: u64) -> Question {
+    let within = Some(Duration::from_secs(within_s));
+    Question::new("any", vec![Asked { within, ..Asked::new(Claim::Recovers) }])
+}
+
+fn available(p99_ms: u64) -> Question {
+    let p99 = Some(Duration::from_millis(p99_ms));
+    Question::new("any", vec![Asked { p99, ..Asked::new(Claim::Availability) }])
+}
+
+fn down_until(end: u64) -> impl Fn(u64) -> Option<u64> {
+    move |time| (!(3000..end).contains(&time)).then_some(5)
+}
+
+#[test]
+fn a_system_that_comes_back_in_time_recovers() {
+    let verdict = check(&RECOVERY, &history(12, down_until(6500)), &recovers(3), Valid);
+    assert_eq!(verdict.reason, "The slowest of 1 fault, F1, took 1.40 s to the first good second.");
+    let found = recoveries(&history(12, down_until(6500)), Duration::from_secs(1));
+    assert_eq!(found[0].recovered, Some(Time::from_secs_f64(6.4)));
+    check(&RECOVERY, &history(12, down_until(5000)), &recovers(1), Valid);
+}
+
+#[test]
+fn a_system_that_comes_back_late_or_never_does_not() {
+    let late = check(&RECOVERY, &history(12, down_until(9000)), &recovers(2), Invalid);
+    assert!(late.reason.contains("took 3.90 s"), "{}", late.reason);
+    let never = check(&RECOVERY, &history(12, down_until(99_000)), &recovers(2), Invalid);
+    assert!(never.reason.contains("no good second"), "{}", never.reason);
+    // Answers alone do not make a good second: they must be as quick as before.
+    let slow = |time| Some(if time < 5000 { 5 } else { 1500 });
+    check(&RECOVERY, &history(14, slow), &recovers(2), Invalid);
+}
+
+#[test]
+fn what_could_not_be_watched_is_not_judged() {
+    let verdict = check(&RECOVERY, &history(7, down_until(99_000)), &recovers(3), Unknown);
+    assert!(verdict.reason.contains("F1 could be watched for 1.98 s only"), "{}", verdict.reason);
+    let quiet = History::from_text("p0 invoke write x 1 \n p0 ok").expect("a history");
+    check(&RECOVERY, &quiet, &recovers(3), Unknown);
+}
+
+#[test]
+fn a_late_controller_blames_nobody() {
+    let mut question = recovers(2);
+    question.lateness = vec![(6, Duration::from_millis(200))];
+    check(&RECOVERY, &history(12, down_until(9000)), &question, Unknown);
+    let slow = |time| Some(if (8000..9000).contains(&time) { 400 } else { 5 });
+    check(&AVAILABILITY, &history(12, slow), &available(250), Invalid);
+    let mut question = available(250);
+    question.lateness = vec![(8, Duration::from_millis(100))];
+    check(&AVAILABILITY, &history(12, slow), &question, Unknown);
+}
+
+#[test]
+fn availability_leaves_faults_and_recoveries_out() {
+    let verdict = check(&AVAILABILITY, &history(12, down_until(6500)), &available(250), Valid);
+    assert!(verdict.reason.contains("answered within 5.0 ms"), "{}", verdict.reason);
+}
+
+#[test]
+fn availability_counts_what_is_never_answered() {
+    let lossy = |time| (time < 3000 || time % 1000 != 0).then_some(5);
+    let verdict = check(&AVAILABILITY, &history(20, lossy), &available(250), Invalid);
+    assert!(verdict.reason.contains("the 99th percentile is no answer"), "{}", verdict.reason);
+}
+
+#[test]
+fn availability_needs_enough_operations() {
+    check(&AVAILABILITY, &history(1, |_| Some(5)), &available(250), Unknown);
+}
