@@ -45,7 +45,7 @@ claims! {
     NoDuplicates = "no-duplicates",
     /// No read returns an element that nobody added.
     NoUnexpectedElements = "no-unexpected-elements",
-    /// No cycle of writes (G0), no duplicated elements, one order of versions (PL-1).
+    /// No cycle of writes (G0), no duplicated elements (PL-1).
     ReadUncommitted = "read-uncommitted",
     /// No aborted (G1a), intermediate (G1b) or circular (G1c) reads (PL-2).
     ReadCommitted = "read-committed",

@@ -8,6 +8,7 @@
 mod budget;
 mod claim;
 mod linearizable;
+mod list_append;
 mod phrase;
 mod set;
 mod survival;
@@ -50,5 +51,11 @@ pub struct CheckerEntry {
 }
 
 /// The checkers that there are.
-pub const CHECKERS: &[CheckerEntry] =
-    &[linearizable::ENTRY, set::ENTRY, survival::ENTRY, timing::RECOVERY, timing::AVAILABILITY];
+pub const CHECKERS: &[CheckerEntry] = &[
+    linearizable::ENTRY,
+    set::ENTRY,
+    list_append::ENTRY,
+    survival::ENTRY,
+    timing::RECOVERY,
+    timing::AVAILABILITY,
+];

@@ -1,0 +1,165 @@
+//! The verdicts about transactions.
+
+use schism_history::History;
+
+use super::anomalies::{Contradiction, Contradictions};
+use super::cycles::{Class, cycles};
+use super::explanation::{tell_contradiction, tell_cycle};
+use super::graph::{Graph, anything_read, reads};
+use super::transactions::{Fate, Transactions};
+use super::versions::{Lists, lists};
+use crate::phrase::{count, list};
+use crate::{Anomaly, Asked, Budget, Checker, CheckerEntry, Claim, Question, Verdict};
+
+/// The row of this checker.
+pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
+    name: "list-append",
+    summary: "isolation of transactions on lists, by circles of dependencies (G0 to G2) and by contradictions",
+    decides: DECIDES,
+    construct: || Box::new(ListAppend),
+};
+
+/// Weakest first: what breaks one also breaks those after it.
+const DECIDES: &[Claim] = &[
+    Claim::ReadUncommitted,
+    Claim::ReadCommitted,
+    Claim::SnapshotIsolation,
+    Claim::Serializable,
+    Claim::StrictSerializable,
+];
+
+/// With fewer committed transactions nothing is upheld.
+const COMMITTED_MIN: usize = 10;
+/// Proofs of one class that are kept.
+const KEPT_MAX: usize = 8;
+
+/// Decides the levels of isolation.
+#[derive(Debug)]
+struct ListAppend;
+
+impl Checker for ListAppend {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn decides(&self) -> &'static [Claim] {
+        DECIDES
+    }
+
+    fn check(&self, question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
+        let asked: Vec<Asked> = question
+            .claims
+            .iter()
+            .filter(|asked| DECIDES.contains(&asked.claim))
+            .copied()
+            .collect();
+        if asked.is_empty() {
+            return Vec::new();
+        }
+        let transactions = Transactions::of(history);
+        let lists = lists(&transactions);
+        let judge = Judge { transactions, lists };
+        // Each level is looked at once, from the weakest to the strongest that is asked for.
+        let strongest = asked.iter().map(|asked| level(asked.claim)).max().unwrap_or(0);
+        let anomalies = judge.anomalies(strongest, budget);
+        asked.into_iter().map(|asked| judge.verdict(asked, &anomalies, budget)).collect()
+    }
+}
+
+fn level(claim: Claim) -> usize {
+    DECIDES.iter().position(|other| *other == claim).unwrap_or(0)
+}
+
+struct Judge<'a> {
+    transactions: Transactions<'a>,
+    lists: Lists<'a>,
+}
+
+impl Judge<'_> {
+    /// What breaks each level up to `strongest` and no weaker one.
+    fn anomalies(&self, strongest: usize, budget: &Budget) -> Vec<Vec<Anomaly>> {
+        if self.transactions.problem.as_ref().is_some_and(|_| self.repeated()) {
+            return vec![Vec::new(); strongest + 1];
+        }
+        let found = Contradictions::of(&self.transactions, &self.lists);
+        let data = Graph::of(&self.transactions, &self.lists, false);
+        let levels = (0..=strongest).map(|level| {
+            let (contradictions, class): (&[Contradiction], Class) = match level {
+                0 => (&found.uncommitted, Class::Writes),
+                1 => (&found.committed, Class::WritesAndReads),
+                2 => (&found.snapshot, Class::NoAdjacent),
+                _ => (&[], Class::Any),
+            };
+            let circles = if level == 4 {
+                let timed = Graph::of(&self.transactions, &self.lists, true);
+                cycles(&timed, class, KEPT_MAX, budget)
+            } else {
+                cycles(&data, class, KEPT_MAX, budget)
+            };
+            let told = contradictions.iter().take(KEPT_MAX);
+            told.map(|one| tell_contradiction(&self.transactions, one))
+                .chain(circles.iter().map(|one| tell_cycle(&self.transactions, &self.lists, one)))
+                .collect()
+        });
+        levels.collect()
+    }
+
+    /// Whether some element was appended more than once: then nothing can be told.
+    fn repeated(&self) -> bool {
+        let appends = self.transactions.all.iter().flat_map(|one| one.mops);
+        let appends = appends.filter(|mop| mop.kind == schism_history::MopKind::Append).count();
+        appends > self.transactions.writers.len()
+    }
+
+    fn verdict(&self, asked: Asked, anomalies: &[Vec<Anomaly>], budget: &Budget) -> Verdict {
+        let committed =
+            self.transactions.all.iter().filter(|one| one.fate == Fate::Committed).count();
+        // A circle that a weaker level has shown is not told again for a stronger one.
+        let mut proofs: Vec<Anomaly> = Vec::new();
+        for anomaly in anomalies[..=level(asked.claim)].iter().flatten() {
+            let sorted = |anomaly: &Anomaly| {
+                let mut operations = anomaly.operations.clone();
+                operations.sort_unstable();
+                operations
+            };
+            let known =
+                |other: &Anomaly| sorted(anomaly) == sorted(other) && anomaly.key == other.key;
+            if proofs.len() < KEPT_MAX && !proofs.iter().any(known) {
+                proofs.push(anomaly.clone());
+            }
+        }
+        if let Some(first) = proofs.first() {
+            let mut names: Vec<String> = proofs.iter().map(|proof| proof.name.clone()).collect();
+            names.dedup();
+            names.sort();
+            names.dedup();
+            let reason = format!("Found {}. {}", list(&names), first.explanation);
+            return Verdict::invalid(asked, committed, reason, proofs);
+        }
+        let unknown = |reason: String| Verdict::unknown(asked, committed, reason);
+        if let Some(problem) = &self.transactions.problem {
+            return unknown(format!("Not everything can be judged: {problem}."));
+        }
+        if budget.expired() {
+            return unknown(format!(
+                "The time for the check ended with {committed} transactions read."
+            ));
+        }
+        if committed < COMMITTED_MIN {
+            let some = count(committed, "committed transaction");
+            return unknown(format!("Only {some}; it takes {COMMITTED_MIN} to uphold a claim."));
+        }
+        if !anything_read(&self.lists) {
+            return unknown(
+                "No transaction read an element, so that nothing shows an order.".into(),
+            );
+        }
+        let reason = format!(
+            "{} with {} on {}: no contradiction, no circle.",
+            count(committed, "committed transaction"),
+            count(reads(&self.transactions), "read"),
+            count(self.lists.len(), "list"),
+        );
+        Verdict::valid(asked, committed, reason)
+    }
+}
