@@ -1,5 +1,12 @@
-//! The roof of schism: command line, plans, controller, run store and report.
+//! The roof of schism: command line, plans, controller, judge, run store and report.
 
+pub mod arguments;
+pub mod command;
+pub mod controller;
+pub mod judge;
 pub mod machine;
+pub mod plan;
+pub mod report;
+pub mod sabotage;
 pub mod store;
 pub mod streams;

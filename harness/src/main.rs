@@ -1,3 +1,5 @@
 //! The `schism` binary.
 
-fn main() {}
+fn main() {
+    std::process::exit(schism::command::main());
+}

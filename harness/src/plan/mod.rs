@@ -1,5 +1,11 @@
 //! Plans: what a run is to do, as a YAML file says it.
 
+mod diagnose;
+mod document;
+mod read;
+
+pub use read::{PlanError, read};
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -30,6 +30,10 @@ pub struct RunRecord {
     pub nodes: Vec<String>,
     /// Wall-clock time of the start, RFC 3339, UTC.
     pub started: String,
+    /// Wall-clock time at which the load began, RFC 3339 with nanoseconds, so that logs of nodes can
+    /// be set beside the history; null if it never did.
+    #[serde(default)]
+    pub load_started: Option<String>,
     /// How long the load was to run, in seconds.
     pub load_s: f64,
     /// Clients.

@@ -136,7 +136,12 @@ impl Line<'_> {
                     Field::Text(text) => Key::new(text),
                     Field::Number(number) => Key::new(&number.to_string()),
                 });
-                let node = self.node.as_ref().map(|node| &*node.0).map(str::parse::<NodeId>).transpose()?;
+                let node = self
+                    .node
+                    .as_ref()
+                    .map(|node| &*node.0)
+                    .map(str::parse::<NodeId>)
+                    .transpose()?;
                 let op = Op { f: F::new(f), key, value: self.value()? };
                 return Ok(Kind::Invoke { op, due: self.due.map(Time), node });
             }

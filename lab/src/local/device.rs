@@ -1,8 +1,11 @@
-//! TAP devices and network namespaces: one port of the switch each.
+//! Network devices and namespaces: one port of the switch each.
 //!
-//! A throw-away thread enters a new network namespace, opens its TAP device there, and leaves the
-//! two descriptors behind: one carries frames to and from the switch, the other names the
-//! namespace for the processes of the node. No external program is called.
+//! A throw-away thread enters a new network namespace, makes its device there, and leaves two
+//! descriptors behind: one carries frames to and from the switch, the other names the namespace for
+//! the processes of the node. No external program is called.
+//!
+//! The device is a TAP. Where `/dev/net/tun` is closed to this user, it is one end of a veth pair
+//! whose other end a packet socket holds: the same frames behind the same virtio-net header.
 
 use std::ffi::c_int;
 use std::fs::File;
@@ -12,9 +15,11 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::sched::{CloneFlags, unshare};
 
-use super::LabError;
+use super::{LabError, netlink, packet};
 
 const DEVICE: &str = "eth0";
+/// The end of a veth pair that the switch holds.
+const SWITCH_END: &str = "switch0";
 const MTU: i32 = 1500;
 /// Frames that may wait in the device for the switch: a burst of one TSO window must fit.
 const QUEUE_LENGTH: u32 = 5000;
@@ -35,6 +40,33 @@ pub(super) struct Attachment {
     pub namespace: Option<OwnedFd>,
 }
 
+/// What a port is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinkLayer {
+    /// A TAP device.
+    Tap,
+    /// A veth pair and a packet socket.
+    Veth,
+}
+
+impl LinkLayer {
+    /// The best that this user may have. `SCHISM_LAB_LINK=veth` asks for the second best, so that
+    /// it can be tested where the best is allowed, too.
+    pub(super) fn choose() -> Self {
+        let wanted = std::env::var_os("SCHISM_LAB_LINK").is_some_and(|name| name == "veth");
+        let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+        if wanted || tun.is_err() { LinkLayer::Veth } else { LinkLayer::Tap }
+    }
+
+    /// As `describe` says it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            LinkLayer::Tap => "TAP",
+            LinkLayer::Veth => "veth",
+        }
+    }
+}
+
 /// The address of a port: the controller is .254, node k is .k.
 pub(super) fn address(port: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, if port == 0 { 254 } else { port as u8 })
@@ -46,16 +78,20 @@ pub(super) fn hardware_address(port: usize) -> [u8; 6] {
 }
 
 /// Makes the controller's own port, in the namespace that it is in.
-pub(super) fn attach_controller(ports: usize) -> Result<Attachment, LabError> {
-    Ok(Attachment { frames: open_port(0, ports)?, namespace: None })
+pub(super) fn attach_controller(layer: LinkLayer, ports: usize) -> Result<Attachment, LabError> {
+    Ok(Attachment { frames: open_port(layer, 0, ports)?, namespace: None })
 }
 
 /// Makes a network namespace and its port.
-pub(super) fn attach_node(port: usize, ports: usize) -> Result<Attachment, LabError> {
+pub(super) fn attach_node(
+    layer: LinkLayer,
+    port: usize,
+    ports: usize,
+) -> Result<Attachment, LabError> {
     let maker = std::thread::spawn(move || -> Result<Attachment, LabError> {
         unshare(CloneFlags::CLONE_NEWNET)
             .map_err(|error| LabError::new("a network namespace", error.into()))?;
-        let frames = open_port(port, ports)?;
+        let frames = open_port(layer, port, ports)?;
         let namespace = File::open("/proc/thread-self/ns/net")
             .map_err(|error| LabError::new("/proc/thread-self/ns/net", error))?;
         Ok(Attachment { frames, namespace: Some(namespace.into()) })
@@ -64,11 +100,22 @@ pub(super) fn attach_node(port: usize, ports: usize) -> Result<Attachment, LabEr
     maker.join().map_err(|_| broke())?
 }
 
-fn open_port(port: usize, ports: usize) -> Result<OwnedFd, LabError> {
-    let frames = open_tap().map_err(|error| LabError::new("/dev/net/tun", error))?;
-    configure(port, ports)
-        .map_err(|error| LabError::new(format!("the device of port {port}"), error))?;
-    Ok(frames)
+fn open_port(layer: LinkLayer, port: usize, ports: usize) -> Result<OwnedFd, LabError> {
+    let failed = |error| LabError::new(format!("the device of port {port}"), error);
+    match layer {
+        LinkLayer::Tap => {
+            let frames = open_tap().map_err(|error| LabError::new("/dev/net/tun", error))?;
+            configure(port, ports).map_err(failed)?;
+            Ok(frames)
+        }
+        LinkLayer::Veth => {
+            netlink::make_veth(DEVICE, SWITCH_END)
+                .map_err(|error| LabError::new("a veth pair", error))?;
+            configure(port, ports).map_err(failed)?;
+            bring_up(SWITCH_END).map_err(failed)?;
+            packet::open(SWITCH_END).map_err(|error| LabError::new("a packet socket", error))
+        }
+    }
 }
 
 /// `struct ifreq`: a name and 24 bytes that depend on the request.
@@ -115,31 +162,42 @@ fn open_tap() -> io::Result<OwnedFd> {
     Ok(device.into())
 }
 
-/// Address, neighbours and flags of this namespace's device.
-fn configure(port: usize, ports: usize) -> io::Result<()> {
+/// A socket for ioctls on devices.
+fn any_socket() -> io::Result<OwnedFd> {
     // SAFETY: socket has no preconditions; the descriptor is owned from here on.
-    let socket = unsafe {
+    unsafe {
         let descriptor = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
         if descriptor < 0 {
             return Err(io::Error::last_os_error());
         }
-        OwnedFd::from_raw_fd(descriptor)
-    };
-    let socket = socket.as_raw_fd();
-    let up = ((libc::IFF_UP | libc::IFF_RUNNING) as u16).to_ne_bytes();
-    control(socket, libc::SIOCSIFFLAGS as _, &Request::new("lo").with(0, &up))?;
+        Ok(OwnedFd::from_raw_fd(descriptor))
+    }
+}
+
+/// Brings a device up that has no address.
+fn bring_up(device: &str) -> io::Result<()> {
     // IPv6 would announce itself in every namespace, and a partition is about known addresses.
-    let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{DEVICE}/disable_ipv6"), "1");
+    let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{device}/disable_ipv6"), "1");
+    let up = ((libc::IFF_UP | libc::IFF_RUNNING) as u16).to_ne_bytes();
+    let socket = any_socket()?;
+    control(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &Request::new(device).with(0, &up))
+}
+
+/// Address, neighbours and flags of this namespace's device.
+fn configure(port: usize, ports: usize) -> io::Result<()> {
+    bring_up("lo")?;
+    let owned = any_socket()?;
+    let socket = owned.as_raw_fd();
     let ethernet = 1u16.to_ne_bytes();
     let hardware = Request::new(DEVICE).with(0, &ethernet).with(2, &hardware_address(port));
     control(socket, libc::SIOCSIFHWADDR as _, &hardware)?;
     control(socket, libc::SIOCSIFMTU as _, &Request::new(DEVICE).with(0, &MTU.to_ne_bytes()))?;
     // SIOCSIFTXQLEN is refused in a user namespace, rtnetlink is not.
-    set_queue_length(DEVICE, QUEUE_LENGTH)?;
+    netlink::set_queue_length(DEVICE, QUEUE_LENGTH)?;
     control(socket, libc::SIOCSIFADDR as _, &Request::new(DEVICE).with_address(address(port)))?;
     let mask = Ipv4Addr::new(255, 255, 255, 0);
     control(socket, libc::SIOCSIFNETMASK as _, &Request::new(DEVICE).with_address(mask))?;
-    control(socket, libc::SIOCSIFFLAGS as _, &Request::new(DEVICE).with(0, &up))?;
+    bring_up(DEVICE)?;
     for other in (0..ports).filter(|&other| other != port) {
         set_neighbour(socket, other)?;
     }
@@ -158,44 +216,4 @@ fn set_neighbour(socket: c_int, port: usize) -> io::Result<()> {
     request[32..36].copy_from_slice(&ATF_COM_PERM.to_ne_bytes());
     request[52..52 + DEVICE.len()].copy_from_slice(DEVICE.as_bytes());
     control(socket, libc::SIOCSARP as _, &request)
-}
-
-/// `RTM_NEWLINK` with one attribute, `IFLA_TXQLEN`.
-fn set_queue_length(device: &str, length: u32) -> io::Result<()> {
-    const RTM_NEWLINK: u16 = 16;
-    const REQUEST_AND_ACK: u16 = 1 | 4;
-    const IFLA_TXQLEN: u16 = 13;
-    let index = nix::net::if_::if_nametoindex(device)?;
-    let mut message = Vec::with_capacity(40);
-    message.extend(40u32.to_ne_bytes());
-    message.extend(RTM_NEWLINK.to_ne_bytes());
-    message.extend(REQUEST_AND_ACK.to_ne_bytes());
-    message.extend([0; 8]);
-    message.extend([0; 4]);
-    message.extend(index.to_ne_bytes());
-    message.extend([0; 8]);
-    message.extend(8u16.to_ne_bytes());
-    message.extend(IFLA_TXQLEN.to_ne_bytes());
-    message.extend(length.to_ne_bytes());
-    // SAFETY: the buffers outlive the calls, and their lengths are given.
-    unsafe {
-        let descriptor = libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0);
-        if descriptor < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let socket = OwnedFd::from_raw_fd(descriptor);
-        if libc::send(socket.as_raw_fd(), message.as_ptr().cast(), message.len(), 0) < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let mut answer = [0u8; 512];
-        let read = libc::recv(socket.as_raw_fd(), answer.as_mut_ptr().cast(), answer.len(), 0);
-        if read < 20 {
-            return Err(io::Error::last_os_error());
-        }
-        let [a, b, c, d] = [answer[16], answer[17], answer[18], answer[19]];
-        match i32::from_ne_bytes([a, b, c, d]) {
-            0 => Ok(()),
-            error => Err(io::Error::from_raw_os_error(-error)),
-        }
-    }
 }

@@ -118,6 +118,18 @@ impl LocalHost {
         Ok(enter)
     }
 
+    /// Starts `command` with these as its standard streams.
+    pub(super) fn start_with(
+        &self,
+        command: &Command,
+        streams: [OwnedFd; 3],
+    ) -> Result<Child, HostError> {
+        let mut enter = self.entering(command)?;
+        let [input, output, errors] = streams;
+        enter.stdin(input).stdout(output).stderr(errors);
+        spawn(enter).map_err(|error| self.error("cannot start a program", error))
+    }
+
     /// The processes of the node's pid namespace, its init left out.
     fn members(&self) -> io::Result<Vec<ProcessState>> {
         let (init, namespace) = match &self.lock().init {

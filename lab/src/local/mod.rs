@@ -5,9 +5,13 @@
 //! that die with the controller, so that the kernel itself cleans up after `kill -9`.
 #![allow(unsafe_code)] // Namespaces and TAP devices have no safe interface.
 
+pub mod control;
 mod device;
+pub mod doctor;
 mod host;
+mod netlink;
 pub mod node_init;
+mod packet;
 mod supervise;
 mod switch;
 mod wire;
@@ -17,7 +21,7 @@ use std::sync::Arc;
 
 pub use self::supervise::{Ended, Refused, supervise};
 
-use self::device::Attachment;
+use self::device::{Attachment, LinkLayer};
 use self::host::LocalHost;
 use self::switch::{Switch, SwitchHandle};
 use crate::{Host, Network, Node, NodeId, Platform};
@@ -70,9 +74,10 @@ impl Lab {
     fn build(options: &Options) -> Result<Self, LabError> {
         let ports = usize::from(options.nodes) + 1;
         let mut attachments = Vec::with_capacity(ports);
-        attachments.push(device::attach_controller(ports)?);
+        let layer = LinkLayer::choose();
+        attachments.push(device::attach_controller(layer, ports)?);
         for port in 1..ports {
-            attachments.push(device::attach_node(port, ports)?);
+            attachments.push(device::attach_node(layer, port, ports)?);
         }
         let mut hosts = Vec::new();
         let mut frames = Vec::new();
@@ -100,7 +105,7 @@ impl Lab {
             hosts.push(Arc::new(LocalHost::new(node, namespace)));
         }
         let switch = Switch::start(frames, options.seed)?;
-        Ok(Self { hosts, switch: Arc::new(switch), link_layer: "TAP" })
+        Ok(Self { hosts, switch: Arc::new(switch), link_layer: layer.name() })
     }
 
     /// The nodes, in order.

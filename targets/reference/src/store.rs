@@ -169,12 +169,17 @@ impl Store {
         }
     }
 
-    /// The state without the first object of each kind: what `drop-on-snapshot` stores.
-    pub fn without_first_objects(&self) -> Self {
+    /// The state without every other object: what `drop-on-snapshot` stores.
+    pub fn without_every_other_object(&self) -> Self {
         let mut less = self.clone();
-        less.registers.pop_first();
-        less.sets.pop_first();
-        less.lists.pop_first();
+        let mut place = 0;
+        let mut keep = || {
+            place += 1;
+            place % 2 == 0
+        };
+        less.registers.retain(|_, _| keep());
+        less.sets.retain(|_, _| keep());
+        less.lists.retain(|_, _| keep());
         less
     }
 }

@@ -222,7 +222,7 @@ impl Machine {
         let Some(term) = self.log.term(self.applied) else { return };
         let store = match self.config.bug {
             // Bug drop-on-snapshot: some objects do not make it into the snapshot.
-            Some(Bug::DropOnSnapshot) => &self.store.without_first_objects(),
+            Some(Bug::DropOnSnapshot) => &self.store.without_every_other_object(),
             _ => &self.store,
         };
         let state = postcard::to_allocvec(store).expect("a store has a finite encoding");

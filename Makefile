@@ -1,0 +1,41 @@
+# What a developer calls. `make` alone lists the targets.
+# Everything builds in one profile (release), so that nothing is built twice.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO ?= cargo
+SEEDS ?= 20
+PACKAGES := chromium
+
+.PHONY: help build packages test lint docs bench nightly track-record
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+
+build: ## Build the one binary, target/release/schism
+	$(CARGO) build --release
+
+packages: ## Install what the full test run needs (Debian packages, as root only)
+	@.ci/packages $(PACKAGES)
+
+test: packages ## Install what the tests need where that is allowed, then run every test
+	@.ci/test
+
+lint: ## Formatting and clippy, as CI wants them
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --release -- -D warnings
+
+docs: ## The documentation of the code
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --release
+
+bench: ## Recorded operations a second, and how fast histories are read and judged
+	$(CARGO) build --release
+	$(CARGO) run --release -p schism-history --example read_speed
+	target/release/schism run plans/memory.yaml --quiet
+
+nightly: build ## The long runs: a million random histories, 10,000 simulated seeds
+	SCHISM_CASES=1000000 $(CARGO) test --release -p schism-checkers
+	target/release/schism node simulate --seeds 1..10000
+
+track-record: build ## Every planted bug over SEEDS seeds, and the same plans without the bug; rewrites README's table
+	$(CARGO) run --release -p schism --example track_record -- --seeds $(SEEDS)

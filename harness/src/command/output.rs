@@ -1,0 +1,78 @@
+//! What commands print. A reader that has gone away (`| head`) is no error.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+
+use crate::judge::grouped;
+use crate::store::{VerdictRecord, Word};
+
+/// Prints a line to standard output.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Prints a line to standard error.
+pub fn warn(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// A table that fits the terminal, without lines that get in the way of copying.
+pub fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    if !std::io::stdout().is_terminal() {
+        // Files and pipes have no width; this one is read without wrapping in most places.
+        table.set_width(120);
+    }
+    table.set_header(header.iter().map(|name| Cell::new(name)));
+    table
+}
+
+/// Prints the claims table, the faults, and where the report is; or the record as JSON.
+pub fn print_verdict(run: Option<&Path>, verdict: &VerdictRecord, json: bool) {
+    if json {
+        let mut value = serde_json::to_value(verdict).unwrap_or_default();
+        if let Some(run) = run {
+            value["run"] = run.display().to_string().into();
+        }
+        return say(&serde_json::to_string_pretty(&value).unwrap_or_default());
+    }
+    let mut table = table(&["CLAIM", "VERDICT", "EVIDENCE"]);
+    for claim in &verdict.claims {
+        let (word, color) = match claim.verdict {
+            Word::Violated => ("violated", Color::Red),
+            Word::Crashed => ("crashed", Color::Red),
+            Word::Unknown => ("unknown", Color::Yellow),
+            Word::Upheld => ("upheld", Color::Green),
+        };
+        let cell = Cell::new(word).fg(color);
+        table.add_row([Cell::new(&claim.claim), cell, Cell::new(&claim.reason)]);
+    }
+    say("");
+    say(&table.trim_fmt());
+    say("");
+    let torn = if verdict.torn { " The recording ends early." } else { "" };
+    let judged = verdict.claims.iter().map(|claim| claim.judged).max().unwrap_or(0);
+    say(&format!(
+        "{} of {} faults proven, {} operations judged in {:.1} s.{torn}",
+        verdict.faults_proven,
+        verdict.faults,
+        grouped(judged),
+        verdict.check_s,
+    ));
+    if let Some(run) = run {
+        let report = run.join("report.html");
+        if report.exists() {
+            say(&format!("Report: {}", shown(&report)));
+        }
+    }
+}
+
+/// A path as a user would type it.
+pub fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().ok();
+    let short = here.as_ref().and_then(|here| path.strip_prefix(here).ok());
+    short.unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,311 @@
+//! `schism run`: conducts plans, one after another, and judges what was seen.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use schism_checkers::{Budget, Question};
+use schism_lab::Network;
+use schism_lab::local::{self, Ended};
+use schism_nemesis::Schedule;
+use schism_targets::{Cluster, TARGETS, Target};
+use schism_workloads::{WORKLOADS, Workload};
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::RunArguments;
+use crate::controller::{self, Conduct, Stage};
+use crate::plan::{self, LabPlan, Plan};
+use crate::sabotage::Sabotage;
+use crate::store::{RunFolder, RunRecord, VerdictRecord};
+use crate::streams::stream;
+use crate::{judge, machine, report};
+
+use super::{print_verdict, warn};
+
+/// How long what is left of a lab and a runtime may take to go down. The kernel removes the rest.
+const TEAR_DOWN_WITHIN: Duration = Duration::from_secs(1);
+
+/// A run that is about to begin: everything was checked, its folder is there.
+struct Prepared {
+    plan: Plan,
+    schedule: Schedule,
+    folder: RunFolder,
+    record: RunRecord,
+    sabotage: Option<Sabotage>,
+    quiet: bool,
+    json: bool,
+    began: Instant,
+}
+
+/// Runs every plan, and returns the exit code of the worst.
+///
+/// All plans are read and checked before the first begins.
+pub fn run(arguments: &RunArguments) -> i32 {
+    let mut plans = Vec::new();
+    for path in &arguments.plans {
+        match plan::read(path, &arguments.overrides()) {
+            Ok(plan) => plans.push(plan),
+            Err(error) => {
+                warn(&format!("{error}"));
+                return judge::BAD_USAGE;
+            }
+        }
+    }
+    let codes = plans.into_iter().map(|plan| run_one(plan, arguments));
+    judge::worst_exit(codes)
+}
+
+fn run_one(plan: Plan, arguments: &RunArguments) -> i32 {
+    let prepared = match prepare(plan, arguments) {
+        Ok(prepared) => prepared,
+        Err(error) => return not_carried_out(&error),
+    };
+    let folder = prepared.folder.clone();
+    let json = prepared.json;
+    match prepared.plan.lab {
+        LabPlan::None => child(prepared),
+        LabPlan::Local { .. } => match local::supervise(move || child(prepared)) {
+            Ok(Ended::Exit(code)) => code,
+            Ok(Ended::Signal(signal)) => {
+                warn(&format!(
+                    "The controller was killed by signal {signal}; judging what it recorded."
+                ));
+                judge_torn(&folder, json)
+            }
+            Err(refused) => {
+                folder.remove();
+                warn(&format!("{refused}"));
+                warn(&format!("`schism doctor` says more."));
+                judge::NOT_CARRIED_OUT
+            }
+        },
+    }
+}
+
+fn not_carried_out(error: &anyhow::Error) -> i32 {
+    warn(&format!("The run could not be carried out: {error:#}"));
+    judge::NOT_CARRIED_OUT
+}
+
+fn prepare(plan: Plan, arguments: &RunArguments) -> anyhow::Result<Prepared> {
+    let began = Instant::now();
+    let mut rng = stream(plan.seed, "schedule");
+    let schedule = Schedule::expand(&plan.faults, plan.load.duration, &mut rng);
+    let target = construct_target(&plan)?;
+    let started = jiff::Timestamp::now();
+    let stamp = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
+    let record = describe(&plan, &*target, started, arguments.sabotage);
+    let folder = RunFolder::create(&arguments.runs, &plan.name, &stamp)?;
+    let write = || -> Result<(), crate::store::StoreError> {
+        folder.write("plan.yaml", plan.text.as_bytes())?;
+        folder.write_json("schedule.json", &schedule)?;
+        folder.write_json("run.json", &record)?;
+        folder.link_latest()
+    };
+    if let Err(error) = write() {
+        folder.remove();
+        return Err(error.into());
+    }
+    let (sabotage, quiet, json) = (arguments.sabotage, arguments.quiet, arguments.json);
+    Ok(Prepared { plan, schedule, folder, record, sabotage, quiet, json, began })
+}
+
+fn describe(
+    plan: &Plan,
+    target: &dyn Target,
+    started: jiff::Timestamp,
+    sabotage: Option<Sabotage>,
+) -> RunRecord {
+    let (nodes, lab) = match plan.lab {
+        LabPlan::Local { nodes } => (nodes, format!("local, {nodes} nodes")),
+        LabPlan::None => (0, "none".to_owned()),
+    };
+    RunRecord {
+        version: 1,
+        name: plan.name.clone(),
+        seed: plan.seed,
+        target: target.describe(),
+        workload: plan.workload.name.clone(),
+        lab,
+        nodes: (1..=nodes).map(|number| format!("n{number}")).collect(),
+        started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        load_started: None,
+        load_s: plan.load.duration.as_secs_f64(),
+        clients: plan.load.clients,
+        rate: plan.load.rate.map(|rate| rate.per_second),
+        timeout_s: plan.load.timeout.as_secs_f64(),
+        wall_s: None,
+        schism: env!("CARGO_PKG_VERSION").into(),
+        machine: machine::describe(),
+        lateness_ms: Vec::new(),
+        sabotage: sabotage.map(|sabotage| format!("{sabotage:?}")),
+        notes: Vec::new(),
+    }
+}
+
+fn construct_target(plan: &Plan) -> anyhow::Result<Arc<dyn Target>> {
+    let entry = TARGETS.iter().find(|entry| entry.name == plan.target.name);
+    let entry = entry.context("a plan names a target of the table")?;
+    Ok((entry.construct)(&plan.target.options)?)
+}
+
+fn construct_workload(plan: &Plan) -> anyhow::Result<Arc<dyn Workload>> {
+    let entry = WORKLOADS.iter().find(|entry| entry.name == plan.workload.name);
+    let entry = entry.context("a plan names a workload of the table")?;
+    Ok(Arc::from((entry.construct)(&plan.workload.options)?))
+}
+
+/// What happens inside the namespaces: the run, its judgement, its report.
+fn child(mut prepared: Prepared) -> i32 {
+    let conducted = conduct(&mut prepared);
+    let conduct = match conducted {
+        Ok(conduct) => conduct,
+        Err(error) => {
+            let code = not_carried_out(&error);
+            if !prepared.folder.join("history.jsonl").exists() {
+                // What the nodes logged may tell why; what a run never recorded tells nothing.
+                let nodes = prepared.folder.join("nodes");
+                warn(&format!("Logs of the nodes: {}", nodes.display()));
+            }
+            return code;
+        }
+    };
+    match conclude(prepared, conduct) {
+        Ok(code) => code,
+        Err(error) => not_carried_out(&error),
+    }
+}
+
+fn conduct(prepared: &mut Prepared) -> anyhow::Result<Conduct> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let conducted = runtime.block_on(conduct_in_lab(prepared));
+    runtime.shutdown_timeout(TEAR_DOWN_WITHIN);
+    conducted
+}
+
+async fn conduct_in_lab(prepared: &mut Prepared) -> anyhow::Result<Conduct> {
+    let plan = &prepared.plan;
+    let data = prepared.folder.join("data");
+    let lab = match plan.lab {
+        LabPlan::None => None,
+        LabPlan::Local { nodes } => {
+            let options = local::Options {
+                nodes,
+                data: data.clone(),
+                logs: prepared.folder.join("nodes"),
+                seed: plan.seed,
+            };
+            let lab = local::Lab::up(options).await?;
+            prepared.record.lab = lab.describe();
+            Some(lab)
+        }
+    };
+    let hosts = lab.as_ref().map(local::Lab::hosts).unwrap_or_default();
+    let network: Option<Arc<dyn Network>> = lab.as_ref().map(local::Lab::network);
+    let workload = construct_workload(plan)?;
+    let interrupt = CancellationToken::new();
+    let watch = tokio::spawn(watch_signals(interrupt.clone()));
+    let stage = Stage {
+        plan: plan.clone(),
+        folder: prepared.folder.clone(),
+        schedule: prepared.schedule.clone(),
+        target: construct_target(plan)?,
+        cluster: Cluster { hosts },
+        network,
+        question: question(plan, &*workload, &Conduct::default()),
+        workload,
+        sabotage: prepared.sabotage,
+        quiet: prepared.quiet,
+        interrupt,
+    };
+    let conducted = controller::conduct(stage).await;
+    watch.abort();
+    drop(lab);
+    // The nodes' data served its purpose; their logs stay.
+    let _ = std::fs::remove_dir_all(&data);
+    conducted
+}
+
+/// The first Ctrl-C heals and judges; the second ends everything at once.
+async fn watch_signals(interrupt: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupts), Ok(mut terminations)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    for first in [true, false] {
+        tokio::select! {
+            _ = interrupts.recv() => {}
+            _ = terminations.recv() => {}
+        }
+        if first {
+            warn(&format!(
+                "\nInterrupted: healing, then judging what there is. Once more to give up."
+            ));
+            interrupt.cancel();
+        }
+    }
+    std::process::exit(130);
+}
+
+fn question(plan: &Plan, workload: &dyn Workload, conduct: &Conduct) -> Question {
+    let mut question = Question::new(&plan.workload.name, plan.claims.clone());
+    question.initial = workload.initial();
+    question.lateness.clone_from(&conduct.lateness);
+    question.rate = plan.load.rate.map(|rate| rate.per_second);
+    question
+}
+
+/// Judges the run, writes verdict and report, prints the table, and returns the exit code.
+fn conclude(prepared: Prepared, conduct: Conduct) -> anyhow::Result<i32> {
+    let Prepared { plan, folder, mut record, .. } = prepared;
+    record.lateness_ms =
+        conduct.lateness.iter().map(|(second, late)| (*second, late.as_secs_f64() * 1e3)).collect();
+    record.load_started = conduct.load_started.map(|time| time.to_string());
+    record.notes.clone_from(&conduct.notes);
+    let verdict = match &conduct.preflight {
+        Some(finding) => judge::preflight_failed(&plan.claims, finding),
+        None => {
+            let workload = construct_workload(&plan)?;
+            let question = question(&plan, &*workload, &conduct);
+            judge::judge_folder(&folder, &question, &Budget::default())?
+        }
+    };
+    record.wall_s = Some(prepared.began.elapsed().as_secs_f64());
+    folder.write_json("verdict.json", &verdict)?;
+    folder.write_json("run.json", &record)?;
+    show(&folder, &verdict, prepared.json)
+}
+
+fn show(folder: &RunFolder, verdict: &VerdictRecord, json: bool) -> anyhow::Result<i32> {
+    // A report that cannot be drawn must not hide the verdict.
+    let drawn = report::redraw(folder.path());
+    print_verdict(Some(folder.path()), verdict, json);
+    if let Err(error) = drawn {
+        warn(&format!("The report could not be drawn: {error:#}"));
+    }
+    Ok(verdict.exit)
+}
+
+/// After the controller was killed: the outer supervisor judges the part that was written.
+fn judge_torn(folder: &RunFolder, json: bool) -> i32 {
+    match try_judge_torn(folder, json) {
+        // What a killed run does not violate it does not uphold either.
+        Ok(code) if code == judge::VIOLATED => code,
+        Ok(_) => judge::NOT_CARRIED_OUT,
+        Err(error) => not_carried_out(&error),
+    }
+}
+
+fn try_judge_torn(folder: &RunFolder, json: bool) -> anyhow::Result<i32> {
+    let plan =
+        plan::read(&folder.join("plan.yaml"), &[]).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let workload = construct_workload(&plan)?;
+    let question = question(&plan, &*workload, &Conduct::default());
+    let mut verdict = judge::judge_folder(folder, &question, &Budget::default())?;
+    verdict.torn = true;
+    folder.write_json("verdict.json", &verdict)?;
+    let _ = std::fs::remove_dir_all(folder.join("data"));
+    show(folder, &verdict, json)
+}

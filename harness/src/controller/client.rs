@@ -1,0 +1,164 @@
+//! One client of the load: asks its source, records, invokes, records.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schism_history::{Call, Code, Kind, NodeId, Op, Outcome, Process, Reason, Time, TraceId};
+use schism_lab::Node;
+use schism_targets::{Client, Cluster, Target};
+use schism_workloads::Next;
+use tokio_util::sync::CancellationToken;
+
+use super::arrivals::Arrivals;
+use super::recorder::Pen;
+use super::source::Source;
+
+/// A client that has not answered this long after its time-out is given up: a fault in the client
+/// itself must not hang a run.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What all clients of a run have in common.
+pub struct Load {
+    /// The system.
+    pub target: Arc<dyn Target>,
+    /// Its nodes.
+    pub cluster: Cluster,
+    /// What to ask.
+    pub source: Source,
+    /// How long a client waits for an answer.
+    pub timeout: Duration,
+    /// Clients, plus one number for what is shed; the step from a retired process to the next.
+    pub stride: u32,
+    /// Names the run in traces.
+    pub run: u64,
+}
+
+/// A thread of the load, with the process under which it now goes.
+pub struct Worker {
+    load: Arc<Load>,
+    pen: Pen,
+    thread: u32,
+    process: Process,
+    node: Option<Node>,
+    client: Option<Box<dyn Client>>,
+}
+
+impl Worker {
+    /// The worker of `thread`. Threads are dealt to the nodes in turn.
+    pub fn new(load: Arc<Load>, pen: Pen, thread: u32) -> Self {
+        let nodes: Vec<Node> = load.cluster.nodes().cloned().collect();
+        let node = (!nodes.is_empty()).then(|| nodes[thread as usize % nodes.len()].clone());
+        Self { load, pen, thread, process: Process(thread), node, client: None }
+    }
+
+    /// Works until the source or the arrivals end, or `stop` is given; an operation that is under
+    /// way is finished first. Returns itself, to go on in the next phase of the run.
+    pub async fn work(mut self, arrivals: Option<Arc<Arrivals>>, stop: CancellationToken) -> Self {
+        loop {
+            let due = match &arrivals {
+                None => None,
+                Some(arrivals) => tokio::select! {
+                    due = arrivals.next() => match due {
+                        Some(due) => Some(due),
+                        None => return self,
+                    },
+                    () = stop.cancelled() => return self,
+                },
+            };
+            let Some(op) = self.ask(&stop).await else { return self };
+            self.perform(op, due).await;
+        }
+    }
+
+    async fn ask(&mut self, stop: &CancellationToken) -> Option<Op> {
+        loop {
+            if stop.is_cancelled() {
+                return None;
+            }
+            match self.load.source.next(self.pen.clock().now(), self.thread, self.process) {
+                Next::Op(op) => return Some(op),
+                Next::Done => return None,
+                Next::Pending => self.load.source.news().await,
+                Next::At(time) => tokio::select! {
+                    () = tokio::time::sleep_until(self.pen.clock().instant(time)) => {}
+                    () = stop.cancelled() => return None,
+                },
+            }
+        }
+    }
+
+    async fn perform(&mut self, op: Op, due: Option<Time>) {
+        let node = self.node.as_ref().map(|node| NodeId(node.id.0));
+        let index = self.pen.record(self.process, Kind::Invoke { op: op.clone(), due, node });
+        let outcome = self.invoke(&op, index).await;
+        let retired = matches!(outcome, Outcome::Info(_));
+        self.pen.record(self.process, Kind::Complete(outcome));
+        if retired {
+            self.process = Process(self.process.0 + self.load.stride);
+            self.client = None;
+        }
+    }
+
+    async fn invoke(&mut self, op: &Op, index: u64) -> Outcome {
+        let timeout = self.load.timeout;
+        if self.client.is_none() {
+            match self.connect().await {
+                Ok(client) => self.client = Some(client),
+                Err(problem) => return Outcome::Fail(Reason::new(Code::Refused, problem)),
+            }
+        }
+        let Some(client) = &mut self.client else {
+            unreachable!("the client was connected just above");
+        };
+        let deadline = self.pen.clock().now() + timeout;
+        let trace = TraceId::derive(self.load.run, index);
+        let call = Call { op, index, deadline, timeout, trace };
+        // Clients inside the controller answer at once: the timer costs more than they do.
+        let mut answer = client.invoke(&call);
+        let first =
+            std::future::poll_fn(|context| std::task::Poll::Ready(answer.as_mut().poll(context)));
+        if let std::task::Poll::Ready(outcome) = first.await {
+            return outcome;
+        }
+        match tokio::time::timeout(timeout + GRACE, answer).await {
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::Info(Reason::new(
+                Code::Timeout,
+                "the client did not keep its own time-out",
+            )),
+        }
+    }
+
+    async fn connect(&mut self) -> Result<Box<dyn Client>, String> {
+        connect(&self.load, self.node.as_ref(), self.process).await
+    }
+}
+
+/// A client for `node`, or for the target inside the controller.
+pub async fn connect(
+    load: &Load,
+    node: Option<&Node>,
+    process: Process,
+) -> Result<Box<dyn Client>, String> {
+    let nowhere = nowhere();
+    let node = node.unwrap_or(&nowhere);
+    let connecting = load.target.connect(&load.cluster, node, process);
+    match tokio::time::timeout(load.timeout, connecting).await {
+        Ok(client) => client.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no connection within {:?}", load.timeout)),
+    }
+}
+
+/// The place of targets that stand on no node.
+fn nowhere() -> Node {
+    Node {
+        id: schism_lab::NodeId(0),
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
+        data: std::path::PathBuf::new(),
+        logs: std::path::PathBuf::new(),
+        platform: schism_lab::Platform {
+            os: std::env::consts::OS.into(),
+            arch: std::env::consts::ARCH.into(),
+        },
+    }
+}

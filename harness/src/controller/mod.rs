@@ -1,0 +1,309 @@
+//! The controller: conducts one run, from the first node that starts to the last final read.
+//!
+//! Plan → lab up → target up → preflight → load, faults, scrapes → heal → quiesce → final reads.
+//! What was seen is then in `history.jsonl`; judging it is [`crate::judge`]'s.
+
+mod arrivals;
+mod canary;
+mod client;
+mod clock;
+mod prefix;
+mod preflight;
+mod progress;
+mod recorder;
+mod scrape;
+mod source;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use schism_checkers::Question;
+use schism_history::{FaultMark, Kind, Process, Time};
+use schism_lab::Network;
+use schism_nemesis::{Nemesis, Schedule};
+use schism_targets::{Cluster, Target};
+use schism_workloads::Workload;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::arrivals::Arrivals;
+use self::client::{Load, Worker};
+use self::clock::Clock;
+use self::prefix::Prefix;
+use self::progress::Progress;
+use self::recorder::{Observer, Pen, Recorder};
+use self::source::Source;
+use crate::plan::{Plan, Stop};
+use crate::sabotage::Sabotage;
+use crate::store::RunFolder;
+use crate::streams::stream;
+
+/// A fresh cluster on a busy machine takes its time; one that is not there then never will be.
+const FORM_WITHIN: Duration = Duration::from_secs(30);
+/// How long the cluster may take to answer again after everything was healed.
+const QUIESCE_WITHIN: Duration = Duration::from_secs(10);
+/// Final reads that have not ended by then are broken off; keys not read are then unknown.
+const FINAL_READS_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a run needs besides its plan.
+pub struct Stage {
+    /// The plan.
+    pub plan: Plan,
+    /// Where everything is written.
+    pub folder: RunFolder,
+    /// The faults, expanded.
+    pub schedule: Schedule,
+    /// The system.
+    pub target: Arc<dyn Target>,
+    /// Its nodes.
+    pub cluster: Cluster,
+    /// The links between them; `None` without a lab.
+    pub network: Option<Arc<dyn Network>>,
+    /// What is asked.
+    pub workload: Arc<dyn Workload>,
+    /// What will be asked about the history.
+    pub question: Question,
+    /// How the run is cheated, if it is.
+    pub sabotage: Option<Sabotage>,
+    /// Whether to say nothing while the run goes on.
+    pub quiet: bool,
+    /// Given by Ctrl-C: heal, stop, judge what there is.
+    pub interrupt: CancellationToken,
+}
+
+/// How a run went, besides its history.
+#[derive(Debug, Default)]
+pub struct Conduct {
+    /// Why no load was put on the system: the preflight's finding.
+    pub preflight: Option<String>,
+    /// How late the controller ran: worst of each second of the load.
+    pub lateness: Vec<(u64, Duration)>,
+    /// When the load began, on the wall clock: for the logs of nodes, never for the history.
+    pub load_started: Option<jiff::Timestamp>,
+    /// How long the load ran, in seconds.
+    pub load_s: f64,
+    /// What the reader of the report should know.
+    pub notes: Vec<String>,
+}
+
+/// Conducts a run. An error means that it could not be carried out.
+pub async fn conduct(stage: Stage) -> anyhow::Result<Conduct> {
+    bring_up(&stage).await?;
+    let threads = stage.plan.load.clients;
+    let seed = stage.plan.seed;
+    let sabotage = stage.sabotage;
+    let load = Arc::new(Load {
+        target: sabotage
+            .map_or_else(|| stage.target.clone(), |sabotage| sabotage.target(stage.target.clone())),
+        cluster: stage.cluster.clone(),
+        source: Source::new(stage.workload.load(), stream(seed, "operations"), threads),
+        timeout: stage.plan.load.timeout,
+        stride: threads + 1,
+        run: jiff::Timestamp::now().as_nanosecond() as u64,
+    });
+    if let Err(finding) = preflight::check(&load, &stage.workload).await {
+        return Ok(Conduct { preflight: Some(finding), ..Conduct::default() });
+    }
+    Run::start(stage, load)?.conduct().await
+}
+
+async fn bring_up(stage: &Stage) -> anyhow::Result<()> {
+    let Stage { target, cluster, .. } = stage;
+    let mut starts = JoinSet::new();
+    for node in cluster.nodes().cloned() {
+        let (target, cluster) = (target.clone(), cluster.clone());
+        starts.spawn(async move {
+            target.install(&cluster, &node).await?;
+            target.start(&cluster, &node).await
+        });
+    }
+    while let Some(started) = starts.join_next().await {
+        started.context("a start broke off")??;
+    }
+    target.form(cluster).await?;
+    target.ready(cluster, FORM_WITHIN).await?;
+    Ok(())
+}
+
+/// A run whose recorder is open.
+struct Run {
+    stage: Stage,
+    load: Arc<Load>,
+    clock: Clock,
+    pen: Pen,
+    recording: recorder::Recording,
+    prefix: Prefix,
+    progress: Progress,
+}
+
+impl Run {
+    fn start(stage: Stage, load: Arc<Load>) -> anyhow::Result<Self> {
+        let (prefix, progress) = (Prefix::default(), Progress::default());
+        let mut observers: Vec<Box<dyn Observer>> =
+            vec![Box::new(load.source.clone()), Box::new(progress.clone())];
+        if stage.plan.stop == Stop::FirstViolation {
+            observers.push(Box::new(prefix.clone()));
+        }
+        let clock = Clock::start();
+        let path = stage.folder.join("history.jsonl");
+        let (recording, pen) = Recorder::start(&path, clock, observers)
+            .with_context(|| format!("{}: cannot be written", path.display()))?;
+        Ok(Self { stage, load, clock, pen, recording, prefix, progress })
+    }
+
+    async fn conduct(self) -> anyhow::Result<Conduct> {
+        let load_started =
+            Some(jiff::Timestamp::now() - jiff::SignedDuration::try_from(self.clock.elapsed())?);
+        let mut conduct = Conduct { load_started, ..Conduct::default() };
+        let watchers = CancellationToken::new();
+        let scrapes = tokio::spawn(scrape::scrape(
+            self.stage.target.clone(),
+            self.stage.cluster.clone(),
+            self.clock,
+            self.stage.folder.join("metrics.jsonl"),
+            watchers.child_token(),
+        ));
+        let workers = self.put_under_load(&mut conduct).await?;
+        self.quiesce(&mut conduct).await;
+        self.pen.record(Process::NEMESIS, Kind::Fault(FaultMark::Healed));
+        self.read_finally(workers, &mut conduct).await;
+        watchers.cancel();
+        if let Ok(Some(problem)) = scrapes.await {
+            conduct.notes.push(format!("Metrics could not be stored: {problem}."));
+        }
+        let Self { pen, recording, load, .. } = self;
+        drop((pen, load));
+        let written = tokio::task::spawn_blocking(move || recording.finish()).await;
+        written.context("the recorder broke off")?.map_err(anyhow::Error::msg)?;
+        Ok(conduct)
+    }
+
+    /// Load, faults and watchers together, until the time is over or something ends the run.
+    async fn put_under_load(&self, conduct: &mut Conduct) -> anyhow::Result<Vec<Worker>> {
+        let plan = &self.stage.plan;
+        let stop = self.stage.interrupt.child_token();
+        let watchers = CancellationToken::new();
+        let canary = tokio::spawn(canary::watch(self.clock, watchers.child_token()));
+        let shown = self.progress.clone().show(
+            self.clock,
+            plan.load.duration,
+            self.stage.quiet,
+            watchers.child_token(),
+        );
+        let shown = tokio::spawn(shown);
+        let found = stop.clone();
+        let prefix = (plan.stop == Stop::FirstViolation).then(|| {
+            let question = self.stage.question.clone();
+            tokio::spawn(self.prefix.clone().watch(question, found, watchers.child_token()))
+        });
+        let nemesis = self.nemesis().map(|nemesis| tokio::spawn(nemesis.run(stop.child_token())));
+        let (workers, arrivals) = self.start_workers(&stop);
+        let workers = self.wait(workers, &stop).await?;
+        conduct.load_s = self.clock.elapsed().as_secs_f64();
+        if let Some(arrivals) = arrivals {
+            arrivals.shed_the_rest(&self.load, &self.pen).await;
+        }
+        if let Some(nemesis) = nemesis {
+            conduct.notes.extend(nemesis.await.context("the nemesis broke off")?.notes());
+        }
+        watchers.cancel();
+        conduct.lateness = canary.await.unwrap_or_default();
+        let _ = shown.await;
+        if let Some(prefix) = prefix {
+            let reason = prefix.await.unwrap_or_default();
+            conduct.notes.extend(reason.map(|reason| {
+                format!("Ended after {:.1} s, at the first violation: {reason}", conduct.load_s)
+            }));
+        }
+        if self.stage.interrupt.is_cancelled() {
+            conduct.notes.push(format!("Interrupted after {:.1} s of load.", conduct.load_s));
+        }
+        Ok(workers)
+    }
+
+    fn nemesis(&self) -> Option<Nemesis> {
+        let Stage { schedule, target, cluster, network, sabotage, .. } = &self.stage;
+        let network = network.clone().filter(|_| !schedule.entries.is_empty())?;
+        let (cluster, network) = match sabotage {
+            Some(sabotage) => (sabotage.hosts(cluster), sabotage.network(network)),
+            None => (cluster.clone(), network),
+        };
+        let recorder = Arc::new(self.pen.clone());
+        Some(Nemesis::new(cluster, target.clone(), network, schedule.clone(), recorder))
+    }
+
+    fn start_workers(&self, stop: &CancellationToken) -> (JoinSet<Worker>, Option<Arc<Arrivals>>) {
+        let plan = &self.stage.plan;
+        let arrivals = plan.load.rate.map(|rate| {
+            let mut rng = stream(plan.seed, "arrivals");
+            let times = schism_workloads::arrivals(rate, plan.load.duration, &mut rng);
+            // Half of what can arrive while one operation waits for its time-out.
+            let room = rate.per_second * plan.load.timeout.as_secs_f64() / 2.0;
+            let (arrivals, queue) = Arrivals::new((room as usize).max(plan.load.clients as usize));
+            let (load, pen) = (self.load.clone(), self.pen.clone());
+            tokio::spawn(arrivals::pace(times, queue, load, pen, stop.child_token()));
+            arrivals
+        });
+        let mut workers = JoinSet::new();
+        for thread in 0..plan.load.clients {
+            let worker = Worker::new(self.load.clone(), self.pen.clone(), thread);
+            workers.spawn(worker.work(arrivals.clone(), stop.child_token()));
+        }
+        (workers, arrivals)
+    }
+
+    /// Waits until the load's time is over, every operation is done, or `stop` is given; then for
+    /// the operations that are under way.
+    async fn wait(
+        &self,
+        mut workers: JoinSet<Worker>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Vec<Worker>> {
+        let end = self.clock.instant(Time::from(self.stage.plan.load.duration));
+        let mut look = tokio::time::interval(Duration::from_millis(50));
+        let mut back = Vec::new();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(end) => break,
+                () = stop.cancelled() => break,
+                _ = look.tick() => {}
+                worker = workers.join_next() => match worker {
+                    Some(worker) => back.push(worker.context("a client broke off")?),
+                    None => break,
+                },
+            }
+            if let Some(problem) = self.recording.recorder().failure() {
+                stop.cancel();
+                anyhow::bail!(problem);
+            }
+        }
+        stop.cancel();
+        while let Some(worker) = workers.join_next().await {
+            back.push(worker.context("a client broke off")?);
+        }
+        Ok(back)
+    }
+
+    async fn quiesce(&self, conduct: &mut Conduct) {
+        let Stage { target, cluster, .. } = &self.stage;
+        if let Err(error) = target.ready(cluster, QUIESCE_WITHIN).await {
+            conduct.notes.push(format!("After healing: {error}."));
+        }
+    }
+
+    async fn read_finally(&self, workers: Vec<Worker>, conduct: &mut Conduct) {
+        self.load.source.replace(self.stage.workload.final_reads());
+        let stop = CancellationToken::new();
+        let mut reads = JoinSet::new();
+        for worker in workers {
+            reads.spawn(worker.work(None, stop.child_token()));
+        }
+        let all = async { while reads.join_next().await.is_some() {} };
+        if tokio::time::timeout(FINAL_READS_WITHIN, all).await.is_err() {
+            conduct.notes.push(format!("Final reads broken off after {FINAL_READS_WITHIN:?}."));
+            stop.cancel();
+            while reads.join_next().await.is_some() {}
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The preflight: before the load, each node is asked something to which the answer is known.
+//!
+//! A client that lies or a node that refuses would otherwise be taken for evidence about the
+//! system's behaviour under faults. What fails here, on a healthy system and with one client at a
+//! time, makes every claim unknown.
+
+use std::sync::Arc;
+
+use schism_history::{Call, Code, Outcome, Process, TraceId};
+use schism_lab::Node;
+use schism_targets::Client;
+use schism_workloads::{Expect, Step, Workload};
+
+use super::client::{Load, connect};
+use super::clock::Clock;
+
+/// A system that has just formed may still settle: so often each node is tried.
+const ATTEMPTS: u32 = 4;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// Asks every node, all at once. The error says what was wrong, in whole sentences.
+pub async fn check(load: &Arc<Load>, workload: &Arc<dyn Workload>) -> Result<(), String> {
+    let mut nodes: Vec<Option<Node>> = load.cluster.nodes().cloned().map(Some).collect();
+    if nodes.is_empty() {
+        nodes.push(None);
+    }
+    let checks: Vec<_> = nodes
+        .into_iter()
+        .enumerate()
+        .map(|(place, node)| {
+            let (load, workload) = (load.clone(), workload.clone());
+            tokio::spawn(
+                async move { check_node(&load, &*workload, node.as_ref(), place as u32).await },
+            )
+        })
+        .collect();
+    let mut problems = Vec::new();
+    for check in checks {
+        match check.await {
+            Ok(Ok(())) => {}
+            Ok(Err(problem)) => problems.push(problem),
+            Err(error) => problems.push(format!("the preflight broke off: {error}.")),
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems.join(" ")) }
+}
+
+async fn check_node(
+    load: &Load,
+    workload: &dyn Workload,
+    node: Option<&Node>,
+    place: u32,
+) -> Result<(), String> {
+    let name = node.map_or_else(|| load.target.name().to_owned(), |node| node.id.to_string());
+    let mut last = String::new();
+    for attempt in 0..ATTEMPTS {
+        if attempt > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
+        // Numbers above every process of the load, and objects that no attempt has touched.
+        let token = place * ATTEMPTS + attempt;
+        let process = Process(u32::MAX - 1 - token);
+        let mut client = match connect(load, node, process).await {
+            Ok(client) => client,
+            Err(problem) => {
+                last = problem;
+                continue;
+            }
+        };
+        match take_steps(load, &mut *client, &workload.preflight(token)).await {
+            Ok(()) => return Ok(()),
+            Err(problem) => last = problem,
+        }
+    }
+    Err(format!("{name}, asked before any fault and with nothing else to do: {last}."))
+}
+
+async fn take_steps(load: &Load, client: &mut dyn Client, steps: &[Step]) -> Result<(), String> {
+    let clock = Clock::start();
+    for (index, step) in steps.iter().enumerate() {
+        let index = index as u64;
+        let (deadline, timeout) = (clock.now() + load.timeout, load.timeout);
+        let trace = TraceId::derive(!load.run, index);
+        let call = Call { op: &step.op, index, deadline, timeout, trace };
+        let outcome = tokio::time::timeout(timeout * 3, client.invoke(&call))
+            .await
+            .map_err(|_| format!("{} got no answer", said(step)))?;
+        let expected = match (&step.expect, &outcome) {
+            (Expect::Ok, Outcome::Ok(_)) => true,
+            (Expect::Value(value), Outcome::Ok(reply)) => reply.value == *value,
+            (Expect::Mismatch, Outcome::Fail(reason)) => reason.code == Code::Mismatch,
+            _ => false,
+        };
+        if !expected {
+            let seen = match outcome {
+                Outcome::Ok(reply) => format!("ok with {}", reply.value),
+                Outcome::Fail(reason) => format!("fail ({reason})"),
+                Outcome::Info(reason) => format!("info ({reason})"),
+            };
+            return Err(format!("{} came back as {seen}, not as {}", said(step), wanted(step)));
+        }
+    }
+    Ok(())
+}
+
+fn said(step: &Step) -> String {
+    let key = step.op.key.map(|key| format!(" {key}")).unwrap_or_default();
+    format!("{}{key} {}", step.op.f, step.op.value)
+}
+
+fn wanted(step: &Step) -> String {
+    match &step.expect {
+        Expect::Ok => "ok".into(),
+        Expect::Value(value) => format!("ok with {value}"),
+        Expect::Mismatch => "a mismatch".into(),
+    }
+}

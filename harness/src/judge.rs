@@ -1,0 +1,355 @@
+//! Judges a history: asks the checkers, and lets no verdict be better than its evidence.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use schism_checkers::{Asked, Budget, CHECKERS, CheckerEntry, Claim, Question, Validity, Verdict};
+use schism_history::jsonl::{self, Reading};
+use schism_history::{FaultWindow, History};
+use schism_nemesis::Schedule;
+
+use crate::machine;
+use crate::store::{ClaimRecord, RunFolder, VerdictRecord, Word};
+
+/// Every claim was upheld.
+pub const UPHELD: i32 = 0;
+/// A claim was violated.
+pub const VIOLATED: i32 = 1;
+/// Something is unknown.
+pub const UNKNOWN: i32 = 2;
+/// The run could not be carried out.
+pub const NOT_CARRIED_OUT: i32 = 3;
+/// The command line or a plan is wrong.
+pub const BAD_USAGE: i32 = 64;
+
+/// Whether a violation of a prefix of a history is one of every history that begins with it. Claims
+/// about time and about final reads are not like that.
+pub fn is_safety(claim: Claim) -> bool {
+    !matches!(
+        claim,
+        Claim::AcknowledgedWritesSurvive
+            | Claim::NoLostElements
+            | Claim::Recovers
+            | Claim::Availability
+    )
+}
+
+/// What the checkers say, without regard to the evidence of faults. A checker that panics says
+/// nothing.
+pub fn verdicts(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
+    let answers = CHECKERS.iter().map(|entry| ask(entry, question, history, budget));
+    answers.filter_map(Result::ok).flatten().collect()
+}
+
+/// The answers of one checker; an error is the message of its panic.
+fn ask(
+    entry: &CheckerEntry,
+    question: &Question,
+    history: &History,
+    budget: &Budget,
+) -> Result<Vec<Verdict>, (Vec<Asked>, String)> {
+    let claims: Vec<Asked> = question
+        .claims
+        .iter()
+        .filter(|asked| entry.decides.contains(&asked.claim))
+        .copied()
+        .collect();
+    if claims.is_empty() {
+        return Ok(Vec::new());
+    }
+    let question = Question { claims: claims.clone(), ..question.clone() };
+    let check = AssertUnwindSafe(|| (entry.construct)().check(&question, history, budget));
+    catch_unwind(check).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
+        (claims, format!("the checker {} broke off: {text}", entry.name))
+    })
+}
+
+/// The exit code of several runs: the gravest. Every run is carried out.
+pub fn worst_exit(codes: impl Iterator<Item = i32>) -> i32 {
+    const BY_GRAVITY: [i32; 5] = [UPHELD, UNKNOWN, NOT_CARRIED_OUT, BAD_USAGE, VIOLATED];
+    let gravity = |code: &i32| BY_GRAVITY.iter().position(|other| other == code);
+    let codes: Vec<i32> = codes.collect();
+    codes.into_iter().max_by_key(gravity).unwrap_or(UPHELD)
+}
+
+/// The verdict of a run that was not put under load: everything is unknown.
+pub fn preflight_failed(claims: &[Asked], finding: &str) -> VerdictRecord {
+    let reason = format!("No load was put on the system, since before any fault {finding}");
+    let claims = claims.iter().map(|asked| record(asked, Word::Unknown, &reason, 0)).collect();
+    VerdictRecord {
+        version: 1,
+        verdict: Word::Unknown,
+        exit: UNKNOWN,
+        story: reason,
+        torn: false,
+        claims,
+        faults_proven: 0,
+        faults: 0,
+        check_s: 0.0,
+        peak_memory_bytes: machine::peak_memory_bytes(),
+    }
+}
+
+/// Judges the history of a stored run.
+///
+/// # Errors
+///
+/// When there is no history, or it is none.
+pub fn judge_folder(
+    folder: &RunFolder,
+    question: &Question,
+    budget: &Budget,
+) -> anyhow::Result<VerdictRecord> {
+    let path = folder.join("history.jsonl");
+    let Reading { history, torn } =
+        jsonl::read(&path).with_context(|| format!("{} cannot be judged", path.display()))?;
+    // A run that was killed before it wrote its schedule had no faults either.
+    let planned: Option<Schedule> = folder.read_json("schedule.json").ok();
+    // The last line may be whole and the run killed all the same: it then never healed for good.
+    let unfinished = torn || history.healed().is_none();
+    Ok(judge(question, &history, unfinished, planned.as_ref(), budget))
+}
+
+/// Judges a history. `torn`: it ends before the run did. `planned`: the faults that were to begin.
+pub fn judge(
+    question: &Question,
+    history: &History,
+    torn: bool,
+    planned: Option<&Schedule>,
+    budget: &Budget,
+) -> VerdictRecord {
+    let began = Instant::now();
+    let faults = history.faults();
+    let doubt = doubt(&faults, torn, planned);
+    let mut claims = Vec::new();
+    for entry in CHECKERS {
+        match ask(entry, question, history, budget) {
+            Ok(verdicts) => {
+                claims.extend(verdicts.iter().map(|verdict| tell(verdict, doubt.as_deref())))
+            }
+            Err((asked, message)) => {
+                let crashed = |asked| record(asked, Word::Crashed, &message, 0);
+                claims.extend(asked.iter().map(crashed));
+            }
+        }
+    }
+    for asked in &question.claims {
+        if !claims.iter().any(|claim| claim.name == asked.claim.name()) {
+            claims.push(record(asked, Word::Unknown, "No checker decides this claim.", 0));
+        }
+    }
+    // The sort is stable: within one verdict, claims stay in the order of the checkers' table.
+    claims.sort_by_key(|claim| claim.verdict);
+    let verdict = claims.first().map_or(Word::Unknown, |claim| claim.verdict);
+    VerdictRecord {
+        version: 1,
+        verdict,
+        exit: exit(verdict),
+        story: story(&claims, &faults, history),
+        torn,
+        faults_proven: faults.iter().filter(|fault| fault.proven()).count(),
+        faults: faults.len(),
+        claims,
+        check_s: began.elapsed().as_secs_f64(),
+        peak_memory_bytes: machine::peak_memory_bytes(),
+    }
+}
+
+fn exit(verdict: Word) -> i32 {
+    match verdict {
+        Word::Upheld => UPHELD,
+        Word::Violated => VIOLATED,
+        // A crashed checker has not decided anything.
+        Word::Unknown | Word::Crashed => UNKNOWN,
+    }
+}
+
+/// Why nothing of this history may be called upheld, if so.
+fn doubt(faults: &[FaultWindow], torn: bool, planned: Option<&Schedule>) -> Option<String> {
+    if torn {
+        return Some("the recording ends before the run did".into());
+    }
+    if let Some(fault) = faults.iter().find(|fault| !fault.proven()) {
+        let seen = match &fault.bites {
+            Some((_, evidence)) => evidence.text.to_string(),
+            None => "no probe answered".into(),
+        };
+        let (id, name, detail) = (fault.fault, &fault.name, &fault.detail);
+        return Some(format!("{id} ({name} {detail}) was not proven to bite: {seen}"));
+    }
+    let begun: BTreeSet<_> = faults.iter().map(|fault| fault.fault).collect();
+    let missing: Vec<String> = planned
+        .iter()
+        .flat_map(|schedule| &schedule.entries)
+        .filter(|entry| !begun.contains(&entry.fault))
+        .map(|entry| entry.fault.to_string())
+        .collect();
+    (!missing.is_empty()).then(|| format!("the run ended before {} began", missing.join(", ")))
+}
+
+fn tell(verdict: &Verdict, doubt: Option<&str>) -> ClaimRecord {
+    let (word, reason) = match (verdict.validity, doubt) {
+        (Validity::Invalid, _) => (Word::Violated, verdict.reason.clone()),
+        (Validity::Unknown, _) => (Word::Unknown, verdict.reason.clone()),
+        (Validity::Valid, None) => (Word::Upheld, verdict.reason.clone()),
+        (Validity::Valid, Some(doubt)) => {
+            (Word::Unknown, format!("Not violated, but {doubt}. {}", verdict.reason))
+        }
+    };
+    let mut claim = record(&verdict.asked, word, &reason, verdict.judged);
+    claim.anomalies.clone_from(&verdict.anomalies);
+    claim
+}
+
+fn record(asked: &Asked, verdict: Word, reason: &str, judged: usize) -> ClaimRecord {
+    ClaimRecord {
+        claim: asked.to_string(),
+        name: asked.claim.name().into(),
+        verdict,
+        reason: reason.into(),
+        judged,
+        anomalies: Vec::new(),
+    }
+}
+
+/// One or two sentences for whoever reads nothing else.
+fn story(claims: &[ClaimRecord], faults: &[FaultWindow], history: &History) -> String {
+    let operations = history.operations().len();
+    let proven = faults.iter().filter(|fault| fault.proven()).count();
+    let Some(worst) = claims.first() else { return "Nothing was claimed.".into() };
+    match worst.verdict {
+        Word::Violated => {
+            let explanation = worst.anomalies.first().map(|anomaly| anomaly.explanation.as_str());
+            let explanation = first_sentences(explanation.unwrap_or(&worst.reason));
+            match cause(worst, faults, history) {
+                Some(cause) => format!("{explanation} {cause}"),
+                None => explanation,
+            }
+        }
+        Word::Crashed | Word::Unknown => {
+            let count = claims.iter().filter(|claim| claim.verdict != Word::Upheld).count();
+            let more =
+                if count > 1 { format!(" ({count} claims are undecided.)") } else { String::new() };
+            format!(
+                "Nothing was violated, but {} is not decided: {}{more}",
+                worst.name, worst.reason
+            )
+        }
+        Word::Upheld => format!(
+            "All {} claims were upheld by {} operations, under {proven} of {} faults that were proven to bite.",
+            claims.len(),
+            grouped(operations),
+            faults.len(),
+        ),
+    }
+}
+
+/// When the violation came to light, and which fault was under way then or had been last.
+fn cause(claim: &ClaimRecord, faults: &[FaultWindow], history: &History) -> Option<String> {
+    let index = *claim.anomalies.first()?.operations.last()?;
+    let operation = history.operations().find(|operation| operation.invoked == index)?;
+    let (start, end) = (operation.start, operation.end.unwrap_or(operation.start));
+    let open =
+        |fault: &&FaultWindow| fault.start <= end && fault.stop.is_none_or(|stop| stop >= start);
+    let name = |fault: &FaultWindow| format!("{} ({} {})", fault.fault, fault.name, fault.detail);
+    let during: Vec<String> = faults.iter().filter(open).map(name).collect();
+    let seconds = start.as_secs_f64();
+    if !during.is_empty() {
+        return Some(format!(
+            "It happened {seconds:.1} s into the load, during {}.",
+            during.join(" and ")
+        ));
+    }
+    let before = faults.iter().filter(|fault| fault.stop.is_some_and(|stop| stop < start)).last();
+    Some(match before {
+        Some(fault) => {
+            format!("It came to light {seconds:.1} s into the load, after {}.", name(fault))
+        }
+        None => format!("It happened {seconds:.1} s into the load, before any fault."),
+    })
+}
+
+/// The first two sentences of a text.
+fn first_sentences(text: &str) -> String {
+    let mut ends = text.match_indices(". ").map(|(place, _)| place + 1);
+    let _ = ends.next();
+    text[..ends.next().unwrap_or(text.len())].to_owned()
+}
+
+/// `12,345`.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "
+        p0 invoke write x 1 \n p0 ok \n p1 invoke read x \n p1 ok 1
+        p0 invoke write x 2 \n p0 ok \n p1 invoke read x \n p1 ok 2
+        p0 invoke write x 3 \n p0 ok \n p1 invoke read x \n p1 ok 3
+        p0 invoke write x 4 \n p0 ok \n p1 invoke read x \n p1 ok 4
+        p0 invoke write x 5 \n p0 ok \n p1 invoke read x \n p1 ok 5";
+
+    fn check(text: &str, torn: bool, expected: (Word, i32), part: &str) {
+        let history = History::from_text(text).expect("a history");
+        let claims = vec![Asked::new(Claim::Linearizable)];
+        let question = Question::new("register", claims);
+        let verdict = judge(&question, &history, torn, None, &Budget::default());
+        assert_eq!((verdict.verdict, verdict.exit), expected, "{}", verdict.story);
+        let said = format!("{} {}", verdict.claims[0].reason, verdict.story);
+        assert!(said.contains(part), "{part} is not in: {said}");
+    }
+
+    #[test]
+    fn upholds_what_was_tested() {
+        let fault = "nemesis start F1 kill n1 one \n nemesis bites F1 yes dead \n nemesis stop F1";
+        let text = format!("{GOOD}\n{fault}");
+        check(&text, false, (Word::Upheld, 0), "under 1 of 1 faults");
+    }
+
+    #[test]
+    fn no_verdict_is_better_than_its_evidence() {
+        let fault = "nemesis start F1 kill n1 one \n nemesis bites F1 no still alive";
+        check(
+            &format!("{GOOD}\n{fault}"),
+            false,
+            (Word::Unknown, 2),
+            "F1 (kill one) was not proven",
+        );
+        let silent = "nemesis start F1 kill n1 one";
+        check(&format!("{GOOD}\n{silent}"), false, (Word::Unknown, 2), "no probe answered");
+        check(GOOD, true, (Word::Unknown, 2), "the recording ends");
+    }
+
+    #[test]
+    fn a_violation_stays_one_without_evidence_of_faults() {
+        let stale = "nemesis start F1 kill n1 one \n p1 invoke read x \n p1 ok 1";
+        check(&format!("{GOOD}\n{stale}"), true, (Word::Violated, 1), "during F1 (kill one)");
+    }
+
+    #[test]
+    fn the_gravest_code_wins() {
+        assert_eq!(worst_exit([0, 2, 0].into_iter()), 2);
+        assert_eq!(worst_exit([3, 1, 2].into_iter()), 1);
+        assert_eq!(worst_exit([0, 3, 2].into_iter()), 3);
+    }
+
+    #[test]
+    fn groups_digits() {
+        assert_eq!([grouped(7), grouped(1234), grouped(1_234_567)], ["7", "1,234", "1,234,567"]);
+    }
+}

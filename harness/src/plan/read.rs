@@ -1,0 +1,530 @@
+//! Reads a plan: parses it, applies overrides, and accepts or refuses it from the tables alone.
+
+use std::fmt::{self, Write as _};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use schism_checkers::{Asked, CHECKERS, Claim};
+use schism_history::{OptionError, Rate, Span};
+use schism_nemesis::FaultSpec;
+use schism_targets::{TARGETS, TargetEntry};
+use schism_workloads::{WORKLOADS, WorkloadEntry};
+use serde_json::Value;
+
+use super::document::{Content, Node, Problem};
+use super::{Choice, LabPlan, Load, Plan, Stop};
+
+const SIZE_MAX: u64 = 1 << 20;
+const KEYS: &[&str] =
+    &["name", "seed", "lab", "target", "workload", "load", "faults", "claims", "stop"];
+const LOAD_KEYS: &[&str] = &["clients", "duration", "rate", "timeout", "operations"];
+const DEFAULT_SEED: u64 = 1;
+const DEFAULT_NODES: u16 = 5;
+
+/// Why a plan was refused: every problem that was found, each with its place.
+#[derive(Debug)]
+pub struct PlanError {
+    file: PathBuf,
+    text: String,
+    problems: Vec<Problem>,
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.file.display().to_string();
+        for (number, problem) in self.problems.iter().enumerate() {
+            let between = if number > 0 { "\n" } else { "" };
+            let drawn = super::diagnose::draw(&name, &self.text, problem);
+            write!(formatter, "{between}{drawn}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for PlanError {}
+
+/// Reads the plan at `path`, with `overrides` (dotted path, YAML value) applied to it. The plan of
+/// a stored run ends with the overrides that it was run with, and means the same again.
+///
+/// # Errors
+///
+/// When the file cannot be read, is no YAML, or asks for what no table offers.
+pub fn read(path: &Path, overrides: &[(String, String)]) -> Result<Plan, PlanError> {
+    let refuse =
+        |text: &str, problems| PlanError { file: path.to_owned(), text: text.to_owned(), problems };
+    let text = read_text(path).map_err(|problem| refuse("", vec![problem]))?;
+    let mut document = Node::parse(&text).map_err(|problem| refuse(&text, vec![problem]))?;
+    for (key, value) in stored_overrides(&text).iter().chain(overrides) {
+        override_one(&mut document, key, value).map_err(|problem| refuse(&text, vec![problem]))?;
+    }
+    let mut reader = Reader { problems: Vec::new() };
+    let plan = reader.plan(&document, path, &text, overrides);
+    match plan {
+        Some(plan) if reader.problems.is_empty() => Ok(plan),
+        _ => Err(refuse(&text, reader.problems)),
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, Problem> {
+    let unreadable = |error: &dyn fmt::Display| {
+        Problem::new(0..0, format!("{} cannot be read: {error}", path.display()))
+            .with_help("name a plan; plans/ has examples")
+    };
+    let size = std::fs::metadata(path).map_err(|error| unreadable(&error))?.len();
+    if size > SIZE_MAX {
+        return Err(unreadable(&format!("{size} bytes are more than a plan needs ({SIZE_MAX})")));
+    }
+    std::fs::read_to_string(path).map_err(|error| unreadable(&error))
+}
+
+fn override_one(document: &mut Node, key: &str, value: &str) -> Result<(), Problem> {
+    let wrong = |problem: String| Problem::new(0..0, format!("--set {key}={value}: {problem}"));
+    let mut value = Node::parse(value).map_err(|problem| wrong(problem.title))?;
+    // Places inside the override are not places of the file.
+    clear_places(&mut value);
+    let path: Vec<&str> = key.split('.').collect();
+    document.set(&path, value).map_err(wrong)
+}
+
+fn clear_places(node: &mut Node) {
+    node.place = 0..0;
+    match &mut node.content {
+        Content::Scalar(_) => {}
+        Content::List(items) => items.iter_mut().for_each(clear_places),
+        Content::Map(entries) => {
+            for (_, place, node) in entries {
+                *place = 0..0;
+                clear_places(node);
+            }
+        }
+    }
+}
+
+/// Collects problems, so that all are shown at once.
+struct Reader {
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn problem(&mut self, place: Range<usize>, title: impl Into<String>) {
+        self.problems.push(Problem::new(place, title));
+    }
+
+    fn problem_with_help(
+        &mut self,
+        place: Range<usize>,
+        title: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        self.problems.push(Problem::new(place, title).with_help(help));
+    }
+
+    fn plan(
+        &mut self,
+        document: &Node,
+        path: &Path,
+        text: &str,
+        overrides: &[(String, String)],
+    ) -> Option<Plan> {
+        self.keys(document, KEYS, "a plan");
+        let name = self.name(document, path);
+        let seed = self.count(document, "seed", 0, i64::MAX as u64).unwrap_or(DEFAULT_SEED);
+        let stop = self.stop(document);
+        let load = self.load(document);
+        let target = self.choice(document, "target", TARGETS, |entry| entry.name);
+        let workload = self.choice(document, "workload", WORKLOADS, |entry| entry.name);
+        if let Some((entry, choice, place)) = &target {
+            self.construct(place, document, "target", choice, |options| {
+                (entry.construct)(options).map(drop)
+            });
+        }
+        if let Some((entry, choice, place)) = &workload {
+            self.construct(place, document, "workload", choice, |options| {
+                (entry.construct)(options).map(drop)
+            });
+        }
+        let lab = self.lab(document, target.as_ref().map(|(entry, _, _)| *entry));
+        let duration = load.as_ref().map_or(Duration::ZERO, |load| load.duration);
+        let faults =
+            self.faults(document, &lab, duration, target.as_ref().map(|(entry, _, _)| *entry));
+        let claims = self.claims(document, workload.as_ref().map(|(entry, _, _)| *entry));
+        let (target_entry, target, _) = target?;
+        let (workload_entry, workload, place) = workload?;
+        self.fits(&place, target_entry, workload_entry);
+        let text = with_overrides(text, overrides);
+        let file = path.to_owned();
+        Some(Plan {
+            name,
+            seed,
+            lab,
+            target,
+            workload,
+            load: load?,
+            faults,
+            claims,
+            stop,
+            file,
+            text,
+        })
+    }
+
+    /// Every key of a map must be known.
+    fn keys(&mut self, node: &Node, known: &[&str], what: &str) {
+        let Content::Map(entries) = &node.content else {
+            let title = format!("{what} is a map with the keys {}", known.join(", "));
+            return self.problem(node.place.clone(), title);
+        };
+        for (key, place, _) in entries {
+            if !known.contains(&key.as_str()) {
+                let title = format!("{what} has no key `{key}`");
+                self.problem_with_help(place.clone(), title, nearest(key, known));
+            }
+        }
+    }
+
+    fn name(&mut self, document: &Node, path: &Path) -> String {
+        let stem = path
+            .file_stem()
+            .map_or_else(|| "plan".into(), |stem| stem.to_string_lossy().into_owned());
+        let Some(node) = document.get("name") else { return stem };
+        let text = match &node.content {
+            Content::Scalar(Value::String(text)) => text.clone(),
+            _ => String::new(),
+        };
+        let part = |part: &str| {
+            !part.is_empty()
+                && !part.starts_with('.')
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
+        if !text.split('/').all(part) {
+            // Runs are stored under it.
+            let title = "a name is made of letters, digits, `-`, `_` and `/`";
+            self.problem(node.place.clone(), title);
+        }
+        text
+    }
+
+    fn count(&mut self, parent: &Node, key: &str, least: u64, most: u64) -> Option<u64> {
+        let node = parent.get(key)?;
+        let number = match &node.content {
+            Content::Scalar(Value::Number(number)) => number.as_u64(),
+            _ => None,
+        };
+        let number = number.filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            let title = format!("{key} is a whole number from {least} to {most}");
+            self.problem(node.place.clone(), title);
+        }
+        number
+    }
+
+    /// A text with a unit.
+    fn quantity<T: std::str::FromStr<Err: fmt::Display>>(
+        &mut self,
+        parent: &Node,
+        key: &str,
+    ) -> Option<T> {
+        let node = parent.get(key)?;
+        let text = match &node.content {
+            Content::Scalar(Value::String(text)) => text.clone(),
+            Content::Scalar(value) => value.to_string(),
+            _ => String::new(),
+        };
+        match text.parse() {
+            Ok(quantity) => Some(quantity),
+            Err(error) => {
+                self.problem(node.place.clone(), format!("{key}: {error}"));
+                None
+            }
+        }
+    }
+
+    fn stop(&mut self, document: &Node) -> Stop {
+        let Some(node) = document.get("stop") else { return Stop::AtTheEnd };
+        match &node.content {
+            Content::Scalar(Value::String(text)) if text == "first-violation" => {
+                return Stop::FirstViolation;
+            }
+            Content::Scalar(Value::String(text)) if text == "end" => {}
+            _ => self.problem(node.place.clone(), "stop is `first-violation` or `end`"),
+        }
+        Stop::AtTheEnd
+    }
+
+    fn load(&mut self, document: &Node) -> Option<Load> {
+        let Some(node) = document.get("load") else {
+            self.problem_with_help(
+                0..0,
+                "the plan has no `load`",
+                "add `load: { clients: 10, duration: 20s, rate: 400/s }`",
+            );
+            return None;
+        };
+        self.keys(node, LOAD_KEYS, "load");
+        let clients = self.count(node, "clients", 1, 1000).unwrap_or(10) as u32;
+        let duration = self.quantity::<Span>(node, "duration");
+        if node.get("duration").is_none() {
+            self.problem_with_help(
+                node.place.clone(),
+                "load has no `duration`",
+                "add `duration: 20s`",
+            );
+        }
+        let rate = self.quantity::<Rate>(node, "rate");
+        let timeout =
+            self.quantity::<Span>(node, "timeout").map_or(Duration::from_secs(1), |span| span.0);
+        let operations = self.count(node, "operations", 1, 1 << 40);
+        let duration = duration?.0;
+        for (key, value) in [("duration", duration), ("timeout", timeout)] {
+            if value.is_zero() || value > Duration::from_hours(24) {
+                let place = node.place_of(&[key.into()]);
+                self.problem(place, format!("{key} is longer than nothing, and at most 24h"));
+            }
+        }
+        Some(Load { clients, duration, rate, timeout, operations })
+    }
+
+    fn lab(&mut self, document: &Node, target: Option<&TargetEntry>) -> LabPlan {
+        let needs_lab = target.is_none_or(|target| target.needs_lab);
+        let Some(node) = document.get("lab") else {
+            return if needs_lab { LabPlan::Local { nodes: DEFAULT_NODES } } else { LabPlan::None };
+        };
+        if let Content::Scalar(Value::String(text)) = &node.content
+            && text == "none"
+        {
+            if needs_lab {
+                self.problem(node.place.clone(), "this target stands on nodes: it needs a lab");
+            }
+            return LabPlan::None;
+        }
+        if !needs_lab {
+            let title = "this target lives inside the controller and takes no lab";
+            self.problem_with_help(node.place_of(&["local".into()]), title, "leave `lab` out");
+        }
+        self.keys(node, &["local"], "lab");
+        let Some(local) = node.get("local") else { return LabPlan::Local { nodes: DEFAULT_NODES } };
+        self.keys(local, &["nodes"], "local");
+        let nodes = self.count(local, "nodes", 1, 64).unwrap_or(u64::from(DEFAULT_NODES));
+        LabPlan::Local { nodes: nodes as u16 }
+    }
+
+    /// A name from a table, alone or with its options: `memory`, `{ reference: { … } }`.
+    fn choice<E: 'static>(
+        &mut self,
+        document: &Node,
+        key: &str,
+        table: &'static [E],
+        name_of: fn(&E) -> &'static str,
+    ) -> Option<(&'static E, Choice, Range<usize>)> {
+        let names: Vec<&str> = table.iter().map(name_of).collect();
+        let Some(node) = document.get(key) else {
+            let help = format!("it is one of {}", names.join(", "));
+            self.problem_with_help(0..0, format!("the plan has no `{key}`"), help);
+            return None;
+        };
+        let (name, place, options) = match &node.content {
+            Content::Scalar(Value::String(name)) => (name.clone(), node.place.clone(), Value::Null),
+            Content::Map(entries) if entries.len() == 1 => {
+                let (name, place, options) = &entries[0];
+                (name.clone(), place.clone(), options.to_value())
+            }
+            _ => {
+                let title =
+                    format!("{key} is one name, with its options: `{key}: {{ NAME: {{ … }} }}`");
+                self.problem(node.place.clone(), title);
+                return None;
+            }
+        };
+        let Some(entry) = table.iter().find(|entry| name_of(entry) == name) else {
+            let title = format!("there is no {key} `{name}`");
+            self.problem_with_help(place, title, nearest(&name, &names));
+            return None;
+        };
+        Some((entry, Choice { name, options }, place))
+    }
+
+    fn construct(
+        &mut self,
+        place: &Range<usize>,
+        document: &Node,
+        key: &str,
+        choice: &Choice,
+        construct: impl Fn(&Value) -> Result<(), OptionError>,
+    ) {
+        if let Err(error) = construct(&choice.options) {
+            let mut path = vec![key.to_owned(), choice.name.clone()];
+            path.extend(error.path.iter().cloned());
+            let found = document.place_of(&path);
+            let place = if found.is_empty() { place.clone() } else { found };
+            self.problem(place, error.problem);
+        }
+    }
+
+    fn fits(&mut self, place: &Range<usize>, target: &TargetEntry, workload: &WorkloadEntry) {
+        let missing: Vec<&str> = workload
+            .operations
+            .iter()
+            .copied()
+            .filter(|operation| !target.operations.contains(operation))
+            .collect();
+        if !missing.is_empty() {
+            let title = format!("{} does not speak {}", target.name, missing.join(", "));
+            self.problem(place.clone(), title);
+        }
+    }
+
+    fn faults(
+        &mut self,
+        document: &Node,
+        lab: &LabPlan,
+        duration: Duration,
+        target: Option<&TargetEntry>,
+    ) -> Vec<FaultSpec> {
+        let Some(node) = document.get("faults") else { return Vec::new() };
+        let Content::List(items) = &node.content else {
+            self.problem(node.place.clone(), "faults is a list");
+            return Vec::new();
+        };
+        let mut specs = Vec::new();
+        for item in items {
+            let refuse = |error: OptionError| {
+                let place = item.place_of(&error.path);
+                Problem::new(place, error.problem)
+            };
+            let spec = match FaultSpec::parse(&item.to_value()) {
+                Ok(spec) => spec,
+                Err(error) => {
+                    self.problems.push(refuse(error));
+                    continue;
+                }
+            };
+            if let LabPlan::Local { nodes } = lab
+                && let Err(error) = spec.check(*nodes, duration)
+            {
+                self.problems.push(refuse(error));
+            }
+            for name in spec.names() {
+                let Some(target) = target.filter(|target| !target.faults.contains(&name)) else {
+                    continue;
+                };
+                let title = format!("{} does not take the fault `{name}`", target.name);
+                let takes = match target.faults {
+                    [] => "it takes none".to_owned(),
+                    faults => format!("it takes {}", faults.join(", ")),
+                };
+                self.problem_with_help(item.place.clone(), title, takes);
+            }
+            specs.push(spec);
+        }
+        specs
+    }
+
+    fn claims(&mut self, document: &Node, workload: Option<&WorkloadEntry>) -> Vec<Asked> {
+        let items = match document.get("claims").map(|node| &node.content) {
+            Some(Content::List(items)) if !items.is_empty() => items.as_slice(),
+            _ => {
+                let place = document.place_of(&["claims".into()]);
+                self.problem_with_help(
+                    place,
+                    "a plan claims something: `claims` is a list",
+                    "for example `claims: [ linearizable ]`",
+                );
+                return Vec::new();
+            }
+        };
+        items.iter().filter_map(|item| self.claim(item, workload)).collect()
+    }
+
+    fn claim(&mut self, item: &Node, workload: Option<&WorkloadEntry>) -> Option<Asked> {
+        let (name, place, parameters) = match &item.content {
+            Content::Scalar(Value::String(name)) => (name, item.place.clone(), None),
+            Content::Map(entries) if entries.len() == 1 => {
+                let (name, place, parameters) = &entries[0];
+                (name, place.clone(), Some(parameters))
+            }
+            _ => {
+                self.problem(item.place.clone(), "a claim is one name, with its parameters");
+                return None;
+            }
+        };
+        let Some(claim) = Claim::named(name) else {
+            let names: Vec<&str> = Claim::ALL.iter().map(|claim| claim.name()).collect();
+            self.problem_with_help(
+                place,
+                format!("there is no claim `{name}`"),
+                nearest(name, &names),
+            );
+            return None;
+        };
+        if let Some(workload) = workload.filter(|workload| !workload.claims.contains(&claim)) {
+            let can: Vec<&str> = workload.claims.iter().map(|claim| claim.name()).collect();
+            let title = format!("the workload {} cannot decide `{name}`", workload.name);
+            self.problem_with_help(place, title, format!("it can decide {}", can.join(", ")));
+            return None;
+        }
+        if !CHECKERS.iter().any(|checker| checker.decides.contains(&claim)) {
+            self.problem(place, format!("no checker decides `{name}`"));
+            return None;
+        }
+        let mut asked = Asked::new(claim);
+        if let Some(parameters) = parameters {
+            let known: &[&str] = match claim {
+                Claim::Recovers => &["within", "p99"],
+                Claim::Availability => &["p99", "outside"],
+                _ => &[],
+            };
+            self.keys(parameters, known, name);
+            asked.within = self.quantity::<Span>(parameters, "within").map(|span| span.0);
+            asked.p99 = self.quantity::<Span>(parameters, "p99").map(|span| span.0);
+            self.outside(parameters);
+        }
+        Some(asked)
+    }
+
+    /// `outside: faults` is what availability means here; saying so is allowed, no more.
+    fn outside(&mut self, parameters: &Node) {
+        if let Some(node) = parameters.get("outside")
+            && !matches!(&node.content, Content::Scalar(Value::String(text)) if text == "faults")
+        {
+            self.problem(node.place.clone(), "outside: the only choice is `faults`");
+        }
+    }
+}
+
+/// The nearest of the valid words, and all of them.
+fn nearest(word: &str, valid: &[&str]) -> String {
+    let close = valid
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
+        .min()
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 2);
+    let all = valid.join(", ");
+    match close {
+        Some((_, candidate)) => format!("did you mean `{candidate}`? (all: {all})"),
+        None => format!("use one of {all}"),
+    }
+}
+
+/// The text that is stored with a run: a plan that reads the same again.
+fn with_overrides(text: &str, overrides: &[(String, String)]) -> String {
+    if overrides.is_empty() {
+        return text.to_owned();
+    }
+    let mut out = text.trim_end().to_owned();
+    // At the end, so that what a stored plan was run with before comes first and is overridden.
+    out.push_str("\n# Overrides of the command line:\n");
+    for (key, value) in overrides {
+        let _ = writeln!(out, "#! {key}={value}");
+    }
+    out
+}
+
+/// The overrides that the text of a stored plan ends with.
+fn stored_overrides(text: &str) -> Vec<(String, String)> {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("#! "));
+    lines
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}

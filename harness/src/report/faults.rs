@@ -1,0 +1,139 @@
+//! Each fault: did it bite, and how did the system take it?
+
+use std::time::Duration;
+
+use schism_checkers::{Claim, Recovery, recoveries};
+use schism_history::{FaultWindow, Time};
+use serde_json::Value;
+
+use super::charts::{Point, Shown, points};
+use super::data::{Around, Fault, Leader};
+use super::metrics;
+use super::stored::Stored;
+use crate::plan;
+
+/// The share is shown from here to there, relative to the start of the fault.
+const FROM_S: f64 = -1.0;
+const TO_S: f64 = 8.0;
+const STEP_S: f64 = 0.25;
+const DEFAULT_P99: Duration = Duration::from_secs(1);
+
+/// The faults of the run.
+pub fn derive(stored: &Stored) -> Vec<Fault> {
+    let points = points(stored);
+    let recoveries = recoveries(&stored.history, bound(stored));
+    let end = stored.end_of_load();
+    let leaders = metrics::derive(stored, end.as_secs_f64()).map(|metrics| metrics.leader);
+    let leaders = leaders.unwrap_or_default();
+    let faults = stored.faults.iter().zip(recoveries);
+    faults.map(|(fault, recovery)| one(stored, fault, recovery, &points, &leaders)).collect()
+}
+
+/// The plan's bound on the latency of a good second.
+fn bound(stored: &Stored) -> Duration {
+    let plan = plan::read(&stored.path.join("plan.yaml"), &[]);
+    let claims = plan.map(|plan| plan.claims).unwrap_or_default();
+    let recovers = claims.iter().find(|asked| asked.claim == Claim::Recovers);
+    recovers.and_then(|asked| asked.p99).unwrap_or(DEFAULT_P99)
+}
+
+fn one(
+    stored: &Stored,
+    fault: &FaultWindow,
+    recovery: Recovery,
+    points: &[Point],
+    leaders: &[Leader],
+) -> Fault {
+    let end = stored.end_of_load();
+    let stop = fault.stop.unwrap_or(end);
+    let after = |time: Time| time.since(fault.start).as_secs_f64() * 1e3;
+    let until = recovery.recovered.unwrap_or(recovery.watched).max(stop);
+    let finish = |point: &Point| point.due + Duration::from_secs_f64(point.latency_ms / 1e3);
+    let ended = |from: Time, wanted: &dyn Fn(&Point) -> bool| {
+        let within = points.iter().filter(|point| point.due <= until && wanted(point));
+        within.map(finish).filter(|time| *time >= from).min()
+    };
+    let unanswered = |point: &Point| matches!(point.outcome, Shown::Fail | Shown::Info);
+    let first_error = ended(fault.start, &unanswered);
+    let first_ok = first_error.and_then(|error| ended(error, &|point| point.outcome == Shown::Ok));
+    let leader = leaders.iter().find(|leader| leader.from_s > fault.start.as_secs_f64());
+    let leader = leader.filter(|leader| leader.from_s <= until.as_secs_f64() + 1.0);
+    Fault {
+        id: fault.fault.to_string(),
+        name: fault.name.to_string(),
+        detail: fault.detail.to_string(),
+        proven: fault.proven(),
+        start_s: fault.start.as_secs_f64(),
+        stop_s: stop.as_secs_f64(),
+        healed: fault.stop.is_some(),
+        victims: fault.victims.iter().map(ToString::to_string).collect(),
+        cut: pairs(stored, &fault.injection, |link| link["drop"] == true || link["hold"] == true),
+        slow: pairs(stored, &fault.injection, |link| link["delay_us"].is_u64()),
+        state: match &*fault.name {
+            "kill" => Some("killed"),
+            "pause" => Some("paused"),
+            _ => None,
+        },
+        probe: probe(fault),
+        bites_ms: fault.bites.as_ref().filter(|_| fault.proven()).map(|(time, _)| after(*time)),
+        first_error_ms: first_error.map(after),
+        detected_ms: leader.map(|leader| leader.from_s * 1e3 - fault.start.as_secs_f64() * 1e3),
+        detected_by: leader.map(|leader| match leader.term {
+            Some(term) => format!("{} leads term {term}", leader.node),
+            None => format!("{} leads", leader.node),
+        }),
+        first_ok_ms: first_ok.map(after),
+        recovered_ms: recovery.recovered.map(|time| time.since(stop).as_secs_f64() * 1e3),
+        watched_ms: recovery.watched.since(stop).as_secs_f64() * 1e3,
+        around: around(fault.start, end, points),
+    }
+}
+
+fn probe(fault: &FaultWindow) -> String {
+    let text = |answer: &Option<(Time, schism_history::Evidence)>| match answer {
+        Some((_, evidence)) => evidence.text.to_string(),
+        None => "no answer".into(),
+    };
+    let healed = match (&fault.gone, fault.stop) {
+        (None, None) => "not healed before the recording ends".into(),
+        (gone, _) => text(gone),
+    };
+    format!("{}. After healing: {healed}.", text(&fault.bites))
+}
+
+/// The pairs of nodes with a link that `wanted` holds of, each once.
+fn pairs(stored: &Stored, injection: &Value, wanted: impl Fn(&Value) -> bool) -> Vec<[usize; 2]> {
+    let place = |end: &Value| stored.run.nodes.iter().position(|node| end == node.as_str());
+    let links = injection["links"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut pairs: Vec<[usize; 2]> = links
+        .iter()
+        .filter(|link| wanted(link))
+        .filter_map(|link| {
+            let (from, to) = (place(&link["from"])?, place(&link["to"])?);
+            Some([from.min(to), from.max(to)])
+        })
+        .collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    pairs
+}
+
+fn around(start: Time, end: Time, points: &[Point]) -> Around {
+    let steps = ((TO_S - FROM_S) / STEP_S) as usize;
+    let mut sent = vec![(0usize, 0usize); steps];
+    for point in points.iter().filter(|point| point.due <= end) {
+        let place = (point.due.as_secs_f64() - start.as_secs_f64() - FROM_S) / STEP_S;
+        if place < 0.0 {
+            continue;
+        }
+        if let Some((all, ok)) = sent.get_mut(place as usize) {
+            *all += 1;
+            *ok += usize::from(point.outcome == Shown::Ok);
+        }
+    }
+    let share = |(all, ok): (usize, usize)| {
+        (all > 0).then(|| (ok as f64 / all as f64 * 1000.0).round() / 1000.0)
+    };
+    let ok_of_offered = sent.into_iter().map(share).collect();
+    Around { from_s: FROM_S, step_s: STEP_S, ok_of_offered }
+}

@@ -1,0 +1,238 @@
+//! The page: text and tables, which read without JavaScript, and the data that its scripts draw.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use askama::Template;
+
+use super::data::{Data, Fault, Violation};
+use super::logs::{self, LogFile};
+use super::stored::Stored;
+use crate::command::shown;
+use crate::judge::grouped;
+use crate::store::{ClaimRecord, RunFolder, Word};
+
+const STYLE: &str = include_str!("style.css");
+/// The scripts, in the order in which they need each other.
+const SCRIPTS: [&str; 6] = [
+    include_str!("script/shapes.js"),
+    include_str!("script/timeline.js"),
+    include_str!("script/cycle.js"),
+    include_str!("script/faults.js"),
+    include_str!("script/charts.js"),
+    include_str!("script/start.js"),
+];
+
+/// Everything that the template shows; askama escapes every value.
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    stored: &'a Stored,
+    data: &'a Data,
+    verdict: &'static str,
+    again: String,
+    claims: Vec<Claim<'a>>,
+    tally: String,
+    operations: String,
+    lateness: String,
+    notes: Vec<String>,
+    logs: Vec<LogFile>,
+    files: Vec<File>,
+    style: &'static str,
+    script: String,
+    json: String,
+}
+
+/// A row of the claims table.
+struct Claim<'a> {
+    record: &'a ClaimRecord,
+    word: &'static str,
+    judged: String,
+    /// Its violations, as (id, name).
+    details: Vec<(&'a str, &'a str)>,
+}
+
+/// A file beside the report.
+struct File {
+    path: String,
+    holds: &'static str,
+    size: String,
+}
+
+/// Writes `report.html`.
+pub fn write(stored: &Stored, data: &Data) -> anyhow::Result<()> {
+    // The data stands inside a script element, which only `</` could end.
+    let json = serde_json::to_string(data)?.replace('<', "\\u003c");
+    let page = Page {
+        stored,
+        data,
+        verdict: word(stored.verdict.verdict),
+        again: format!("schism run {}", shown(&stored.path.join("plan.yaml"))),
+        claims: stored.verdict.claims.iter().map(|record| claim(record, data)).collect(),
+        tally: tally(&stored.verdict.claims),
+        operations: operations(data),
+        lateness: lateness(stored),
+        notes: notes(stored, data),
+        logs: logs::files(stored),
+        files: files(stored),
+        style: STYLE,
+        script: SCRIPTS.join("\n"),
+        json,
+    };
+    let html = page.render().context("the report's template")?;
+    RunFolder::open(&stored.path)?.write("report.html", html.as_bytes())?;
+    Ok(())
+}
+
+fn word(word: Word) -> &'static str {
+    match word {
+        Word::Violated => "violated",
+        Word::Crashed => "crashed",
+        Word::Unknown => "unknown",
+        Word::Upheld => "upheld",
+    }
+}
+
+fn claim<'a>(record: &'a ClaimRecord, data: &'a Data) -> Claim<'a> {
+    let own = data.violations.iter().filter(|violation| violation.claim == record.claim);
+    Claim {
+        record,
+        word: word(record.verdict),
+        judged: if record.judged == 0 { "–".into() } else { grouped(record.judged) },
+        details: own.map(|one| (one.id.as_str(), one.anomaly.as_str())).collect(),
+    }
+}
+
+/// `2 violated, 1 unknown, 2 upheld`.
+fn tally(claims: &[ClaimRecord]) -> String {
+    let words = [Word::Violated, Word::Crashed, Word::Unknown, Word::Upheld];
+    let count = |word: &Word| claims.iter().filter(|claim| claim.verdict == *word).count();
+    let parts = words.iter().filter(|word| count(word) > 0);
+    parts.map(|one| format!("{} {}", count(one), word(*one))).collect::<Vec<_>>().join(", ")
+}
+
+fn operations(data: &Data) -> String {
+    let operations = &data.charts.operations;
+    let shed = match operations.shed {
+        0 => String::new(),
+        shed => format!(", {} shed", grouped(shed)),
+    };
+    format!("{} recorded{shed}", grouped(operations.total))
+}
+
+fn lateness(stored: &Stored) -> String {
+    let worst = stored.run.lateness_ms.iter().max_by(|a, b| a.1.total_cmp(&b.1));
+    match worst {
+        Some((second, ms)) => format!("worst {ms:.1} ms, {second} s into the load"),
+        None => "not recorded".into(),
+    }
+}
+
+fn notes(stored: &Stored, data: &Data) -> Vec<String> {
+    let mut notes = stored.missing.clone();
+    if stored.verdict.torn {
+        notes.push("The recording ends before the run did: what came later nobody knows.".into());
+    }
+    let unproven: Vec<&str> =
+        data.faults.iter().filter(|fault| !fault.proven).map(|fault| fault.id.as_str()).collect();
+    if !unproven.is_empty() {
+        notes.push(format!(
+            "{} showed no effect. Had every claim been upheld, this run would still be unknown: a \
+             fault that does not bite tests nothing.",
+            unproven.join(", ")
+        ));
+    }
+    if let Some(sabotage) = &stored.run.sabotage {
+        notes.push(format!("This run was sabotaged ({sabotage}) to test schism itself."));
+    }
+    notes.extend(stored.run.notes.iter().cloned());
+    notes
+}
+
+fn files(stored: &Stored) -> Vec<File> {
+    let known = [
+        ("history.jsonl", "every event, one a line; judged again by schism check"),
+        ("verdict.json", "the claims table, with witnesses"),
+        ("schedule.json", "the faults as planned"),
+        ("metrics.jsonl", "Prometheus text of every node, once a second"),
+        ("run.json", "versions, machine, times"),
+        ("plan.yaml", "the plan; schism run does it again"),
+    ];
+    let mut files: Vec<File> = Vec::new();
+    for (path, holds) in known {
+        let Some(size) = size(&stored.path.join(path)) else { continue };
+        files.push(File { path: path.into(), holds, size });
+    }
+    for (path, holds) in super::plots::FILES {
+        files.push(File { path: format!("plots/{path}"), holds, size: "svg".into() });
+    }
+    files
+}
+
+fn size(path: &Path) -> Option<String> {
+    let bytes = std::fs::metadata(path).ok()?.len() as f64;
+    Some(match bytes {
+        bytes if bytes >= 1e6 => format!("{:.1} MB", bytes / 1e6),
+        bytes if bytes >= 1e3 => format!("{:.0} kB", bytes / 1e3),
+        bytes => format!("{bytes} B"),
+    })
+}
+
+impl Violation {
+    /// A heading for whoever does not know the anomaly's name.
+    fn title(&self) -> &'static str {
+        match (self.kind, self.anomaly.as_str()) {
+            ("cycle", _) => "Transactions, each before the next, in a circle",
+            ("bound", "slow-recovery") => "A recovery that took too long",
+            ("bound", _) => "Answers that came too late",
+            (_, "lost-write") => "An acknowledged write that is gone",
+            (_, "stale-read") => "A read of what had been replaced",
+            (_, "duplicate-elements" | "duplicate") => "An element that is there twice",
+            _ => "An answer that no order of the operations explains",
+        }
+    }
+
+    fn has_figure(&self) -> bool {
+        self.timeline.is_some() || self.cycle.is_some()
+    }
+}
+
+impl Fault {
+    fn window(&self) -> String {
+        let end = if self.healed { format!("{:.1} s", self.stop_s) } else { "never healed".into() };
+        format!("{:.1}–{end}", self.start_s)
+    }
+
+    fn struck(&self, nodes: usize) -> String {
+        match self.victims.len() {
+            0 => "no node".into(),
+            all if all == nodes && all > 1 => "all nodes".into(),
+            _ => self.victims.join(", "),
+        }
+    }
+
+    /// The figures beside the chart: label and value.
+    fn times(&self) -> [(&'static str, String); 5] {
+        let recovered = match (self.recovered_ms, self.watched_ms) {
+            (Some(ms), _) => milliseconds(Some(ms)),
+            (None, watched) if watched < 1000.0 => "too short to tell".into(),
+            (None, watched) => format!("not within {}", milliseconds(Some(watched))),
+        };
+        [
+            ("bites", milliseconds(self.bites_ms)),
+            ("first error", milliseconds(self.first_error_ms)),
+            ("first ok again", milliseconds(self.first_ok_ms)),
+            ("new leader", milliseconds(self.detected_ms)),
+            ("recovered", recovered),
+        ]
+    }
+}
+
+fn milliseconds(ms: Option<f64>) -> String {
+    match ms {
+        None => "–".into(),
+        Some(ms) if ms >= 1000.0 => format!("{:.2} s", ms / 1e3),
+        Some(ms) if ms >= 10.0 => format!("{ms:.0} ms"),
+        Some(ms) => format!("{ms:.1} ms"),
+    }
+}

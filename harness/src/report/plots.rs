@@ -1,0 +1,241 @@
+//! The charts of the report as SVG files, for papers and for browsers without JavaScript.
+
+use anyhow::Context as _;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+
+use super::charts::{Point, Shown, points};
+use super::data::{Charts, Data, Fault};
+use super::stored::Stored;
+
+/// The files and what they show.
+pub const FILES: [(&str, &str); 4] = [
+    ("latency.svg", "latency of every operation from its intended start, by outcome"),
+    ("quantiles.svg", "quantiles of the latency of ok operations over time"),
+    ("throughput.svg", "operations a second by outcome, and what was offered"),
+    ("nodes.svg", "share of ok by node over time"),
+];
+
+const SIZE: (u32, u32) = (960, 360);
+const OK: RGBColor = RGBColor(0, 103, 168);
+const FAIL: RGBColor = RGBColor(184, 68, 12);
+const INFO: RGBColor = RGBColor(82, 26, 92);
+const BAND: RGBColor = RGBColor(96, 80, 20);
+/// Fixed decades, so that runs compare: 0.1 ms to 10 s.
+const LATENCY_MS: std::ops::Range<f64> = 0.1..10_000.0;
+/// More points than this make files that no program likes to open: the slowest of each column stay.
+const POINTS_MAX: usize = 20_000;
+
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+/// Writes all of them.
+pub fn write(stored: &Stored, data: &Data) -> anyhow::Result<()> {
+    let folder = stored.path.join("plots");
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let points = points(stored);
+    for (name, what) in FILES {
+        let path = folder.join(name);
+        let draw = || -> Drawn {
+            let area = SVGBackend::new(&path, SIZE).into_drawing_area();
+            area.fill(&WHITE)?;
+            match name {
+                "latency.svg" => latency(&area, what, data, &points)?,
+                "quantiles.svg" => quantiles(&area, what, data)?,
+                "throughput.svg" => throughput(&area, what, data)?,
+                _ => nodes(&area, what, data)?,
+            }
+            Ok(area.present()?)
+        };
+        draw().map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Shaded fault windows with their names, from the bottom to the top of a chart.
+fn bands<'a>(
+    faults: &'a [Fault],
+    low: f64,
+    high: f64,
+) -> Vec<(Rectangle<(f64, f64)>, &'a str, f64)> {
+    let band = |fault: &'a Fault| {
+        let style =
+            if fault.proven { BAND.mix(0.13).filled() } else { BAND.mix(0.5).stroke_width(1) };
+        let corners = [(fault.start_s, low), (fault.stop_s, high)];
+        (Rectangle::new(corners, style), fault.id.as_str(), fault.start_s)
+    };
+    faults.iter().map(band).collect()
+}
+
+fn latency(area: &Area<'_>, what: &str, data: &Data, points: &[Point]) -> Drawn {
+    let mut chart = ChartBuilder::on(area)
+        .caption(what, ("sans-serif", 16))
+        .margin(12)
+        .x_label_area_size(36)
+        .y_label_area_size(64)
+        .build_cartesian_2d(data.charts.from_s..data.charts.to_s, LATENCY_MS.log_scale())?;
+    chart.configure_mesh().x_desc("seconds").y_desc("milliseconds").draw()?;
+    for (band, name, start) in bands(&data.faults, LATENCY_MS.start, LATENCY_MS.end) {
+        chart.draw_series([band])?;
+        let at = (start, LATENCY_MS.end * 0.9);
+        chart.draw_series([Text::new(name.to_owned(), at, ("sans-serif", 13))])?;
+    }
+    let step = points.len().div_ceil(POINTS_MAX).max(1);
+    for (outcome, color, name) in
+        [(Shown::Ok, OK, "ok"), (Shown::Fail, FAIL, "fail"), (Shown::Info, INFO, "info")]
+    {
+        // Of each few neighbours the slowest stays: the outlier is the message.
+        let slowest = points.chunks(step).filter_map(|few| {
+            let own = few.iter().filter(|point| point.outcome == outcome);
+            own.max_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms))
+        });
+        let dots = slowest.map(|point| {
+            let ms = point.latency_ms.clamp(LATENCY_MS.start, LATENCY_MS.end);
+            let at = (point.due.as_secs_f64(), ms);
+            let size = if outcome == Shown::Ok { 1 } else { 3 };
+            EmptyElement::at(at) + Circle::new((0, 0), size, color.mix(0.7).filled())
+        });
+        chart
+            .draw_series(dots)?
+            .label(name)
+            .legend(move |at| Circle::new((at.0 + 8, at.1), 4, color.filled()));
+    }
+    chart.configure_series_labels().background_style(WHITE.mix(0.8)).draw()?;
+    Ok(())
+}
+
+/// Points of a stepped line; where a value is missing, the line breaks.
+fn steps(values: &[Option<f64>], step_s: f64) -> Vec<Vec<(f64, f64)>> {
+    let mut lines = vec![Vec::new()];
+    for (place, value) in values.iter().enumerate() {
+        match value {
+            Some(value) => {
+                let line = lines.last_mut().map(|line: &mut Vec<(f64, f64)>| line);
+                let start = place as f64 * step_s;
+                if let Some(line) = line {
+                    line.extend([(start, *value), (start + step_s, *value)]);
+                }
+            }
+            None => lines.push(Vec::new()),
+        }
+    }
+    lines.retain(|line| !line.is_empty());
+    lines
+}
+
+fn quantiles(area: &Area<'_>, what: &str, data: &Data) -> Drawn {
+    let Charts { quantiles, from_s, to_s, .. } = &data.charts;
+    let mut chart = ChartBuilder::on(area)
+        .caption(what, ("sans-serif", 16))
+        .margin(12)
+        .x_label_area_size(36)
+        .y_label_area_size(64)
+        .build_cartesian_2d(*from_s..*to_s, LATENCY_MS.log_scale())?;
+    chart.configure_mesh().x_desc("seconds").y_desc("milliseconds").draw()?;
+    for (band, name, start) in bands(&data.faults, LATENCY_MS.start, LATENCY_MS.end) {
+        chart.draw_series([band])?;
+        let at = (start, LATENCY_MS.end * 0.9);
+        chart.draw_series([Text::new(name.to_owned(), at, ("sans-serif", 13))])?;
+    }
+    for (name, values, style) in [
+        ("max", &quantiles.max, BLACK.mix(0.4).stroke_width(1)),
+        ("p99", &quantiles.p99, OK.stroke_width(2)),
+        ("p90", &quantiles.p90, BLACK.mix(0.7).stroke_width(1)),
+        ("p50", &quantiles.p50, BLACK.stroke_width(1)),
+    ] {
+        let mut first = true;
+        for line in steps(values, quantiles.step_s) {
+            let series = chart.draw_series(LineSeries::new(line, style))?;
+            if first {
+                let legend = move |at: (i32, i32)| {
+                    PathElement::new([(at.0, at.1), (at.0 + 16, at.1)], style)
+                };
+                series.label(name).legend(legend);
+                first = false;
+            }
+        }
+    }
+    chart.configure_series_labels().background_style(WHITE.mix(0.8)).draw()?;
+    Ok(())
+}
+
+fn throughput(area: &Area<'_>, what: &str, data: &Data) -> Drawn {
+    let Charts { throughput, from_s, to_s, .. } = &data.charts;
+    let most = throughput.offered.iter().copied().fold(1.0, f64::max) * 1.15;
+    let mut chart = ChartBuilder::on(area)
+        .caption(what, ("sans-serif", 16))
+        .margin(12)
+        .x_label_area_size(36)
+        .y_label_area_size(64)
+        .build_cartesian_2d(*from_s..*to_s, 0.0..most)?;
+    chart.configure_mesh().x_desc("seconds").y_desc("operations a second").draw()?;
+    for (band, name, start) in bands(&data.faults, 0.0, most) {
+        chart.draw_series([band])?;
+        chart.draw_series([Text::new(
+            name.to_owned(),
+            (start, most * 0.98),
+            ("sans-serif", 13),
+        )])?;
+    }
+    let step_s = throughput.step_s;
+    let mut base = vec![0.0; throughput.ok.len()];
+    for (name, values, color) in [
+        ("ok", &throughput.ok, OK),
+        ("fail", &throughput.fail, FAIL),
+        ("info", &throughput.info, INFO),
+    ] {
+        let bars: Vec<_> = values
+            .iter()
+            .enumerate()
+            .map(|(place, value)| {
+                let (from, low) = (place as f64 * step_s, base[place]);
+                base[place] += value;
+                Rectangle::new([(from, low), (from + step_s, base[place])], color.mix(0.6).filled())
+            })
+            .collect();
+        let legend = move |at: (i32, i32)| {
+            Rectangle::new([(at.0, at.1 - 4), (at.0 + 12, at.1 + 4)], color.mix(0.6).filled())
+        };
+        chart.draw_series(bars)?.label(name).legend(legend);
+    }
+    let offered: Vec<Option<f64>> = throughput.offered.iter().copied().map(Some).collect();
+    for line in steps(&offered, step_s) {
+        let legend = |at: (i32, i32)| PathElement::new([(at.0, at.1), (at.0 + 16, at.1)], BLACK);
+        chart.draw_series(LineSeries::new(line, BLACK))?.label("offered").legend(legend);
+    }
+    chart.configure_series_labels().background_style(WHITE.mix(0.8)).draw()?;
+    Ok(())
+}
+
+fn nodes(area: &Area<'_>, what: &str, data: &Data) -> Drawn {
+    let Charts { node_ok_share: share, from_s, to_s, .. } = &data.charts;
+    let names = &data.run.nodes;
+    let rows = names.len().max(1) as f64;
+    let mut chart = ChartBuilder::on(area)
+        .caption(what, ("sans-serif", 16))
+        .margin(12)
+        .x_label_area_size(36)
+        .y_label_area_size(64)
+        .build_cartesian_2d(*from_s..*to_s, 0.0..rows)?;
+    chart.configure_mesh().x_desc("seconds").disable_y_mesh().y_labels(0).draw()?;
+    for (band, name, start) in bands(&data.faults, 0.0, rows) {
+        chart.draw_series([band])?;
+        chart.draw_series([Text::new(
+            name.to_owned(),
+            (start, rows * 0.99),
+            ("sans-serif", 13),
+        )])?;
+    }
+    for (row, (name, values)) in names.iter().zip(&share.nodes).enumerate() {
+        let base = rows - 1.0 - row as f64;
+        let bars = values.iter().enumerate().filter_map(|(place, value)| {
+            let from = place as f64 * share.step_s;
+            let corners = [(from, base), (from + share.step_s, base + (*value)? * 0.8)];
+            Some(Rectangle::new(corners, OK.mix(0.6).filled()))
+        });
+        chart.draw_series(bars.collect::<Vec<_>>())?;
+        let at = (*from_s, base + 0.5);
+        chart.draw_series([Text::new(name.clone(), at, ("sans-serif", 13))])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,308 @@
+//! Whole runs of the binary: it starts a real cluster, breaks it, and must neither be fooled nor
+//! leave anything behind.
+//!
+//! Runs share two cores with everything else, so they go one at a time. Where this machine refuses
+//! namespaces, each test is skipped in words.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+const PLAN: &str = "
+name: short
+seed: 3
+lab: { local: { nodes: 5 } }
+target: { reference: { protocol: raft } }
+workload: { register: { keys: 4, mix: { read: 2, write: 1, cas: 1 } } }
+load: { clients: 5, duration: 9s, rate: 150/s }
+faults:
+  - { at: 2s, for: 2s, partition: { isolate: leader } }
+  - { at: 6s, for: 2s, FAULT }
+claims:
+  - linearizable
+  - acknowledged-writes-survive
+";
+
+/// A place for a test's plan and runs, held while no other whole run goes on.
+struct Place {
+    folder: tempfile::TempDir,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Place {
+    /// `None`, said in words, where this machine refuses the lab.
+    fn new(test: &str) -> Option<Self> {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Self { folder, _turn: turn };
+        let output = place.schism(&["doctor", "--json"]);
+        let doctor: Value = serde_json::from_slice(&output.stdout).expect("doctor's JSON");
+        if doctor["lab"] == Value::Bool(true) {
+            return Some(place);
+        }
+        let reason = doctor["findings"].to_string();
+        let _ = writeln!(std::io::stderr(), "skipped: {test}: no local lab here: {reason}");
+        None
+    }
+
+    fn plan(&self, text: &str) -> PathBuf {
+        let path = self.folder.path().join("short.yaml");
+        std::fs::write(&path, text).expect("a plan");
+        path
+    }
+
+    fn runs(&self) -> PathBuf {
+        self.folder.path().join("runs")
+    }
+
+    fn latest(&self) -> PathBuf {
+        self.runs().join("latest")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn schism(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the binary")
+    }
+
+    /// Runs a plan, and returns its exit code and its verdict.
+    fn run(&self, text: &str, more: &[&str]) -> (i32, Value, String) {
+        let plan = self.plan(text);
+        let mut arguments = vec!["run", plan.to_str().expect("a plain path"), "--quiet"];
+        arguments.extend(more);
+        let output = self.schism(&arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        let verdict = std::fs::read(self.latest().join("verdict.json")).unwrap_or_default();
+        let verdict = serde_json::from_slice(&verdict).unwrap_or_default();
+        (output.status.code().unwrap_or(-1), verdict, said)
+    }
+
+    fn start(&self, text: &str) -> Child {
+        let plan = self.plan(text);
+        let mut command = self.command(&["run", plan.to_str().expect("a plain path"), "--quiet"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary")
+    }
+}
+
+fn reasons(verdict: &Value) -> String {
+    verdict["claims"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|claim| format!("{}: {} {}\n", claim["claim"], claim["verdict"], claim["reason"]))
+        .collect()
+}
+
+#[test]
+fn a_correct_system_under_faults_is_upheld_with_evidence_and_a_report() {
+    let Some(place) = Place::new("a_correct_system_under_faults") else { return };
+    let began = Instant::now();
+    let (exit, verdict, said) = place.run(&PLAN.replace("FAULT", "kill: minority"), &[]);
+    assert_eq!(exit, 0, "{said}\n{}", reasons(&verdict));
+    assert_eq!((&verdict["faults"], &verdict["faults_proven"]), (&2.into(), &2.into()), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(9 + 6), "took {:?}", began.elapsed());
+    let run = place.latest();
+    for file in ["plan.yaml", "schedule.json", "run.json", "history.jsonl", "metrics.jsonl"] {
+        assert!(run.join(file).metadata().expect(file).len() > 10, "{file}");
+    }
+    let report = std::fs::read_to_string(run.join("report.html")).expect("a report");
+    assert!(report.contains("linearizable") && report.contains("F1"));
+    assert!(std::fs::read_dir(run.join("plots")).expect("plots").count() >= 4);
+    assert!(run.join("nodes/n1/raft.log").metadata().expect("a log").len() > 0);
+    let again = place.schism(&["check", "runs/latest"]);
+    assert_eq!(again.status.code(), Some(0), "{}", String::from_utf8_lossy(&again.stdout));
+    let redrawn = place.schism(&["report", "runs/latest"]);
+    assert_eq!(redrawn.status.code(), Some(0), "{}", String::from_utf8_lossy(&redrawn.stderr));
+}
+
+#[test]
+fn a_planted_bug_is_found_and_ends_the_run_early() {
+    let Some(place) = Place::new("a_planted_bug_is_found") else { return };
+    let plan = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plans/bugs/stale-read.yaml");
+    let text = std::fs::read_to_string(plan).expect("the plan");
+    let (exit, verdict, said) = place.run(&text, &["--seed", "1"]);
+    assert_eq!(exit, 1, "{said}\n{}", reasons(&verdict));
+    assert_eq!(verdict["claims"][0]["name"], "linearizable");
+    assert_eq!(verdict["claims"][0]["verdict"], "violated");
+}
+
+/// Each way to cheat ends with exit code 2, and the reason names what was noticed.
+fn check_sabotage(sabotage: &str, fault: &str, noticed: &str) {
+    let Some(place) = Place::new(&format!("sabotage {sabotage}")) else { return };
+    let plan = PLAN.replace("FAULT", fault);
+    let (exit, verdict, said) = place.run(&plan, &["--sabotage", sabotage]);
+    assert_eq!(exit, 2, "{said}\n{}", reasons(&verdict));
+    assert!(reasons(&verdict).contains(noticed), "{}", reasons(&verdict));
+    assert!(!reasons(&verdict).contains("\"upheld\""), "{}", reasons(&verdict));
+}
+
+#[test]
+fn a_dead_client_upholds_nothing() {
+    check_sabotage("dead-client", "kill: one", "before any fault");
+}
+
+#[test]
+fn a_client_that_returns_constant_replies_upholds_nothing() {
+    check_sabotage("constant-client", "kill: one", "before any fault");
+}
+
+#[test]
+fn a_node_that_refuses_every_write_upholds_nothing() {
+    check_sabotage("refusing-node", "kill: one", "n3");
+}
+
+#[test]
+fn a_switch_that_ignores_rules_upholds_nothing() {
+    check_sabotage("deaf-switch", "kill: one", "F1");
+}
+
+#[test]
+fn a_kill_of_the_wrong_process_upholds_nothing() {
+    check_sabotage("wrong-kill", "kill: one", "F2");
+}
+
+#[test]
+fn a_nemesis_that_does_nothing_upholds_nothing() {
+    check_sabotage("idle-nemesis", "pause: one", "F2");
+}
+
+/// The processes of this machine whose command line mentions `needle`, with their parents.
+fn processes(needle: &str) -> Vec<i32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        if String::from_utf8_lossy(&line).contains(needle) && pid != std::process::id() as i32 {
+            found.push(pid);
+        }
+    }
+    found
+}
+
+fn children(parent: i32) -> Vec<i32> {
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// Everything below `root`.
+fn descendants(root: i32) -> Vec<i32> {
+    let mut all = Vec::new();
+    let mut front = vec![root];
+    while let Some(pid) = front.pop() {
+        let below = children(pid);
+        all.extend(&below);
+        front.extend(below);
+    }
+    all
+}
+
+fn alive(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')')
+        .next()
+        .is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().starts_with('Z'))
+}
+
+fn wait_until(within: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < within, "not within {within:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Kills one process of a run in the middle of its partition; nothing may be left, and what was
+/// recorded can be judged.
+fn check_kill(victim: impl Fn(i32) -> i32) {
+    let Some(place) = Place::new("kill -9 in the middle of a partition") else { return };
+    let mut run = place.start(&PLAN.replace("FAULT", "kill: one"));
+    let outer = run.id() as i32;
+    let history = place.latest().join("history.jsonl");
+    wait_until(Duration::from_secs(30), "a partition that bites", || {
+        std::fs::read_to_string(&history).unwrap_or_default().contains("\"phase\":\"bites\"")
+    });
+    let family = descendants(outer);
+    assert!(family.len() >= 11, "two processes a node and the controller: {family:?}");
+    // SAFETY-free: the test kills a process that it started, by its number.
+    let status = Command::new("kill").args(["-9", &victim(outer).to_string()]).status();
+    assert!(status.expect("kill").success());
+    wait_until(Duration::from_secs(3), "every process of the run is gone", || {
+        family.iter().all(|&pid| !alive(pid))
+    });
+    let name = place.folder.path().to_str().expect("a plain path").to_owned();
+    wait_until(Duration::from_secs(20), "the outer supervisor ends", || {
+        run.try_wait().expect("the run").is_some()
+    });
+    assert_eq!(processes(&name), Vec::<i32>::new());
+    let check = place.schism(&["check", "runs/latest", "--json"]);
+    let verdict: Value = serde_json::from_slice(&check.stdout).expect("a verdict");
+    assert!(verdict["claims"][0]["judged"].as_u64().expect("a count") > 50, "{verdict}");
+    assert_ne!(check.status.code(), Some(1), "{verdict}");
+}
+
+#[test]
+fn nothing_is_left_when_the_controller_is_killed() {
+    // The deepest single chain: outer, the namespaces' founder, its init, the controller.
+    check_kill(|outer| {
+        let mut pid = outer;
+        loop {
+            match children(pid)[..] {
+                [only] => pid = only,
+                _ => return pid,
+            }
+        }
+    });
+}
+
+#[test]
+fn nothing_is_left_when_the_outer_supervisor_is_killed() {
+    check_kill(|outer| outer);
+}
+
+#[test]
+fn an_interrupted_run_heals_and_judges_what_there_is() {
+    let Some(place) = Place::new("an_interrupted_run") else { return };
+    let mut run = place.start(&PLAN.replace("FAULT", "kill: one"));
+    let history = place.latest().join("history.jsonl");
+    wait_until(Duration::from_secs(30), "a partition that bites", || {
+        std::fs::read_to_string(&history).unwrap_or_default().contains("\"phase\":\"bites\"")
+    });
+    let interrupt = Command::new("kill").args(["-TERM", &run.id().to_string()]).status();
+    assert!(interrupt.expect("kill").success());
+    wait_until(Duration::from_secs(20), "the run ends", || run.try_wait().expect("it").is_some());
+    let text = std::fs::read_to_string(place.latest().join("verdict.json")).expect("a verdict");
+    let verdict: Value = serde_json::from_str(&text).expect("JSON");
+    assert!(verdict["claims"][0]["judged"].as_u64().expect("a count") > 50, "{verdict}");
+    let history = std::fs::read_to_string(history).expect("the history");
+    assert!(history.contains("\"f\":\"fault-stop\"") && history.contains("\"f\":\"healed\""));
+}
+
+#[test]
+fn a_full_disk_is_named_and_leaves_nothing_half_done() {
+    let Some(place) = Place::new("a_full_disk") else { return };
+    let runs = PathBuf::from("/dev/full/runs");
+    let plan = place.plan(&PLAN.replace("FAULT", "kill: one"));
+    let output = place.schism(&[
+        "run",
+        plan.to_str().expect("a plain path"),
+        "--runs",
+        runs.to_str().expect("a plain path"),
+    ]);
+    assert_eq!(output.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("/dev/full/runs") && said.contains("--runs"), "{said}");
+}
