@@ -14,7 +14,7 @@ use schism::store::{VerdictRecord, Word};
 const BEGIN: &str = "<!-- track record: written by make track-record -->";
 const END: &str = "<!-- end of track record -->";
 /// A bug must be found within this.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 /// Each plan without its bug.
 const SOUND_SEEDS: u64 = 3;
 

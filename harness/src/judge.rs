@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use schism_checkers::{Asked, Budget, CHECKERS, CheckerEntry, Claim, Question, Validity, Verdict};
+use schism_checkers::{
+    Asked, Budget, CHECKERS, CheckerEntry, Claim, Question, Validity, Verdict, Witness,
+};
 use schism_history::jsonl::{self, Reading};
 use schism_history::{FaultWindow, History};
 use schism_nemesis::Schedule;
@@ -129,7 +131,7 @@ pub fn judge(
     for entry in CHECKERS {
         match ask(entry, question, history, budget) {
             Ok(verdicts) => {
-                claims.extend(verdicts.iter().map(|verdict| tell(verdict, doubt.as_deref())))
+                claims.extend(verdicts.iter().map(|verdict| tell(verdict, doubt.as_deref())));
             }
             Err((asked, message)) => {
                 let crashed = |asked| record(asked, Word::Crashed, &message, 0);
@@ -173,13 +175,16 @@ fn doubt(faults: &[FaultWindow], torn: bool, planned: Option<&Schedule>) -> Opti
     if torn {
         return Some("the recording ends before the run did".into());
     }
-    if let Some(fault) = faults.iter().find(|fault| !fault.proven()) {
+    let unproven = faults.iter().filter(|fault| !fault.proven()).map(|fault| {
         let seen = match &fault.bites {
             Some((_, evidence)) => evidence.text.to_string(),
             None => "no probe answered".into(),
         };
-        let (id, name, detail) = (fault.fault, &fault.name, &fault.detail);
-        return Some(format!("{id} ({name} {detail}) was not proven to bite: {seen}"));
+        format!("{} ({} {}) was not proven to bite: {seen}", fault.fault, fault.name, fault.detail)
+    });
+    let unproven: Vec<String> = unproven.collect();
+    if !unproven.is_empty() {
+        return Some(unproven.join("; "));
     }
     let begun: BTreeSet<_> = faults.iter().map(|fault| fault.fault).collect();
     let missing: Vec<String> = planned
@@ -224,7 +229,8 @@ fn story(claims: &[ClaimRecord], faults: &[FaultWindow], history: &History) -> S
     match worst.verdict {
         Word::Violated => {
             let explanation = worst.anomalies.first().map(|anomaly| anomaly.explanation.as_str());
-            let explanation = first_sentences(explanation.unwrap_or(&worst.reason));
+            let explanation = impossible(worst, history)
+                .unwrap_or_else(|| first_sentences(explanation.unwrap_or(&worst.reason)));
             match cause(worst, faults, history) {
                 Some(cause) => format!("{explanation} {cause}"),
                 None => explanation,
@@ -248,6 +254,25 @@ fn story(claims: &[ClaimRecord], faults: &[FaultWindow], history: &History) -> S
     }
 }
 
+/// What was answered that cannot be, without the proof.
+fn impossible(claim: &ClaimRecord, history: &History) -> Option<String> {
+    let anomaly = claim.anomalies.first()?;
+    let Witness::Linearization { impossible, holds, .. } = &anomaly.witness else { return None };
+    let operation = history.operations().find(|operation| operation.invoked == *impossible)?;
+    let who = operation.node.map_or_else(|| operation.process.to_string(), |node| node.to_string());
+    let key = anomaly.key.as_deref()?;
+    let answer = &operation.ok()?.value;
+    Some(match operation.op.f.as_str() {
+        "read" => format!(
+            "{who} answered a read of key {key} with {answer}, although it had to hold {holds} by then."
+        ),
+        f => format!(
+            "{who} answered {f} {} on key {key} with ok, although the key had to hold {holds} by then.",
+            operation.op.value
+        ),
+    })
+}
+
 /// When the violation came to light, and which fault was under way then or had been last.
 fn cause(claim: &ClaimRecord, faults: &[FaultWindow], history: &History) -> Option<String> {
     let index = *claim.anomalies.first()?.operations.last()?;
@@ -264,7 +289,7 @@ fn cause(claim: &ClaimRecord, faults: &[FaultWindow], history: &History) -> Opti
             during.join(" and ")
         ));
     }
-    let before = faults.iter().filter(|fault| fault.stop.is_some_and(|stop| stop < start)).last();
+    let before = faults.iter().rfind(|fault| fault.stop.is_some_and(|stop| stop < start));
     Some(match before {
         Some(fault) => {
             format!("It came to light {seconds:.1} s into the load, after {}.", name(fault))

@@ -4,6 +4,7 @@
 //! Runs share two cores with everything else, so they go one at a time. Where this machine refuses
 //! namespaces, each test is skipped in words.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -96,12 +97,10 @@ impl Place {
 }
 
 fn reasons(verdict: &Value) -> String {
-    verdict["claims"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|claim| format!("{}: {} {}\n", claim["claim"], claim["verdict"], claim["reason"]))
-        .collect()
+    let line =
+        |claim: &Value| format!("{}: {} {}", claim["claim"], claim["verdict"], claim["reason"]);
+    let lines: Vec<String> = verdict["claims"].as_array().into_iter().flatten().map(line).collect();
+    lines.join("\n")
 }
 
 #[test]
@@ -192,10 +191,28 @@ fn processes(needle: &str) -> Vec<i32> {
     found
 }
 
+/// The children of every thread of a process.
 fn children(parent: i32) -> Vec<i32> {
-    let path = format!("/proc/{parent}/task/{parent}/children");
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    let mut found = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten() {
+        let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        found.extend(text.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    found
+}
+
+/// The namespaces of a process, as /proc names them.
+fn namespaces(pid: i32) -> Vec<PathBuf> {
+    let link = |kind| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok();
+    ["net", "mnt", "pid", "uts", "ipc"].into_iter().filter_map(link).collect()
+}
+
+/// The namespaces of all processes of this machine. One without a process, and without a descriptor
+/// of one, is gone, and with a network namespace its interfaces.
+fn all_namespaces() -> BTreeSet<PathBuf> {
+    let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.flat_map(namespaces).collect()
 }
 
 /// Everything below `root`.
@@ -237,11 +254,15 @@ fn check_kill(victim: impl Fn(i32) -> i32) {
     });
     let family = descendants(outer);
     assert!(family.len() >= 11, "two processes a node and the controller: {family:?}");
-    // SAFETY-free: the test kills a process that it started, by its number.
+    let before: BTreeSet<PathBuf> = family.iter().copied().flat_map(namespaces).collect();
+    let own: BTreeSet<PathBuf> = namespaces(std::process::id() as i32).into_iter().collect();
+    let made: BTreeSet<PathBuf> = before.difference(&own).cloned().collect();
+    assert!(made.len() > 10, "namespaces of five nodes: {made:?}");
+    // The test kills a process that it started, by its number.
     let status = Command::new("kill").args(["-9", &victim(outer).to_string()]).status();
     assert!(status.expect("kill").success());
     wait_until(Duration::from_secs(3), "every process of the run is gone", || {
-        family.iter().all(|&pid| !alive(pid))
+        family.iter().all(|&pid| !alive(pid)) && all_namespaces().is_disjoint(&made)
     });
     let name = place.folder.path().to_str().expect("a plain path").to_owned();
     wait_until(Duration::from_secs(20), "the outer supervisor ends", || {
@@ -291,18 +312,46 @@ fn an_interrupted_run_heals_and_judges_what_there_is() {
     assert!(history.contains("\"f\":\"fault-stop\"") && history.contains("\"f\":\"healed\""));
 }
 
+/// Runs a plan with its store on a disk of `kilobytes`, in a mount namespace of its own.
+fn run_on_a_small_disk(place: &Place, plan: &str, kilobytes: u32) -> Option<Output> {
+    let plan = place.plan(plan);
+    let disk = place.folder.path().join("disk");
+    std::fs::create_dir_all(&disk).expect("a folder");
+    let script = "mount -t tmpfs -o size=\"$3\"k none \"$2\" || exit 77
+        \"$1\" run \"$4\" --quiet --runs \"$2/runs\"; code=$?
+        ls -R \"$2/runs\"; exit $code";
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .args([Path::new(env!("CARGO_BIN_EXE_schism")), &disk])
+        .arg(kilobytes.to_string())
+        .arg(plan)
+        .output();
+    let output = output.ok()?;
+    (output.status.code() != Some(77) && output.status.code() != Some(1)).then_some(output)
+}
+
 #[test]
 fn a_full_disk_is_named_and_leaves_nothing_half_done() {
     let Some(place) = Place::new("a_full_disk") else { return };
-    let runs = PathBuf::from("/dev/full/runs");
-    let plan = place.plan(&PLAN.replace("FAULT", "kill: one"));
-    let output = place.schism(&[
-        "run",
-        plan.to_str().expect("a plain path"),
-        "--runs",
-        runs.to_str().expect("a plain path"),
-    ]);
-    assert_eq!(output.status.code(), Some(3));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("/dev/full/runs") && said.contains("--runs"), "{said}");
+    // Room for a folder, and for no more than the first files.
+    let plan = PLAN.replace("FAULT", "kill: one");
+    let Some(output) = run_on_a_small_disk(&place, &plan, 8) else {
+        let _ =
+            writeln!(std::io::stderr(), "skipped: a_full_disk: no small disk can be mounted here");
+        return;
+    };
+    let (said, left) =
+        (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("disk/runs") && said.contains("free some space"), "{said}");
+    assert!(!left.contains("plan.yaml"), "{left}");
+    // Room for the run, and for a part of its history: what was recorded stays.
+    let plan = "{ name: short, target: memory, workload: register, claims: [linearizable],
+        load: { clients: 4, duration: 5s } }";
+    let output = run_on_a_small_disk(&place, plan, 400).expect("it was possible before");
+    let (said, left) =
+        (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    assert_eq!(output.status.code(), Some(3), "{said}\n{left}");
+    assert!(said.contains("history.jsonl") && said.contains("No space left"), "{said}");
+    assert!(left.contains("history.jsonl"), "{left}");
 }

@@ -21,10 +21,7 @@ enum Problem {
 
 /// Judges, and prints the claims table.
 pub fn check(arguments: &CheckArguments) -> i32 {
-    let judged = match arguments.file.is_dir() {
-        true => check_run(arguments),
-        false => check_file(arguments),
-    };
+    let judged = if arguments.file.is_dir() { check_run(arguments) } else { check_file(arguments) };
     match judged {
         Ok(exit) => exit,
         Err(Problem::Usage(error)) => {
@@ -83,9 +80,10 @@ fn complete(folder: &RunFolder, verdict: &VerdictRecord) {
 }
 
 fn check_file(arguments: &CheckArguments) -> Result<i32, Problem> {
-    let path = match arguments.file.is_dir() {
-        true => arguments.file.join("history.jsonl"),
-        false => arguments.file.clone(),
+    let path = if arguments.file.is_dir() {
+        arguments.file.join("history.jsonl")
+    } else {
+        arguments.file.clone()
     };
     let Reading { history, torn } = read(&path).map_err(Problem::Unreadable)?;
     let entry = match &arguments.workload {

@@ -26,7 +26,7 @@ pub fn table(header: &[&str]) -> Table {
         // Files and pipes have no width; this one is read without wrapping in most places.
         table.set_width(120);
     }
-    table.set_header(header.iter().map(|name| Cell::new(name)));
+    table.set_header(header.iter().map(Cell::new));
     table
 }
 

@@ -75,7 +75,7 @@ fn run_one(plan: Plan, arguments: &RunArguments) -> i32 {
             Err(refused) => {
                 folder.remove();
                 warn(&format!("{refused}"));
-                warn(&format!("`schism doctor` says more."));
+                warn("`schism doctor` says more.");
                 judge::NOT_CARRIED_OUT
             }
         },
@@ -240,9 +240,7 @@ async fn watch_signals(interrupt: CancellationToken) {
             _ = terminations.recv() => {}
         }
         if first {
-            warn(&format!(
-                "\nInterrupted: healing, then judging what there is. Once more to give up."
-            ));
+            warn("\nInterrupted: healing, then judging what there is. Once more to give up.");
             interrupt.cancel();
         }
     }
@@ -264,28 +262,27 @@ fn conclude(prepared: Prepared, conduct: Conduct) -> anyhow::Result<i32> {
         conduct.lateness.iter().map(|(second, late)| (*second, late.as_secs_f64() * 1e3)).collect();
     record.load_started = conduct.load_started.map(|time| time.to_string());
     record.notes.clone_from(&conduct.notes);
-    let verdict = match &conduct.preflight {
-        Some(finding) => judge::preflight_failed(&plan.claims, finding),
-        None => {
-            let workload = construct_workload(&plan)?;
-            let question = question(&plan, &*workload, &conduct);
-            judge::judge_folder(&folder, &question, &Budget::default())?
-        }
+    let verdict = if let Some(finding) = &conduct.preflight {
+        judge::preflight_failed(&plan.claims, finding)
+    } else {
+        let workload = construct_workload(&plan)?;
+        let question = question(&plan, &*workload, &conduct);
+        judge::judge_folder(&folder, &question, &Budget::default())?
     };
     record.wall_s = Some(prepared.began.elapsed().as_secs_f64());
     folder.write_json("verdict.json", &verdict)?;
     folder.write_json("run.json", &record)?;
-    show(&folder, &verdict, prepared.json)
+    Ok(show(&folder, &verdict, prepared.json))
 }
 
-fn show(folder: &RunFolder, verdict: &VerdictRecord, json: bool) -> anyhow::Result<i32> {
+fn show(folder: &RunFolder, verdict: &VerdictRecord, json: bool) -> i32 {
     // A report that cannot be drawn must not hide the verdict.
     let drawn = report::redraw(folder.path());
     print_verdict(Some(folder.path()), verdict, json);
     if let Err(error) = drawn {
         warn(&format!("The report could not be drawn: {error:#}"));
     }
-    Ok(verdict.exit)
+    verdict.exit
 }
 
 /// After the controller was killed: the outer supervisor judges the part that was written.
@@ -307,5 +304,5 @@ fn try_judge_torn(folder: &RunFolder, json: bool) -> anyhow::Result<i32> {
     verdict.torn = true;
     folder.write_json("verdict.json", &verdict)?;
     let _ = std::fs::remove_dir_all(folder.join("data"));
-    show(folder, &verdict, json)
+    Ok(show(folder, &verdict, json))
 }

@@ -111,8 +111,8 @@ pub async fn conduct(stage: Stage) -> anyhow::Result<Conduct> {
 async fn bring_up(stage: &Stage) -> anyhow::Result<()> {
     let Stage { target, cluster, .. } = stage;
     let mut starts = JoinSet::new();
-    for node in cluster.nodes().cloned() {
-        let (target, cluster) = (target.clone(), cluster.clone());
+    for node in cluster.nodes() {
+        let (target, cluster, node) = (target.clone(), cluster.clone(), node.clone());
         starts.spawn(async move {
             target.install(&cluster, &node).await?;
             target.start(&cluster, &node).await

@@ -71,7 +71,8 @@ impl Progress {
             let counts = self.counts.lock().map(|counts| counts.clone()).unwrap_or_default();
             let done = counts.ok + counts.fail + counts.info;
             let now = clock.elapsed();
-            let rate = (done - before.1) as f64 / (now - before.0).as_secs_f64().max(1e-3);
+            let rate =
+                (done - before.1) as f64 / now.saturating_sub(before.0).as_secs_f64().max(1e-3);
             before = (now, done);
             let text = line(&counts, rate, now, length);
             match &bar {

@@ -165,12 +165,12 @@ impl Scribe {
             }
             self.write(&mut ready);
             if flushed.elapsed() >= FLUSH_EVERY {
-                self.check(|writer| writer.flush());
+                self.check(jsonl::Writer::flush);
                 flushed = Instant::now();
             }
         }
         self.write(&mut ready);
-        self.check(|writer| writer.flush());
+        self.check(jsonl::Writer::flush);
     }
 
     fn take(&mut self, event: Event) {

@@ -52,12 +52,11 @@ pub fn write(stored: &Stored, data: &Data) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A fault window: its shape, its name, and where it begins.
+type Band<'a> = (Rectangle<(f64, f64)>, &'a str, f64);
+
 /// Shaded fault windows with their names, from the bottom to the top of a chart.
-fn bands<'a>(
-    faults: &'a [Fault],
-    low: f64,
-    high: f64,
-) -> Vec<(Rectangle<(f64, f64)>, &'a str, f64)> {
+fn bands<'a>(faults: &'a [Fault], low: f64, high: f64) -> Vec<Band<'a>> {
     let band = |fault: &'a Fault| {
         let style =
             if fault.proven { BAND.mix(0.13).filled() } else { BAND.mix(0.5).stroke_width(1) };

@@ -38,7 +38,9 @@ pub enum StoreError {
 fn failed(path: &Path, doing: &str, error: &io::Error) -> StoreError {
     let remedy = match error.kind() {
         io::ErrorKind::StorageFull => "; free some space, or choose another folder with --runs",
-        io::ErrorKind::PermissionDenied => "; choose another folder with --runs",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory => {
+            "; choose another folder with --runs"
+        }
         _ => "",
     };
     let problem = format!("cannot {doing}: {error}{remedy}");

@@ -95,11 +95,10 @@ fn remedy() -> Option<String> {
 fn cores() -> Finding {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let ok = cores >= 2;
-    let says = match ok {
-        true => format!("{cores}"),
-        false => {
-            "one: nodes, switch and clients share it, so claims about time may stay unknown".into()
-        }
+    let says = if ok {
+        format!("{cores}")
+    } else {
+        "one: nodes, switch and clients share it, so claims about time may stay unknown".into()
     };
     Finding { name: "cores", ok, says, remedy: None }
 }

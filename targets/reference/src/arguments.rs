@@ -43,9 +43,10 @@ fn pairs(words: &[String], flags: &[&str]) -> Result<Vec<(String, String)>, Stri
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let name = word.strip_prefix("--").ok_or_else(|| format!("`{word}` is no option"))?;
-        let value = match flags.contains(&name) {
-            true => String::new(),
-            false => words.next().cloned().ok_or_else(|| format!("--{name} needs a value"))?,
+        let value = if flags.contains(&name) {
+            String::new()
+        } else {
+            words.next().cloned().ok_or_else(|| format!("--{name} needs a value"))?
         };
         pairs.push((name.to_owned(), value));
     }

@@ -184,13 +184,16 @@ impl Cluster {
                 self.step(to, Input::Message { from, message })
             }
             Happening::Wakes { id, life } => {
-                match self.members.get(&id).is_some_and(|member| member.life == life) {
-                    true => self.step(id, Input::Tick),
-                    false => Ok(()),
+                if self.members.get(&id).is_some_and(|member| member.life == life) {
+                    self.step(id, Input::Tick)?;
                 }
+                Ok(())
             }
             Happening::Asks { client } => self.ask(client),
-            Happening::Trouble => self.make_trouble(),
+            Happening::Trouble => {
+                self.make_trouble();
+                Ok(())
+            }
             Happening::Heals => {
                 self.cut.clear();
                 self.loss = 20;
@@ -317,7 +320,7 @@ impl Cluster {
         self.step(id, Input::Request { ticket, request: Request { client, sequence, operation } })
     }
 
-    fn make_trouble(&mut self) -> Result<(), String> {
+    fn make_trouble(&mut self) {
         let pause = if self.style.restless { 20 + self.draw(180) } else { 150 + self.draw(500) };
         self.at(self.now + pause * MS, Happening::Trouble);
         let ids: Vec<NodeId> = (1..=self.count()).map(NodeId).collect();
@@ -352,7 +355,7 @@ impl Cluster {
             4 | 5 => self.leaders().into_iter().for_each(|id| self.crash(id)),
             // A leader that reaches one member only leaves entries behind that few have.
             7 | 8 => {
-                let Some(&leader) = self.leaders().first() else { return Ok(()) };
+                let Some(&leader) = self.leaders().first() else { return };
                 let friend = ids[self.draw(ids.len() as u64) as usize];
                 for &id in ids.iter().filter(|&&id| id != leader && id != friend) {
                     self.cut.extend([(leader, id), (id, leader)]);
@@ -366,7 +369,6 @@ impl Cluster {
                 self.crash(id);
             }
         }
-        Ok(())
     }
 
     fn leaders(&self) -> Vec<NodeId> {
