@@ -189,7 +189,7 @@ mod tests {
             "1500ms",
         ];
         let Command::Run(run) = Arguments::parse_from(line).command else { panic!("it is a run") };
-        let expected = [("seed", "3"), ("load.duration", "1.5s"), ("load.clients", "2")];
+        let expected = [("seed", "3"), ("load.duration", "1500ms"), ("load.clients", "2")];
         let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
         assert_eq!(run.overrides(), expected);
     }

@@ -67,6 +67,9 @@ impl Worker {
             };
             let Some(op) = self.ask(&stop).await else { return self };
             self.perform(op, due).await;
+            // A client inside the controller never waits for anything: without this it would keep
+            // timers, and whoever is to stop it, from running.
+            tokio::task::consume_budget().await;
         }
     }
 
