@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+/// No command of these tests takes longer, in seconds.
+const LIMIT_S: &str = "120";
+
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 const PLAN: &str = "
@@ -66,14 +69,12 @@ impl Place {
         self.runs().join("latest")
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
-        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
-        command
-    }
-
+    /// Runs the binary to its end, which is bounded: a run that hangs is a failure, not a wait.
     fn schism(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("the binary")
+        let mut command = Command::new("timeout");
+        command.args(["-k", "5", LIMIT_S, env!("CARGO_BIN_EXE_schism")]).args(arguments);
+        command.current_dir(self.folder.path()).stdin(Stdio::null());
+        command.output().expect("the binary")
     }
 
     /// Runs a plan, and returns its exit code and its verdict.
@@ -90,9 +91,10 @@ impl Place {
     }
 
     fn start(&self, text: &str) -> Child {
-        let plan = self.plan(text);
-        let mut command = self.command(&["run", plan.to_str().expect("a plain path"), "--quiet"]);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary")
+        let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
+        command.arg("run").arg(self.plan(text)).arg("--quiet").current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("the binary")
     }
 }
 
@@ -318,7 +320,7 @@ fn run_on_a_small_disk(place: &Place, plan: &str, kilobytes: u32) -> Option<Outp
     let disk = place.folder.path().join("disk");
     std::fs::create_dir_all(&disk).expect("a folder");
     let script = "mount -t tmpfs -o size=\"$3\"k none \"$2\" || exit 77
-        \"$1\" run \"$4\" --quiet --runs \"$2/runs\"; code=$?
+        timeout -k 5 60 \"$1\" run \"$4\" --quiet --runs \"$2/runs\"; code=$?
         ls -R \"$2/runs\"; exit $code";
     let output = Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
