@@ -82,7 +82,7 @@ impl RunArguments {
 }
 
 /// `schism check`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct CheckArguments {
     /// A history (history.jsonl), or the folder of a run, such as runs/latest
     #[arg(value_name = "FILE")]
@@ -144,6 +144,9 @@ pub enum LabCommand {
         /// How many nodes
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=64))]
         nodes: u16,
+        /// Print the nodes as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Run a command on a node of the lab
     Exec {
@@ -154,13 +157,20 @@ pub enum LabCommand {
         command: Vec<String>,
     },
     /// Take the lab down
-    Down,
+    Down {
+        /// Print what was done as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
-        _ => Err("write KEY=VALUE, such as load.clients=20".into()),
+        // It is stored with the plan as one line.
+        Some((key, value)) if !key.is_empty() && !text.contains(['\n', '\r']) => {
+            Ok((key.into(), value.into()))
+        }
+        _ => Err("write KEY=VALUE on one line, such as load.clients=20".into()),
     }
 }
 

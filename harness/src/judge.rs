@@ -9,11 +9,11 @@ use schism_checkers::{
     Asked, Budget, CHECKERS, CheckerEntry, Claim, Question, Validity, Verdict, Witness,
 };
 use schism_history::jsonl::{self, Reading};
-use schism_history::{FaultWindow, History};
+use schism_history::{Evidence, FaultWindow, History, Time};
 use schism_nemesis::Schedule;
 
 use crate::machine;
-use crate::store::{ClaimRecord, RunFolder, VerdictRecord, Word};
+use crate::store::{ClaimRecord, RunFolder, RunRecord, VerdictRecord, Word};
 
 /// Every claim was upheld.
 pub const UPHELD: i32 = 0;
@@ -96,11 +96,22 @@ pub fn preflight_failed(claims: &[Asked], finding: &str) -> VerdictRecord {
     }
 }
 
+/// What is known of how a history came about, besides what stands in it.
+#[derive(Debug, Default)]
+pub struct Circumstances {
+    /// It ends before the run did.
+    pub torn: bool,
+    /// Somebody ended the run before its time.
+    pub interrupted: bool,
+    /// The faults that were to begin, where that is known.
+    pub planned: Option<Schedule>,
+}
+
 /// Judges the history of a stored run.
 ///
 /// # Errors
 ///
-/// When there is no history, or it is none.
+/// When there is no history, or it is none, or what the store says of the run cannot be read.
 pub fn judge_folder(
     folder: &RunFolder,
     question: &Question,
@@ -109,29 +120,39 @@ pub fn judge_folder(
     let path = folder.join("history.jsonl");
     let Reading { history, torn } =
         jsonl::read(&path).with_context(|| format!("{} cannot be judged", path.display()))?;
+    let mut question = question.clone();
+    let mut circumstances = Circumstances { torn, ..Circumstances::default() };
     // A run that was killed before it wrote its schedule had no faults either.
-    let planned: Option<Schedule> = folder.read_json("schedule.json").ok();
+    if folder.join("schedule.json").exists() {
+        circumstances.planned = Some(folder.read_json("schedule.json")?);
+    }
+    if folder.join("run.json").exists() {
+        let record: RunRecord = folder.read_json("run.json")?;
+        circumstances.interrupted = record.interrupted;
+        question.lateness = record.lateness();
+    }
     // The last line may be whole and the run killed all the same: it then never healed for good.
-    let unfinished = torn || history.healed().is_none();
-    Ok(judge(question, &history, unfinished, planned.as_ref(), budget))
+    circumstances.torn |= history.healed().is_none();
+    Ok(judge(&question, &history, &circumstances, budget))
 }
 
-/// Judges a history. `torn`: it ends before the run did. `planned`: the faults that were to begin.
+/// Judges a history.
 pub fn judge(
     question: &Question,
     history: &History,
-    torn: bool,
-    planned: Option<&Schedule>,
+    circumstances: &Circumstances,
     budget: &Budget,
 ) -> VerdictRecord {
     let began = Instant::now();
     let faults = history.faults();
-    let doubt = doubt(&faults, torn, planned);
+    let doubt = doubt(&faults, circumstances);
+    let watched = !question.lateness.is_empty();
     let mut claims = Vec::new();
     for entry in CHECKERS {
         match ask(entry, question, history, budget) {
             Ok(verdicts) => {
-                claims.extend(verdicts.iter().map(|verdict| tell(verdict, doubt.as_deref())));
+                let told = verdicts.iter().map(|verdict| tell(verdict, doubt.as_deref(), watched));
+                claims.extend(told);
             }
             Err((asked, message)) => {
                 let crashed = |asked| record(asked, Word::Crashed, &message, 0);
@@ -152,7 +173,7 @@ pub fn judge(
         verdict,
         exit: exit(verdict),
         story: story(&claims, &faults, history),
-        torn,
+        torn: circumstances.torn,
         faults_proven: faults.iter().filter(|fault| fault.proven()).count(),
         faults: faults.len(),
         claims,
@@ -171,23 +192,33 @@ fn exit(verdict: Word) -> i32 {
 }
 
 /// Why nothing of this history may be called upheld, if so.
-fn doubt(faults: &[FaultWindow], torn: bool, planned: Option<&Schedule>) -> Option<String> {
-    if torn {
+fn doubt(faults: &[FaultWindow], circumstances: &Circumstances) -> Option<String> {
+    if circumstances.torn {
         return Some("the recording ends before the run did".into());
     }
-    let unproven = faults.iter().filter(|fault| !fault.proven()).map(|fault| {
-        let seen = match &fault.bites {
-            Some((_, evidence)) => evidence.text.to_string(),
-            None => "no probe answered".into(),
-        };
-        format!("{} ({} {}) was not proven to bite: {seen}", fault.fault, fault.name, fault.detail)
-    });
-    let unproven: Vec<String> = unproven.collect();
-    if !unproven.is_empty() {
-        return Some(unproven.join("; "));
+    if circumstances.interrupted {
+        return Some("the run was interrupted".into());
+    }
+    let name = |fault: &FaultWindow| format!("{} ({} {})", fault.fault, fault.name, fault.detail);
+    let seen = |phase: &Option<(Time, Evidence)>| match phase {
+        Some((_, evidence)) => evidence.text.to_string(),
+        None => "no probe answered".into(),
+    };
+    let mut doubts = Vec::new();
+    for fault in faults {
+        if !fault.proven() {
+            doubts.push(format!("{} was not proven to bite: {}", name(fault), seen(&fault.bites)));
+        } else if !fault.gone.as_ref().is_some_and(|(_, evidence)| evidence.seen) {
+            // What was read after a fault that never ended is no final read.
+            doubts.push(format!("{} was not proven healed: {}", name(fault), seen(&fault.gone)));
+        }
+    }
+    if !doubts.is_empty() {
+        return Some(doubts.join("; "));
     }
     let begun: BTreeSet<_> = faults.iter().map(|fault| fault.fault).collect();
-    let missing: Vec<String> = planned
+    let missing: Vec<String> = circumstances
+        .planned
         .iter()
         .flat_map(|schedule| &schedule.entries)
         .filter(|entry| !begun.contains(&entry.fault))
@@ -196,8 +227,13 @@ fn doubt(faults: &[FaultWindow], torn: bool, planned: Option<&Schedule>) -> Opti
     (!missing.is_empty()).then(|| format!("the run ended before {} began", missing.join(", ")))
 }
 
-fn tell(verdict: &Verdict, doubt: Option<&str>) -> ClaimRecord {
+/// `watched`: whether the controller's own lateness is known.
+fn tell(verdict: &Verdict, doubt: Option<&str>, watched: bool) -> ClaimRecord {
     let (word, reason) = match (verdict.validity, doubt) {
+        (Validity::Invalid, _) if verdict.asked.claim.is_about_time() && !watched => (
+            Word::Unknown,
+            format!("Nobody recorded how late the controller itself was. {}", verdict.reason),
+        ),
         (Validity::Invalid, _) => (Word::Violated, verdict.reason.clone()),
         (Validity::Unknown, _) => (Word::Unknown, verdict.reason.clone()),
         (Validity::Valid, None) => (Word::Upheld, verdict.reason.clone()),
@@ -329,11 +365,14 @@ mod tests {
         p0 invoke write x 4 \n p0 ok \n p1 invoke read x \n p1 ok 4
         p0 invoke write x 5 \n p0 ok \n p1 invoke read x \n p1 ok 5";
 
+    const BIT: &str = "nemesis start F1 kill n1 one \n nemesis bites F1 yes dead";
+
     fn check(text: &str, torn: bool, expected: (Word, i32), part: &str) {
         let history = History::from_text(text).expect("a history");
         let claims = vec![Asked::new(Claim::Linearizable)];
         let question = Question::new("register", claims);
-        let verdict = judge(&question, &history, torn, None, &Budget::default());
+        let circumstances = Circumstances { torn, ..Circumstances::default() };
+        let verdict = judge(&question, &history, &circumstances, &Budget::default());
         assert_eq!((verdict.verdict, verdict.exit), expected, "{}", verdict.story);
         let said = format!("{} {}", verdict.claims[0].reason, verdict.story);
         assert!(said.contains(part), "{part} is not in: {said}");
@@ -341,8 +380,7 @@ mod tests {
 
     #[test]
     fn upholds_what_was_tested() {
-        let fault = "nemesis start F1 kill n1 one \n nemesis bites F1 yes dead \n nemesis stop F1";
-        let text = format!("{GOOD}\n{fault}");
+        let text = format!("{GOOD}\n{BIT}\n nemesis gone F1 yes alive \n nemesis stop F1");
         check(&text, false, (Word::Upheld, 0), "under 1 of 1 faults");
     }
 
@@ -358,6 +396,18 @@ mod tests {
         let silent = "nemesis start F1 kill n1 one";
         check(&format!("{GOOD}\n{silent}"), false, (Word::Unknown, 2), "no probe answered");
         check(GOOD, true, (Word::Unknown, 2), "the recording ends");
+        let ill = format!("{GOOD}\n{BIT}\n nemesis gone F1 no it is dead \n nemesis stop F1");
+        check(&ill, false, (Word::Unknown, 2), "F1 (kill one) was not proven healed: it is dead");
+        let unheard = format!("{GOOD}\n{BIT}\n nemesis stop F1");
+        check(&unheard, false, (Word::Unknown, 2), "not proven healed: no probe answered");
+    }
+
+    #[test]
+    fn nothing_is_said_of_time_where_the_controller_was_not_watched() {
+        let mut slow = Verdict::unknown(Asked::new(Claim::Availability), 5, "It was slow.");
+        slow.validity = Validity::Invalid;
+        assert_eq!(tell(&slow, None, false).verdict, Word::Unknown);
+        assert_eq!(tell(&slow, None, true).verdict, Word::Violated);
     }
 
     #[test]

@@ -71,8 +71,10 @@ impl<'a> Options<'a> {
         match of.iter().find(|word| value.as_str() == Some(word)) {
             Some(word) => Ok(Some(word)),
             None => {
-                Err(self
-                    .error(key, format!("`{key}` is {value}; it must be one of {}", of.join(", "))))
+                let near = value.as_str().and_then(|text| nearest(text, of));
+                let near = near.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
+                let of = of.join(", ");
+                Err(self.error(key, format!("`{key}` is {value}; it must be one of {of}{near}")))
             }
         }
     }
@@ -110,7 +112,10 @@ impl<'a> Options<'a> {
         let options = Self { path, given };
         match given.and_then(|given| given.keys().find(|key| !known.contains(&key.as_str()))) {
             Some(key) => {
-                Err(options.error(key, format!("`{key}` is no option here; {}", allowed(known))))
+                let near = nearest(key, known).map(|word| format!("did you mean `{word}`? "));
+                let near = near.unwrap_or_default();
+                let problem = format!("`{key}` is no option here; {near}{}", allowed(known));
+                Err(options.error(key, problem))
             }
             None => Ok(options),
         }
@@ -123,6 +128,16 @@ impl<'a> Options<'a> {
     fn path_to(&self, key: &str) -> Vec<String> {
         self.path.iter().cloned().chain([key.to_owned()]).collect()
     }
+}
+
+/// The valid word that `word` was most likely meant to be, if one is near.
+pub fn nearest<'a>(word: &str, valid: &[&'a str]) -> Option<&'a str> {
+    valid
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate))
+        .min()
+        .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 2)
+        .map(|(_, candidate)| candidate)
 }
 
 fn allowed(known: &[&str]) -> String {
@@ -167,7 +182,10 @@ mod tests {
     fn names_the_place_and_the_remedy() {
         check(
             json!({ "mix": { "reed": 1 } }),
-            Err((&["mix", "reed"], "`reed` is no option here; the options are read, write")),
+            Err((
+                &["mix", "reed"],
+                "`reed` is no option here; did you mean `read`? the options are read, write",
+            )),
         );
         check(
             json!({ "mix": { "read": 6 } }),
@@ -179,7 +197,10 @@ mod tests {
         );
         check(
             json!({ "bug": "stale" }),
-            Err((&["bug"], "`bug` is \"stale\"; it must be one of stale-read, no-fsync")),
+            Err((
+                &["bug"],
+                "`bug` is \"stale\"; it must be one of stale-read, no-fsync; did you mean `stale-read`?",
+            )),
         );
         check(
             json!({ "pause": 3 }),

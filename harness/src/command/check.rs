@@ -10,7 +10,8 @@ use schism_workloads::{WORKLOADS, WorkloadEntry};
 
 use super::{print_verdict, warn};
 use crate::arguments::CheckArguments;
-use crate::store::{RunFolder, RunRecord, VerdictRecord};
+use crate::judge::Circumstances;
+use crate::store::{RunFolder, VerdictRecord};
 use crate::{judge, plan, report};
 
 /// Why there is no verdict, with the exit code that goes with it.
@@ -43,23 +44,26 @@ fn check_run(arguments: &CheckArguments) -> Result<i32, Problem> {
         Ok(plan) => {
             let workload = arguments.workload.as_deref().unwrap_or(&plan.workload.name);
             let entry = workload_named(workload).map_err(Problem::Usage)?;
-            let mut question = question(entry, plan.claims.clone());
+            let claims = match arguments.claims.as_slice() {
+                [] => plan.claims.clone(),
+                names => claims_named(names, entry, &plan.claims).map_err(Problem::Usage)?,
+            };
+            let mut question = question(entry, claims);
             question.rate = plan.load.rate.map(|rate| rate.per_second);
             question
         }
         Err(_) if asked_anew => return check_file(arguments),
-        Err(error) => return Err(Problem::Unreadable(anyhow::anyhow!("{error}"))),
+        Err(error) if folder.join("plan.yaml").exists() => {
+            return Err(Problem::Unreadable(anyhow::anyhow!("{error}")));
+        }
+        Err(_) => {
+            let run = arguments.file.display();
+            return Err(Problem::Unreadable(anyhow::anyhow!(
+                "{run} is not the folder of a run (it holds no plan.yaml): name one, such as \
+                 runs/latest, or a history file with --workload"
+            )));
+        }
     };
-    let mut question = question;
-    if !arguments.claims.is_empty() {
-        question.claims = claims_named(&arguments.claims).map_err(Problem::Usage)?;
-    }
-    if let Ok(record) = folder.read_json::<RunRecord>("run.json") {
-        let late = |(second, ms): &(u64, f64)| {
-            (*second, std::time::Duration::from_secs_f64(ms.max(0.0) / 1e3))
-        };
-        question.lateness = record.lateness_ms.iter().map(late).collect();
-    }
     let verdict = judge::judge_folder(&folder, &question, &Budget::default());
     let verdict = verdict.map_err(Problem::Unreadable)?;
     if !asked_anew && !folder.join("verdict.json").exists() {
@@ -74,6 +78,8 @@ fn complete(folder: &RunFolder, verdict: &VerdictRecord) {
     if let Err(error) = folder.write_json("verdict.json", verdict) {
         return warn(&format!("The verdict could not be stored: {error}"));
     }
+    // What the nodes of the killed run had on their disks.
+    let _ = std::fs::remove_dir_all(folder.join("data"));
     if let Err(error) = report::redraw(folder.path()) {
         warn(&format!("The report could not be drawn: {error:#}"));
     }
@@ -85,6 +91,15 @@ fn check_file(arguments: &CheckArguments) -> Result<i32, Problem> {
     } else {
         arguments.file.clone()
     };
+    // A run's own history is judged as the run's: whether it ended, and what was to happen, stands
+    // beside it.
+    if let Some(run) = path.parent().filter(|run| run.join("run.json").exists())
+        && path.file_name().is_some_and(|name| name == "history.jsonl")
+        && !arguments.file.is_dir()
+    {
+        let arguments = CheckArguments { file: run.to_owned(), ..arguments.clone() };
+        return check_run(&arguments);
+    }
     let Reading { history, torn } = read(&path).map_err(Problem::Unreadable)?;
     let entry = match &arguments.workload {
         Some(name) => workload_named(name),
@@ -96,10 +111,11 @@ fn check_file(arguments: &CheckArguments) -> Result<i32, Problem> {
             |claim: &&Claim| CHECKERS.iter().any(|checker| checker.decides.contains(claim));
         entry.claims.iter().filter(decided).map(|claim| Asked::new(*claim)).collect()
     } else {
-        claims_named(&arguments.claims).map_err(Problem::Usage)?
+        claims_named(&arguments.claims, entry, &[]).map_err(Problem::Usage)?
     };
     let question = question(entry, claims);
-    let verdict = judge::judge(&question, &history, torn, None, &Budget::default());
+    let circumstances = Circumstances { torn, ..Circumstances::default() };
+    let verdict = judge::judge(&question, &history, &circumstances, &Budget::default());
     print_verdict(None, &verdict, arguments.json);
     Ok(verdict.exit)
 }
@@ -123,13 +139,21 @@ fn workload_named(name: &str) -> anyhow::Result<&'static WorkloadEntry> {
     found.with_context(|| format!("--workload {name}: use one of {}", names.join(", ")))
 }
 
-fn claims_named(names: &[String]) -> anyhow::Result<Vec<Asked>> {
+/// The claims of these names, all of which `entry` can decide, with the parameters of `planned`.
+fn claims_named(
+    names: &[String],
+    entry: &WorkloadEntry,
+    planned: &[Asked],
+) -> anyhow::Result<Vec<Asked>> {
     let claim = |name: &String| {
-        let all: Vec<&str> = Claim::ALL.iter().map(|claim| claim.name()).collect();
-        let claim = Claim::named(name);
-        claim
-            .map(Asked::new)
-            .with_context(|| format!("--claim {name}: use one of {}", all.join(", ")))
+        let can: Vec<&str> = entry.claims.iter().map(|claim| claim.name()).collect();
+        let claim = Claim::named(name).filter(|claim| entry.claims.contains(claim));
+        let claim = claim.with_context(|| {
+            let workload = entry.name;
+            format!("--claim {name}: the workload {workload} decides {}", can.join(", "))
+        })?;
+        let asked = planned.iter().find(|asked| asked.claim == claim);
+        Ok(asked.copied().unwrap_or_else(|| Asked::new(claim)))
     };
     names.iter().map(claim).collect()
 }

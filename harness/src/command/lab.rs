@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use schism_lab::local::control::{self, ControlError};
 use schism_lab::local::{self, Ended, Lab};
+use serde_json::json;
 
 use super::{say, warn};
 use crate::arguments::LabCommand;
@@ -13,9 +14,9 @@ use crate::judge;
 /// Does it; for `exec` the exit code is that of the program.
 pub fn lab(command: &LabCommand) -> i32 {
     let done = match command {
-        LabCommand::Up { nodes } => up(*nodes),
+        LabCommand::Up { nodes, json } => up(*nodes, *json),
         LabCommand::Exec { node, command } => exec(node, command),
-        LabCommand::Down => down(),
+        LabCommand::Down { json } => down(*json),
     };
     done.unwrap_or_else(|error| {
         warn(&format!("{error:#}"));
@@ -24,12 +25,12 @@ pub fn lab(command: &LabCommand) -> i32 {
 }
 
 /// Brings a lab up and keeps it in the foreground. What its nodes wrote goes with it.
-fn up(nodes: u16) -> anyhow::Result<i32> {
+fn up(nodes: u16, json: bool) -> anyhow::Result<i32> {
     let socket = control::socket_path()?;
     anyhow::ensure!(!control::is_up(&socket), "a lab is up already; `schism lab down` ends it");
     let folder = std::env::temp_dir().join(format!("schism-lab-{}", std::process::id()));
     let (inside, path) = (folder.clone(), socket.clone());
-    let ended = local::supervise(move || match keep(nodes, &inside, &path) {
+    let ended = local::supervise(move || match keep(nodes, json, &inside, &path) {
         Ok(()) => judge::UPHELD,
         Err(error) => {
             warn(&format!("{error:#}"));
@@ -41,36 +42,53 @@ fn up(nodes: u16) -> anyhow::Result<i32> {
     match ended {
         Ok(Ended::Exit(code)) => Ok(code),
         // Ctrl-C is the way to end it.
-        Ok(Ended::Signal(_)) => Ok(judge::UPHELD),
+        Ok(Ended::Signal(libc::SIGINT | libc::SIGTERM)) => Ok(judge::UPHELD),
+        Ok(Ended::Signal(signal)) => anyhow::bail!("the lab was killed by signal {signal}"),
         Err(refused) => Err(refused).context("`schism doctor` says more"),
     }
 }
 
-fn keep(nodes: u16, folder: &Path, socket: &Path) -> anyhow::Result<()> {
+fn keep(nodes: u16, json: bool, folder: &Path, socket: &Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let options =
         local::Options { nodes, data: folder.join("data"), logs: folder.join("logs"), seed: 0 };
     let lab: Lab = runtime.block_on(Lab::up(options))?;
-    say(&format!("{}; the controller is {}", lab.describe(), lab.controller_address()));
-    for host in lab.hosts() {
-        let node = host.node();
-        say(&format!("  {:<4} {}", node.id.to_string(), node.address));
-    }
-    say("In another terminal: schism lab exec n1 -- ping -c 1 10.77.0.2. Ctrl-C takes it down.");
+    show(&lab, json);
     control::serve(&lab, socket)?;
     Ok(())
+}
+
+fn show(lab: &Lab, json: bool) {
+    let controller = lab.controller_address();
+    let hosts = lab.hosts();
+    let nodes = hosts.iter().map(|host| (host.node().id.to_string(), host.node().address));
+    if json {
+        let nodes: Vec<_> = nodes.map(|(id, at)| json!({ "node": id, "address": at })).collect();
+        let what = json!({ "lab": lab.describe(), "controller": controller, "nodes": nodes });
+        return say(&what.to_string());
+    }
+    say(&format!("{}; the controller is {controller}", lab.describe()));
+    for (id, address) in nodes {
+        say(&format!("  {id:<4} {address}"));
+    }
+    say("In another terminal: schism lab exec n1 -- sh. Ctrl-C takes it down.");
 }
 
 fn exec(node: &str, command: &[String]) -> anyhow::Result<i32> {
     Ok(control::exec(&control::socket_path()?, node, command)?)
 }
 
-fn down() -> anyhow::Result<i32> {
+fn down(json: bool) -> anyhow::Result<i32> {
     let socket = control::socket_path()?;
-    match control::down(&socket) {
-        Ok(()) => say("The lab is down."),
-        Err(ControlError::NoLab) => say("No lab is up."),
+    let was_up = match control::down(&socket) {
+        Ok(()) => true,
+        Err(ControlError::NoLab) => false,
         Err(error) => return Err(error.into()),
+    };
+    match (json, was_up) {
+        (true, _) => say(&json!({ "was_up": was_up }).to_string()),
+        (false, true) => say("The lab is down."),
+        (false, false) => say("No lab is up."),
     }
     Ok(judge::UPHELD)
 }

@@ -35,6 +35,8 @@ fn draw(run: &Path) -> anyhow::Result<std::path::PathBuf> {
     let folder = RunFolder::open(run)?;
     if !folder.join("verdict.json").exists() {
         let run = shown(folder.path());
+        let recorded = folder.join("history.jsonl").exists();
+        anyhow::ensure!(recorded, "{run} is no run with a history: there is nothing to draw");
         anyhow::bail!("{run} holds no verdict; `schism check {run}` makes one");
     }
     room::redraw(folder.path()).with_context(|| shown(folder.path()))?;

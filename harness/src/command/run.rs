@@ -20,10 +20,13 @@ use crate::store::{RunFolder, RunRecord, VerdictRecord};
 use crate::streams::stream;
 use crate::{judge, machine, report};
 
-use super::{print_verdict, warn};
+use super::{print_verdict, say, shown, warn};
 
 /// How long what is left of a lab and a runtime may take to go down. The kernel removes the rest.
 const TEAR_DOWN_WITHIN: Duration = Duration::from_secs(1);
+
+/// The controller ends with this code when it was told a second time to end: nothing is judged.
+const GIVEN_UP: i32 = 125;
 
 /// A run that is about to begin: everything was checked, its folder is there.
 struct Prepared {
@@ -51,20 +54,38 @@ pub fn run(arguments: &RunArguments) -> i32 {
             }
         }
     }
-    let codes = plans.into_iter().map(|plan| run_one(plan, arguments));
-    judge::worst_exit(codes)
+    let mut codes = Vec::new();
+    for plan in plans {
+        let (code, interrupted) = run_one(plan, arguments);
+        codes.push(code);
+        if interrupted {
+            break;
+        }
+    }
+    judge::worst_exit(codes.into_iter())
 }
 
-fn run_one(plan: Plan, arguments: &RunArguments) -> i32 {
+/// Runs one plan. Also says whether somebody interrupted it, and with it those that come after.
+fn run_one(plan: Plan, arguments: &RunArguments) -> (i32, bool) {
+    let json = arguments.json;
     let prepared = match prepare(plan, arguments) {
         Ok(prepared) => prepared,
-        Err(error) => return not_carried_out(&error),
+        Err(error) => return (not_carried_out(&error, json), false),
     };
+    let folder = prepared.folder.clone();
+    let code = supervise(prepared);
+    // The controller is another process: what it knew stands in its record.
+    let record = folder.read_json::<RunRecord>("run.json");
+    (code, code == GIVEN_UP || record.is_ok_and(|record| record.interrupted))
+}
+
+fn supervise(prepared: Prepared) -> i32 {
     let folder = prepared.folder.clone();
     let json = prepared.json;
     match prepared.plan.lab {
         LabPlan::None => child(prepared),
         LabPlan::Local { .. } => match local::supervise(move || child(prepared)) {
+            Ok(Ended::Exit(GIVEN_UP)) => judge::NOT_CARRIED_OUT,
             Ok(Ended::Exit(code)) => code,
             Ok(Ended::Signal(signal)) => {
                 warn(&format!(
@@ -74,17 +95,20 @@ fn run_one(plan: Plan, arguments: &RunArguments) -> i32 {
             }
             Err(refused) => {
                 folder.remove();
-                warn(&format!("{refused}"));
-                warn("`schism doctor` says more.");
-                judge::NOT_CARRIED_OUT
+                not_carried_out(&anyhow::anyhow!("{refused}; `schism doctor` says more"), json)
             }
         },
     }
 }
 
-fn not_carried_out(error: &anyhow::Error) -> i32 {
+fn not_carried_out(error: &anyhow::Error, json: bool) -> i32 {
+    let code = judge::NOT_CARRIED_OUT;
+    if json {
+        let error = format!("{error:#}");
+        say(&serde_json::json!({ "version": 1, "exit": code, "error": error }).to_string());
+    }
     warn(&format!("The run could not be carried out: {error:#}"));
-    judge::NOT_CARRIED_OUT
+    code
 }
 
 fn prepare(plan: Plan, arguments: &RunArguments) -> anyhow::Result<Prepared> {
@@ -99,8 +123,7 @@ fn prepare(plan: Plan, arguments: &RunArguments) -> anyhow::Result<Prepared> {
     let write = || -> Result<(), crate::store::StoreError> {
         folder.write("plan.yaml", plan.text.as_bytes())?;
         folder.write_json("schedule.json", &schedule)?;
-        folder.write_json("run.json", &record)?;
-        folder.link_latest()
+        folder.write_json("run.json", &record)
     };
     if let Err(error) = write() {
         folder.remove();
@@ -139,6 +162,7 @@ fn describe(
         machine: machine::describe(),
         lateness_ms: Vec::new(),
         sabotage: sabotage.map(|sabotage| format!("{sabotage:?}")),
+        interrupted: false,
         notes: Vec::new(),
     }
 }
@@ -157,33 +181,43 @@ fn construct_workload(plan: &Plan) -> anyhow::Result<Arc<dyn Workload>> {
 
 /// What happens inside the namespaces: the run, its judgement, its report.
 fn child(mut prepared: Prepared) -> i32 {
-    let conducted = conduct(&mut prepared);
+    let json = prepared.json;
+    let interrupt = CancellationToken::new();
+    watch_signals(interrupt.clone(), prepared.folder.clone());
+    let conducted = conduct(&mut prepared, &interrupt);
+    // The nodes' data served its purpose; their logs stay.
+    let _ = std::fs::remove_dir_all(prepared.folder.join("data"));
+    // From here on there is nothing to heal.
+    interrupt.cancel();
     let conduct = match conducted {
         Ok(conduct) => conduct,
         Err(error) => {
-            let code = not_carried_out(&error);
+            let code = not_carried_out(&error, json);
             if !prepared.folder.join("history.jsonl").exists() {
                 // What the nodes logged may tell why; what a run never recorded tells nothing.
                 let nodes = prepared.folder.join("nodes");
-                warn(&format!("Logs of the nodes: {}", nodes.display()));
+                warn(&format!("Logs of the nodes: {}", shown(&nodes)));
             }
             return code;
         }
     };
-    match conclude(prepared, conduct) {
+    match conclude(prepared, &conduct) {
         Ok(code) => code,
-        Err(error) => not_carried_out(&error),
+        Err(error) => not_carried_out(&error, json),
     }
 }
 
-fn conduct(prepared: &mut Prepared) -> anyhow::Result<Conduct> {
+fn conduct(prepared: &mut Prepared, interrupt: &CancellationToken) -> anyhow::Result<Conduct> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let conducted = runtime.block_on(conduct_in_lab(prepared));
+    let conducted = runtime.block_on(conduct_in_lab(prepared, interrupt.clone()));
     runtime.shutdown_timeout(TEAR_DOWN_WITHIN);
     conducted
 }
 
-async fn conduct_in_lab(prepared: &mut Prepared) -> anyhow::Result<Conduct> {
+async fn conduct_in_lab(
+    prepared: &mut Prepared,
+    interrupt: CancellationToken,
+) -> anyhow::Result<Conduct> {
     let plan = &prepared.plan;
     let data = prepared.folder.join("data");
     let lab = match plan.lab {
@@ -191,7 +225,7 @@ async fn conduct_in_lab(prepared: &mut Prepared) -> anyhow::Result<Conduct> {
         LabPlan::Local { nodes } => {
             let options = local::Options {
                 nodes,
-                data: data.clone(),
+                data,
                 logs: prepared.folder.join("nodes"),
                 seed: plan.seed,
             };
@@ -200,11 +234,11 @@ async fn conduct_in_lab(prepared: &mut Prepared) -> anyhow::Result<Conduct> {
             Some(lab)
         }
     };
+    // Only now there is a run: one that was refused must not hide the last that was not.
+    prepared.folder.link_latest()?;
     let hosts = lab.as_ref().map(local::Lab::hosts).unwrap_or_default();
     let network: Option<Arc<dyn Network>> = lab.as_ref().map(local::Lab::network);
     let workload = construct_workload(plan)?;
-    let interrupt = CancellationToken::new();
-    let watch = tokio::spawn(watch_signals(interrupt.clone()));
     let stage = Stage {
         plan: plan.clone(),
         folder: prepared.folder.clone(),
@@ -212,67 +246,83 @@ async fn conduct_in_lab(prepared: &mut Prepared) -> anyhow::Result<Conduct> {
         target: construct_target(plan)?,
         cluster: Cluster { hosts },
         network,
-        question: question(plan, &*workload, &Conduct::default()),
+        question: question(plan, &*workload),
         workload,
         sabotage: prepared.sabotage,
         quiet: prepared.quiet,
         interrupt,
     };
-    let conducted = controller::conduct(stage).await;
-    watch.abort();
-    drop(lab);
-    // The nodes' data served its purpose; their logs stay.
-    let _ = std::fs::remove_dir_all(&data);
-    conducted
+    controller::conduct(stage).await
 }
 
-/// The first Ctrl-C heals and judges; the second ends everything at once.
-async fn watch_signals(interrupt: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupts), Ok(mut terminations)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
+/// The first Ctrl-C heals and judges; one more, or one while the history is judged, ends everything
+/// at once. It listens from a thread of its own, since the run's runtime ends before the judging.
+fn watch_signals(interrupt: CancellationToken, folder: RunFolder) {
+    let listen = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let Ok(runtime) = runtime else { return };
+        runtime.block_on(async {
+            use tokio::signal::unix::{SignalKind, signal};
+            let (Ok(mut interrupts), Ok(mut terminations)) =
+                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+            else {
+                return;
+            };
+            loop {
+                tokio::select! {
+                    _ = interrupts.recv() => {}
+                    _ = terminations.recv() => {}
+                }
+                if interrupt.is_cancelled() {
+                    break;
+                }
+                warn("\nInterrupted: healing, then judging what there is. Once more to give up.");
+                interrupt.cancel();
+            }
+            let run = shown(folder.path());
+            warn(&format!("\nGiven up. `schism check {run}` judges what was recorded."));
+            std::process::exit(GIVEN_UP);
+        });
     };
-    for first in [true, false] {
-        tokio::select! {
-            _ = interrupts.recv() => {}
-            _ = terminations.recv() => {}
-        }
-        if first {
-            warn("\nInterrupted: healing, then judging what there is. Once more to give up.");
-            interrupt.cancel();
-        }
-    }
-    std::process::exit(130);
+    // Without the thread, Ctrl-C ends the controller at once, and the outer supervisor judges.
+    let _ = std::thread::Builder::new().name("signals".into()).spawn(listen);
 }
 
-fn question(plan: &Plan, workload: &dyn Workload, conduct: &Conduct) -> Question {
+fn question(plan: &Plan, workload: &dyn Workload) -> Question {
     let mut question = Question::new(&plan.workload.name, plan.claims.clone());
     question.initial = workload.initial();
-    question.lateness.clone_from(&conduct.lateness);
     question.rate = plan.load.rate.map(|rate| rate.per_second);
     question
 }
 
 /// Judges the run, writes verdict and report, prints the table, and returns the exit code.
-fn conclude(prepared: Prepared, conduct: Conduct) -> anyhow::Result<i32> {
+///
+/// A verdict that cannot be stored is shown all the same.
+fn conclude(prepared: Prepared, conduct: &Conduct) -> anyhow::Result<i32> {
     let Prepared { plan, folder, mut record, .. } = prepared;
     record.lateness_ms =
         conduct.lateness.iter().map(|(second, late)| (*second, late.as_secs_f64() * 1e3)).collect();
     record.load_started = conduct.load_started.map(|time| time.to_string());
     record.notes.clone_from(&conduct.notes);
+    record.interrupted = conduct.interrupted;
+    record.wall_s = Some(prepared.began.elapsed().as_secs_f64());
+    let mut stored = folder.write_json("run.json", &record);
     let verdict = if let Some(finding) = &conduct.preflight {
         judge::preflight_failed(&plan.claims, finding)
     } else {
         let workload = construct_workload(&plan)?;
-        let question = question(&plan, &*workload, &conduct);
+        let question = question(&plan, &*workload);
         judge::judge_folder(&folder, &question, &Budget::default())?
     };
-    record.wall_s = Some(prepared.began.elapsed().as_secs_f64());
-    folder.write_json("verdict.json", &verdict)?;
-    folder.write_json("run.json", &record)?;
-    Ok(show(&folder, &verdict, prepared.json))
+    stored = stored.and(folder.write_json("verdict.json", &verdict));
+    let code = show(&folder, &verdict, prepared.json);
+    for note in &record.notes {
+        warn(&format!("Note: {note}"));
+    }
+    if let Err(error) = stored {
+        warn(&format!("The verdict could not be stored: {error}"));
+    }
+    Ok(code)
 }
 
 fn show(folder: &RunFolder, verdict: &VerdictRecord, json: bool) -> i32 {
@@ -291,7 +341,7 @@ fn judge_torn(folder: &RunFolder, json: bool) -> i32 {
         // What a killed run does not violate it does not uphold either.
         Ok(code) if code == judge::VIOLATED => code,
         Ok(_) => judge::NOT_CARRIED_OUT,
-        Err(error) => not_carried_out(&error),
+        Err(error) => not_carried_out(&error, json),
     }
 }
 
@@ -299,7 +349,7 @@ fn try_judge_torn(folder: &RunFolder, json: bool) -> anyhow::Result<i32> {
     let plan =
         plan::read(&folder.join("plan.yaml"), &[]).map_err(|error| anyhow::anyhow!("{error}"))?;
     let workload = construct_workload(&plan)?;
-    let question = question(&plan, &*workload, &Conduct::default());
+    let question = question(&plan, &*workload);
     let mut verdict = judge::judge_folder(folder, &question, &Budget::default())?;
     verdict.torn = true;
     folder.write_json("verdict.json", &verdict)?;

@@ -16,6 +16,8 @@ use super::source::Source;
 /// A client that has not answered this long after its time-out is given up: a fault in the client
 /// itself must not hang a run.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a client of a closed loop waits after a node has refused it.
+const PAUSE_WHEN_REFUSED: Duration = Duration::from_millis(10);
 
 /// What all clients of a run have in common.
 pub struct Load {
@@ -65,8 +67,18 @@ impl Worker {
                     () = stop.cancelled() => return self,
                 },
             };
-            let Some(op) = self.ask(&stop).await else { return self };
-            self.perform(op, due).await;
+            let Some(op) = self.ask(&stop).await else {
+                if let (Some(arrivals), Some(due)) = (arrivals, due) {
+                    arrivals.give_back(due);
+                }
+                return self;
+            };
+            let refused = self.perform(op, due).await;
+            if refused && due.is_none() {
+                // In a closed loop nothing else keeps a client from asking a dead node in vain
+                // thousands of times a second.
+                tokio::time::sleep(PAUSE_WHEN_REFUSED).await;
+            }
             // A client inside the controller never waits for anything: without this it would keep
             // timers, and whoever is to stop it, from running.
             tokio::task::consume_budget().await;
@@ -90,16 +102,19 @@ impl Worker {
         }
     }
 
-    async fn perform(&mut self, op: Op, due: Option<Time>) {
+    /// Does one operation; whether nobody was there to take it.
+    async fn perform(&mut self, op: Op, due: Option<Time>) -> bool {
         let node = self.node.as_ref().map(|node| NodeId(node.id.0));
         let index = self.pen.record(self.process, Kind::Invoke { op: op.clone(), due, node });
         let outcome = self.invoke(&op, index).await;
         let retired = matches!(outcome, Outcome::Info(_));
+        let refused = matches!(&outcome, Outcome::Fail(reason) if reason.code == Code::Refused);
         self.pen.record(self.process, Kind::Complete(outcome));
         if retired {
             self.process = Process(self.process.0 + self.load.stride);
             self.client = None;
         }
+        refused
     }
 
     async fn invoke(&mut self, op: &Op, index: u64) -> Outcome {

@@ -23,11 +23,12 @@ use schism_history::{FaultMark, Kind, Process, Time};
 use schism_lab::Network;
 use schism_nemesis::{Nemesis, Schedule};
 use schism_targets::{Cluster, Target};
-use schism_workloads::Workload;
-use tokio::task::JoinSet;
+use schism_workloads::generator::Limit;
+use schism_workloads::{Generator, Workload};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use self::arrivals::Arrivals;
+use self::arrivals::{Arrivals, Shedder};
 use self::client::{Load, Worker};
 use self::clock::Clock;
 use self::prefix::Prefix;
@@ -83,6 +84,8 @@ pub struct Conduct {
     pub load_started: Option<jiff::Timestamp>,
     /// How long the load ran, in seconds.
     pub load_s: f64,
+    /// Whether somebody ended the run before its time.
+    pub interrupted: bool,
     /// What the reader of the report should know.
     pub notes: Vec<String>,
 }
@@ -97,7 +100,7 @@ pub async fn conduct(stage: Stage) -> anyhow::Result<Conduct> {
         target: sabotage
             .map_or_else(|| stage.target.clone(), |sabotage| sabotage.target(stage.target.clone())),
         cluster: stage.cluster.clone(),
-        source: Source::new(stage.workload.load(), stream(seed, "operations"), threads),
+        source: Source::new(operations(&stage), stream(seed, "operations"), threads),
         timeout: stage.plan.load.timeout,
         stride: threads + 1,
         run: jiff::Timestamp::now().as_nanosecond() as u64,
@@ -106,6 +109,15 @@ pub async fn conduct(stage: Stage) -> anyhow::Result<Conduct> {
         return Ok(Conduct { preflight: Some(finding), ..Conduct::default() });
     }
     Run::start(stage, load)?.conduct().await
+}
+
+/// What the clients are to ask during the load.
+fn operations(stage: &Stage) -> Box<dyn Generator> {
+    let all = stage.workload.load();
+    match stage.plan.load.operations {
+        Some(count) => Box::new(Limit::operations(all, count)),
+        None => all,
+    }
 }
 
 async fn bring_up(stage: &Stage) -> anyhow::Result<()> {
@@ -198,12 +210,13 @@ impl Run {
             tokio::spawn(self.prefix.clone().watch(question, found, watchers.child_token()))
         });
         let nemesis = self.nemesis().map(|nemesis| tokio::spawn(nemesis.run(stop.child_token())));
-        let (workers, arrivals) = self.start_workers(&stop);
-        let workers = self.wait(workers, &stop).await?;
+        let (arrivals, pacer) = self.start_arrivals(&stop).unzip();
+        let workers = self.wait(self.start_workers(arrivals.as_ref(), &stop), &stop).await?;
         conduct.load_s = self.clock.elapsed().as_secs_f64();
-        if let Some(arrivals) = arrivals {
-            arrivals.shed_the_rest(&self.load, &self.pen).await;
+        if let (Some(arrivals), Some(pacer)) = (arrivals, pacer) {
+            arrivals.shed_the_rest(pacer.await.context("the pacer broke off")?).await;
         }
+        anyhow::ensure!(!self.load.source.is_broken(), "the workload's generator panicked");
         if let Some(nemesis) = nemesis {
             conduct.notes.extend(nemesis.await.context("the nemesis broke off")?.notes());
         }
@@ -217,6 +230,7 @@ impl Run {
             }));
         }
         if self.stage.interrupt.is_cancelled() {
+            conduct.interrupted = true;
             conduct.notes.push(format!("Interrupted after {:.1} s of load.", conduct.load_s));
         }
         Ok(workers)
@@ -233,24 +247,34 @@ impl Run {
         Some(Nemesis::new(cluster, target.clone(), network, schedule.clone(), recorder))
     }
 
-    fn start_workers(&self, stop: &CancellationToken) -> (JoinSet<Worker>, Option<Arc<Arrivals>>) {
+    /// The queue of an open loop, and the task that fills it.
+    fn start_arrivals(
+        &self,
+        stop: &CancellationToken,
+    ) -> Option<(Arc<Arrivals>, JoinHandle<Shedder>)> {
         let plan = &self.stage.plan;
-        let arrivals = plan.load.rate.map(|rate| {
-            let mut rng = stream(plan.seed, "arrivals");
-            let times = schism_workloads::arrivals(rate, plan.load.duration, &mut rng);
-            // Half of what can arrive while one operation waits for its time-out.
-            let room = rate.per_second * plan.load.timeout.as_secs_f64() / 2.0;
-            let (arrivals, queue) = Arrivals::new((room as usize).max(plan.load.clients as usize));
-            let (load, pen) = (self.load.clone(), self.pen.clone());
-            tokio::spawn(arrivals::pace(times, queue, load, pen, stop.child_token()));
-            arrivals
-        });
+        let rate = plan.load.rate?;
+        let mut rng = stream(plan.seed, "arrivals");
+        let times = schism_workloads::arrivals(rate, plan.load.duration, &mut rng);
+        // Half of what can arrive while one operation waits for its time-out.
+        let room = rate.per_second * plan.load.timeout.as_secs_f64() / 2.0;
+        let (arrivals, queue) = Arrivals::new((room as usize).max(plan.load.clients as usize));
+        let shedder = Shedder::new(self.load.clone(), self.pen.clone());
+        let pacer = tokio::spawn(arrivals::pace(times, queue, shedder, stop.child_token()));
+        Some((arrivals, pacer))
+    }
+
+    fn start_workers(
+        &self,
+        arrivals: Option<&Arc<Arrivals>>,
+        stop: &CancellationToken,
+    ) -> JoinSet<Worker> {
         let mut workers = JoinSet::new();
-        for thread in 0..plan.load.clients {
+        for thread in 0..self.stage.plan.load.clients {
             let worker = Worker::new(self.load.clone(), self.pen.clone(), thread);
-            workers.spawn(worker.work(arrivals.clone(), stop.child_token()));
+            workers.spawn(worker.work(arrivals.cloned(), stop.child_token()));
         }
-        (workers, arrivals)
+        workers
     }
 
     /// Waits until the load's time is over, every operation is done, or `stop` is given; then for

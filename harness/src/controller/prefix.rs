@@ -18,13 +18,14 @@ const BUDGET_BYTES: usize = 1 << 30;
 /// The events so far.
 #[derive(Clone, Default)]
 pub struct Prefix {
-    events: Arc<Mutex<Vec<Event>>>,
+    /// In the pieces in which they came: a check takes them without keeping the recorder waiting.
+    events: Arc<Mutex<Vec<Arc<[Event]>>>>,
 }
 
 impl Observer for Prefix {
     fn observe(&mut self, events: &[Event]) {
         if let Ok(mut all) = self.events.lock() {
-            all.extend_from_slice(events);
+            all.push(events.into());
         }
     }
 }
@@ -59,8 +60,9 @@ impl Prefix {
     }
 }
 
-fn violation(events: &Mutex<Vec<Event>>, question: &Question) -> Option<String> {
-    let events = events.lock().ok()?.clone();
+fn violation(events: &Mutex<Vec<Arc<[Event]>>>, question: &Question) -> Option<String> {
+    let pieces = events.lock().ok()?.clone();
+    let events = pieces.iter().flat_map(|piece| piece.iter().cloned()).collect();
     let history = History::from_events(events).ok()?;
     let budget = Budget::new(BUDGET, BUDGET_BYTES);
     let verdicts = judge::verdicts(question, &history, &budget);

@@ -37,6 +37,11 @@ impl Source {
         generator.next(&mut Context { time, thread, threads: self.threads, process, rng })
     }
 
+    /// Whether the generator has panicked.
+    pub fn is_broken(&self) -> bool {
+        self.state.is_poisoned()
+    }
+
     /// Returns after the next event, or soon: a missed wake-up must not stall a client.
     pub async fn news(&self) {
         let soon = std::time::Duration::from_millis(2);

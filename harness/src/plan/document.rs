@@ -55,7 +55,9 @@ impl Problem {
 impl Node {
     /// The tree of `text`.
     pub fn parse(text: &str) -> Result<Node, Problem> {
-        Builder { text, parser: Parser::new_from_str(text) }.document()
+        let mut bytes: Vec<usize> = text.char_indices().map(|(byte, _)| byte).collect();
+        bytes.push(text.len());
+        Builder { text, bytes, parser: Parser::new_from_str(text) }.document()
     }
 
     /// The value of `key`, if this is a map that has it.
@@ -130,6 +132,8 @@ impl Node {
 
 struct Builder<'a> {
     text: &'a str,
+    /// The byte at which each character stands, and the end.
+    bytes: Vec<usize>,
     parser: Parser<'a, granit_parser::StrInput<'a>>,
 }
 
@@ -144,7 +148,26 @@ impl<'a> Builder<'a> {
                         "`schism list` shows what a plan can ask for; plans/ has examples",
                     ));
                 }
-                event => return self.node(event, span, 0),
+                event => {
+                    let node = self.node(event, span, 0)?;
+                    return self.end().map(|()| node);
+                }
+            }
+        }
+    }
+
+    /// A file holds one plan.
+    fn end(&mut self) -> Result<(), Problem> {
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => return Ok(()),
+                Event::DocumentEnd => {}
+                _ => {
+                    let place = self.place(&span);
+                    return Err(Problem::new(place, "a second document begins here")
+                        .with_help("a file holds one plan: split it in two"));
+                }
             }
         }
     }
@@ -163,7 +186,7 @@ impl<'a> Builder<'a> {
 
     /// The byte at which a character stands.
     fn byte(&self, character: usize) -> usize {
-        self.text.char_indices().nth(character).map_or(self.text.len(), |(byte, _)| byte)
+        self.bytes.get(character).copied().unwrap_or(self.text.len())
     }
 
     fn place(&self, span: &Span) -> Range<usize> {
@@ -264,6 +287,7 @@ mod tests {
             Ok(r#"{"a":{"b":[1,2.5,"x"],"c":null},"d":"3"}"#),
         );
         check("# nothing\n", Err("the file holds no plan"));
+        check("a: 1\n---\na: 2", Err("a second document begins here"));
         check("a: 1\na: 2", Err("`a` stands here twice"));
         check("a: *x", Err("this is no YAML: while parsing node, found unknown anchor"));
     }

@@ -1,13 +1,14 @@
 //! Reads a plan: parses it, applies overrides, and accepts or refuses it from the tables alone.
 
 use std::fmt::{self, Write as _};
+use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schism_checkers::{Asked, CHECKERS, Claim};
 use schism_history::{OptionError, Rate, Span};
-use schism_nemesis::FaultSpec;
+use schism_nemesis::{FaultSpec, When};
 use schism_targets::{TARGETS, TargetEntry};
 use schism_workloads::{WORKLOADS, WorkloadEntry};
 use serde_json::Value;
@@ -19,6 +20,14 @@ const SIZE_MAX: u64 = 1 << 20;
 const KEYS: &[&str] =
     &["name", "seed", "lab", "target", "workload", "load", "faults", "claims", "stop"];
 const LOAD_KEYS: &[&str] = &["clients", "duration", "rate", "timeout", "operations"];
+/// More errors than these help nobody.
+const PROBLEMS_SHOWN: usize = 20;
+/// More than a machine can offer in a day, or keep in memory.
+const ARRIVALS_MAX: f64 = 1e8;
+/// More faults than these in one run are a slip of a unit.
+const FAULTS_MAX: u128 = 10_000;
+/// The line behind which a stored plan holds what the command line had changed.
+const OVERRIDES: &str = "# Overrides of the command line:";
 const DEFAULT_SEED: u64 = 1;
 const DEFAULT_NODES: u16 = 5;
 
@@ -33,12 +42,15 @@ pub struct PlanError {
 impl fmt::Display for PlanError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.file.display().to_string();
-        for (number, problem) in self.problems.iter().enumerate() {
+        for (number, problem) in self.problems.iter().take(PROBLEMS_SHOWN).enumerate() {
             let between = if number > 0 { "\n" } else { "" };
             let drawn = super::diagnose::draw(&name, &self.text, problem);
             write!(formatter, "{between}{drawn}")?;
         }
-        Ok(())
+        match self.problems.len().saturating_sub(PROBLEMS_SHOWN) {
+            0 => Ok(()),
+            more => write!(formatter, "\n… and {more} more"),
+        }
     }
 }
 
@@ -71,11 +83,14 @@ fn read_text(path: &Path) -> Result<String, Problem> {
         Problem::new(0..0, format!("{} cannot be read: {error}", path.display()))
             .with_help("name a plan; plans/ has examples")
     };
-    let size = std::fs::metadata(path).map_err(|error| unreadable(&error))?.len();
-    if size > SIZE_MAX {
-        return Err(unreadable(&format!("{size} bytes are more than a plan needs ({SIZE_MAX})")));
+    let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
+    let mut text = String::new();
+    // Devices have no size: what is read is bounded, not what is promised.
+    file.take(SIZE_MAX + 1).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
+    if text.len() as u64 > SIZE_MAX {
+        return Err(unreadable(&format!("it is longer than a plan needs ({SIZE_MAX} bytes)")));
     }
-    std::fs::read_to_string(path).map_err(|error| unreadable(&error))
+    Ok(text)
 }
 
 fn override_one(document: &mut Node, key: &str, value: &str) -> Result<(), Problem> {
@@ -145,7 +160,7 @@ impl Reader {
             });
         }
         let lab = self.lab(document, target.as_ref().map(|(entry, _, _)| *entry));
-        let duration = load.as_ref().map_or(Duration::ZERO, |load| load.duration);
+        let duration = load.as_ref().map(|load| load.duration);
         let faults =
             self.faults(document, &lab, duration, target.as_ref().map(|(entry, _, _)| *entry));
         let claims = self.claims(document, workload.as_ref().map(|(entry, _, _)| *entry));
@@ -187,20 +202,27 @@ impl Reader {
         let stem = path
             .file_stem()
             .map_or_else(|| "plan".into(), |stem| stem.to_string_lossy().into_owned());
-        let Some(node) = document.get("name") else { return stem };
-        let text = match &node.content {
-            Content::Scalar(Value::String(text)) => text.clone(),
-            _ => String::new(),
+        let (text, place) = match document.get("name") {
+            None => (stem, 0..0),
+            Some(node) => match &node.content {
+                Content::Scalar(Value::String(text)) => (text.clone(), node.place.clone()),
+                _ => (String::new(), node.place.clone()),
+            },
         };
         let part = |part: &str| {
             !part.is_empty()
                 && !part.starts_with('.')
+                // The store's own link to the last run.
+                && part != "latest"
                 && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
         };
         if !text.split('/').all(part) {
             // Runs are stored under it.
-            let title = "a name is made of letters, digits, `-`, `_` and `/`";
-            self.problem(node.place.clone(), title);
+            let title = format!(
+                "`{text}` is no name of a plan: letters, digits, `-`, `_`, `.` and `/` make one, \
+                 and no part of it is `latest`"
+            );
+            self.problem_with_help(place, title, "give it another with `name: …`");
         }
         text
     }
@@ -281,6 +303,11 @@ impl Reader {
                 let place = node.place_of(&[key.into()]);
                 self.problem(place, format!("{key} is longer than nothing, and at most 24h"));
             }
+        }
+        if rate.is_some_and(|rate| rate.per_second * duration.as_secs_f64() > ARRIVALS_MAX) {
+            let title = "rate times duration is more than 100 million arrivals";
+            let place = node.place_of(&["rate".into()]);
+            self.problem_with_help(place, title, "lower the rate or the duration");
         }
         Some(Load { clients, duration, rate, timeout, operations })
     }
@@ -378,7 +405,7 @@ impl Reader {
         &mut self,
         document: &Node,
         lab: &LabPlan,
-        duration: Duration,
+        duration: Option<Duration>,
         target: Option<&TargetEntry>,
     ) -> Vec<FaultSpec> {
         let Some(node) = document.get("faults") else { return Vec::new() };
@@ -399,10 +426,17 @@ impl Reader {
                     continue;
                 }
             };
-            if let LabPlan::Local { nodes } = lab
+            // Where the load could not be read, what does not fit into it is no second mistake.
+            if let (LabPlan::Local { nodes }, Some(duration)) = (lab, duration)
                 && let Err(error) = spec.check(*nodes, duration)
             {
                 self.problems.push(refuse(error));
+            }
+            if let (When::Every(period), Some(duration)) = (spec.when, duration)
+                && duration.as_nanos() / period.as_nanos().max(1) > FAULTS_MAX
+            {
+                let title = format!("these are more than {FAULTS_MAX} faults in one run");
+                self.problem(item.place_of(&["every".into()]), title);
             }
             for name in spec.names() {
                 let Some(target) = target.filter(|target| !target.faults.contains(&name)) else {
@@ -433,7 +467,15 @@ impl Reader {
                 return Vec::new();
             }
         };
-        items.iter().filter_map(|item| self.claim(item, workload)).collect()
+        let mut claims: Vec<Asked> =
+            items.iter().filter_map(|item| self.claim(item, workload)).collect();
+        // What counts as good again after a fault is what the plan calls good outside of faults.
+        let p99 = claims.iter().find(|asked| asked.claim == Claim::Availability);
+        let p99 = p99.and_then(|asked| asked.p99);
+        for asked in claims.iter_mut().filter(|asked| asked.claim == Claim::Recovers) {
+            asked.p99 = asked.p99.or(p99);
+        }
+        claims
     }
 
     fn claim(&mut self, item: &Node, workload: Option<&WorkloadEntry>) -> Option<Asked> {
@@ -494,14 +536,9 @@ impl Reader {
 
 /// The nearest of the valid words, and all of them.
 fn nearest(word: &str, valid: &[&str]) -> String {
-    let close = valid
-        .iter()
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .min()
-        .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 2);
     let all = valid.join(", ");
-    match close {
-        Some((_, candidate)) => format!("did you mean `{candidate}`? (all: {all})"),
+    match schism_history::nearest(word, valid) {
+        Some(candidate) => format!("did you mean `{candidate}`? (all: {all})"),
         None => format!("use one of {all}"),
     }
 }
@@ -513,7 +550,11 @@ fn with_overrides(text: &str, overrides: &[(String, String)]) -> String {
     }
     let mut out = text.trim_end().to_owned();
     // At the end, so that what a stored plan was run with before comes first and is overridden.
-    out.push_str("\n# Overrides of the command line:\n");
+    if !stored_overrides(text).is_empty() {
+        out.push('\n');
+    } else {
+        let _ = writeln!(out, "\n{OVERRIDES}");
+    }
     for (key, value) in overrides {
         let _ = writeln!(out, "#! {key}={value}");
     }
@@ -522,8 +563,9 @@ fn with_overrides(text: &str, overrides: &[(String, String)]) -> String {
 
 /// The overrides that the text of a stored plan ends with.
 fn stored_overrides(text: &str) -> Vec<(String, String)> {
-    let lines = text.lines().filter_map(|line| line.strip_prefix("#! "));
+    let lines = text.lines().skip_while(|line| *line != OVERRIDES);
     lines
+        .filter_map(|line| line.strip_prefix("#! "))
         .filter_map(|line| line.split_once('='))
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect()

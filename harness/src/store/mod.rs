@@ -8,6 +8,8 @@ mod folder;
 
 pub use folder::{RunFolder, StoreError};
 
+use std::time::Duration;
+
 use schism_checkers::Anomaly;
 use serde::{Deserialize, Serialize};
 
@@ -53,8 +55,22 @@ pub struct RunRecord {
     pub lateness_ms: Vec<(u64, f64)>,
     /// How the system was sabotaged, if it was: such a run proves something about schism only.
     pub sabotage: Option<String>,
+    /// Whether somebody ended the run before its time.
+    #[serde(default)]
+    pub interrupted: bool,
     /// Notes for the reader, such as a teardown that failed.
     pub notes: Vec<String>,
+}
+
+impl RunRecord {
+    /// How late the controller was in each second of the load, as checkers take it.
+    pub fn lateness(&self) -> Vec<(u64, Duration)> {
+        let late = |&(second, ms): &(u64, f64)| {
+            let ms = if ms.is_finite() { ms.clamp(0.0, 1e9) } else { 1e9 };
+            (second, Duration::from_secs_f64(ms / 1e3))
+        };
+        self.lateness_ms.iter().map(late).collect()
+    }
 }
 
 /// `verdict.json`: the claims table, with witnesses.
