@@ -68,15 +68,13 @@ impl<'a> Options<'a> {
     /// One of the words `of`, or `None` if it is absent.
     pub fn choice<'b>(&self, key: &str, of: &[&'b str]) -> Result<Option<&'b str>, OptionError> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        match of.iter().find(|word| value.as_str() == Some(word)) {
-            Some(word) => Ok(Some(word)),
-            None => {
-                let near = value.as_str().and_then(|text| nearest(text, of));
-                let near = near.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
-                let of = of.join(", ");
-                Err(self.error(key, format!("`{key}` is {value}; it must be one of {of}{near}")))
-            }
+        if let Some(word) = of.iter().find(|word| value.as_str() == Some(word)) {
+            return Ok(Some(word));
         }
+        let near = value.as_str().and_then(|text| nearest(text, of));
+        let near = near.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
+        let of = of.join(", ");
+        Err(self.error(key, format!("`{key}` is {value}; it must be one of {of}{near}")))
     }
 
     /// A duration longer than nothing, or `None` if it is absent.

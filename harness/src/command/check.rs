@@ -70,7 +70,7 @@ fn check_run(arguments: &CheckArguments) -> Result<i32, Problem> {
         // A run whose processes were all killed has neither verdict nor report yet.
         complete(&folder, &verdict);
     }
-    print_verdict(Some(folder.path()), &verdict, arguments.json);
+    print_verdict(Some(folder.path()), &verdict, &[], arguments.json);
     Ok(verdict.exit)
 }
 
@@ -116,7 +116,7 @@ fn check_file(arguments: &CheckArguments) -> Result<i32, Problem> {
     let question = question(entry, claims);
     let circumstances = Circumstances { torn, ..Circumstances::default() };
     let verdict = judge::judge(&question, &history, &circumstances, &Budget::default());
-    print_verdict(None, &verdict, arguments.json);
+    print_verdict(None, &verdict, &[], arguments.json);
     Ok(verdict.exit)
 }
 

@@ -30,8 +30,8 @@ pub fn table(header: &[&str]) -> Table {
     table
 }
 
-/// Prints the claims table, the faults, and where the report is; or the record as JSON.
-pub fn print_verdict(run: Option<&Path>, verdict: &VerdictRecord, json: bool) {
+/// Prints the claims table, the faults, `remarks`, and where the report is; or the record as JSON.
+pub fn print_verdict(run: Option<&Path>, verdict: &VerdictRecord, remarks: &[String], json: bool) {
     if json {
         let mut value = serde_json::to_value(verdict).unwrap_or_default();
         if let Some(run) = run {
@@ -62,6 +62,9 @@ pub fn print_verdict(run: Option<&Path>, verdict: &VerdictRecord, json: bool) {
         grouped(judged),
         verdict.check_s,
     ));
+    for remark in remarks {
+        say(remark);
+    }
     if let Some(run) = run {
         let report = run.join("report.html");
         if report.exists() {

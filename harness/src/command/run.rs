@@ -315,20 +315,31 @@ fn conclude(prepared: Prepared, conduct: &Conduct) -> anyhow::Result<i32> {
         judge::judge_folder(&folder, &question, &Budget::default())?
     };
     stored = stored.and(folder.write_json("verdict.json", &verdict));
-    let code = show(&folder, &verdict, prepared.json);
-    for note in &record.notes {
-        warn(&format!("Note: {note}"));
-    }
+    let mut remarks = Vec::new();
+    remarks.extend((conduct.operations > 0).then(|| recorded(conduct)));
+    remarks.extend(record.notes.iter().map(|note| format!("Note: {note}")));
+    let code = show(&folder, &verdict, &remarks, prepared.json);
     if let Err(error) = stored {
         warn(&format!("The verdict could not be stored: {error}"));
     }
     Ok(code)
 }
 
-fn show(folder: &RunFolder, verdict: &VerdictRecord, json: bool) -> i32 {
+/// How much was recorded, how fast, and what that took.
+fn recorded(conduct: &Conduct) -> String {
+    let Conduct { operations, load_s, peak_memory_bytes, .. } = *conduct;
+    format!(
+        "Load: {} operations recorded in {load_s:.1} s ({} a second), at most {} MB held.",
+        judge::grouped(operations as usize),
+        judge::grouped((operations as f64 / load_s.max(1e-3)) as usize),
+        peak_memory_bytes / 1_000_000,
+    )
+}
+
+fn show(folder: &RunFolder, verdict: &VerdictRecord, remarks: &[String], json: bool) -> i32 {
     // A report that cannot be drawn must not hide the verdict.
     let drawn = report::redraw(folder.path());
-    print_verdict(Some(folder.path()), verdict, json);
+    print_verdict(Some(folder.path()), verdict, remarks, json);
     if let Err(error) = drawn {
         warn(&format!("The report could not be drawn: {error:#}"));
     }
@@ -354,5 +365,5 @@ fn try_judge_torn(folder: &RunFolder, json: bool) -> anyhow::Result<i32> {
     verdict.torn = true;
     folder.write_json("verdict.json", &verdict)?;
     let _ = std::fs::remove_dir_all(folder.join("data"));
-    Ok(show(folder, &verdict, json))
+    Ok(show(folder, &verdict, &[], json))
 }

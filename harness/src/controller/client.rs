@@ -43,6 +43,7 @@ pub struct Worker {
     process: Process,
     node: Option<Node>,
     client: Option<Box<dyn Client>>,
+    completed: u64,
 }
 
 impl Worker {
@@ -50,7 +51,12 @@ impl Worker {
     pub fn new(load: Arc<Load>, pen: Pen, thread: u32) -> Self {
         let nodes: Vec<Node> = load.cluster.nodes().cloned().collect();
         let node = (!nodes.is_empty()).then(|| nodes[thread as usize % nodes.len()].clone());
-        Self { load, pen, thread, process: Process(thread), node, client: None }
+        Self { load, pen, thread, process: Process(thread), node, client: None, completed: 0 }
+    }
+
+    /// How many operations it has recorded to their ends.
+    pub fn completed(&self) -> u64 {
+        self.completed
     }
 
     /// Works until the source or the arrivals end, or `stop` is given; an operation that is under
@@ -110,6 +116,7 @@ impl Worker {
         let retired = matches!(outcome, Outcome::Info(_));
         let refused = matches!(&outcome, Outcome::Fail(reason) if reason.code == Code::Refused);
         self.pen.record(self.process, Kind::Complete(outcome));
+        self.completed += 1;
         if retired {
             self.process = Process(self.process.0 + self.load.stride);
             self.client = None;

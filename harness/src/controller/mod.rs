@@ -35,6 +35,7 @@ use self::prefix::Prefix;
 use self::progress::Progress;
 use self::recorder::{Observer, Pen, Recorder};
 use self::source::Source;
+use crate::machine;
 use crate::plan::{Plan, Stop};
 use crate::sabotage::Sabotage;
 use crate::store::RunFolder;
@@ -84,6 +85,10 @@ pub struct Conduct {
     pub load_started: Option<jiff::Timestamp>,
     /// How long the load ran, in seconds.
     pub load_s: f64,
+    /// How many operations came back while it ran, those that were shed left out.
+    pub operations: u64,
+    /// The most memory that the controller had held by the end of the load, in bytes.
+    pub peak_memory_bytes: u64,
     /// Whether somebody ended the run before its time.
     pub interrupted: bool,
     /// What the reader of the report should know.
@@ -213,6 +218,8 @@ impl Run {
         let (arrivals, pacer) = self.start_arrivals(&stop).unzip();
         let workers = self.wait(self.start_workers(arrivals.as_ref(), &stop), &stop).await?;
         conduct.load_s = self.clock.elapsed().as_secs_f64();
+        conduct.operations = workers.iter().map(Worker::completed).sum();
+        conduct.peak_memory_bytes = machine::peak_memory_bytes();
         if let (Some(arrivals), Some(pacer)) = (arrivals, pacer) {
             arrivals.shed_the_rest(pacer.await.context("the pacer broke off")?).await;
         }

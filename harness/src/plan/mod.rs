@@ -1,7 +1,10 @@
 //! Plans: what a run is to do, as a YAML file says it.
 
+mod claims;
 mod diagnose;
 mod document;
+mod faults;
+mod overrides;
 mod read;
 
 pub use read::{PlanError, read};

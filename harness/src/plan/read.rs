@@ -1,19 +1,18 @@
 //! Reads a plan: parses it, applies overrides, and accepts or refuses it from the tables alone.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use schism_checkers::{Asked, CHECKERS, Claim};
 use schism_history::{OptionError, Rate, Span};
-use schism_nemesis::{FaultSpec, When};
 use schism_targets::{TARGETS, TargetEntry};
 use schism_workloads::{WORKLOADS, WorkloadEntry};
 use serde_json::Value;
 
 use super::document::{Content, Node, Problem};
+use super::overrides::{override_one, stored_overrides, with_overrides};
 use super::{Choice, LabPlan, Load, Plan, Stop};
 
 const SIZE_MAX: u64 = 1 << 20;
@@ -24,10 +23,6 @@ const LOAD_KEYS: &[&str] = &["clients", "duration", "rate", "timeout", "operatio
 const PROBLEMS_SHOWN: usize = 20;
 /// More than a machine can offer in a day, or keep in memory.
 const ARRIVALS_MAX: f64 = 1e8;
-/// More faults than these in one run are a slip of a unit.
-const FAULTS_MAX: u128 = 10_000;
-/// The line behind which a stored plan holds what the command line had changed.
-const OVERRIDES: &str = "# Overrides of the command line:";
 const DEFAULT_SEED: u64 = 1;
 const DEFAULT_NODES: u16 = 5;
 
@@ -93,40 +88,17 @@ fn read_text(path: &Path) -> Result<String, Problem> {
     Ok(text)
 }
 
-fn override_one(document: &mut Node, key: &str, value: &str) -> Result<(), Problem> {
-    let wrong = |problem: String| Problem::new(0..0, format!("--set {key}={value}: {problem}"));
-    let mut value = Node::parse(value).map_err(|problem| wrong(problem.title))?;
-    // Places inside the override are not places of the file.
-    clear_places(&mut value);
-    let path: Vec<&str> = key.split('.').collect();
-    document.set(&path, value).map_err(wrong)
-}
-
-fn clear_places(node: &mut Node) {
-    node.place = 0..0;
-    match &mut node.content {
-        Content::Scalar(_) => {}
-        Content::List(items) => items.iter_mut().for_each(clear_places),
-        Content::Map(entries) => {
-            for (_, place, node) in entries {
-                *place = 0..0;
-                clear_places(node);
-            }
-        }
-    }
-}
-
 /// Collects problems, so that all are shown at once.
-struct Reader {
-    problems: Vec<Problem>,
+pub(super) struct Reader {
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Reader {
-    fn problem(&mut self, place: Range<usize>, title: impl Into<String>) {
+    pub(super) fn problem(&mut self, place: Range<usize>, title: impl Into<String>) {
         self.problems.push(Problem::new(place, title));
     }
 
-    fn problem_with_help(
+    pub(super) fn problem_with_help(
         &mut self,
         place: Range<usize>,
         title: impl Into<String>,
@@ -185,7 +157,7 @@ impl Reader {
     }
 
     /// Every key of a map must be known.
-    fn keys(&mut self, node: &Node, known: &[&str], what: &str) {
+    pub(super) fn keys(&mut self, node: &Node, known: &[&str], what: &str) {
         let Content::Map(entries) = &node.content else {
             let title = format!("{what} is a map with the keys {}", known.join(", "));
             return self.problem(node.place.clone(), title);
@@ -242,7 +214,7 @@ impl Reader {
     }
 
     /// A text with a unit.
-    fn quantity<T: std::str::FromStr<Err: fmt::Display>>(
+    pub(super) fn quantity<T: std::str::FromStr<Err: fmt::Display>>(
         &mut self,
         parent: &Node,
         key: &str,
@@ -400,173 +372,13 @@ impl Reader {
             self.problem(place.clone(), title);
         }
     }
-
-    fn faults(
-        &mut self,
-        document: &Node,
-        lab: &LabPlan,
-        duration: Option<Duration>,
-        target: Option<&TargetEntry>,
-    ) -> Vec<FaultSpec> {
-        let Some(node) = document.get("faults") else { return Vec::new() };
-        let Content::List(items) = &node.content else {
-            self.problem(node.place.clone(), "faults is a list");
-            return Vec::new();
-        };
-        let mut specs = Vec::new();
-        for item in items {
-            let refuse = |error: OptionError| {
-                let place = item.place_of(&error.path);
-                Problem::new(place, error.problem)
-            };
-            let spec = match FaultSpec::parse(&item.to_value()) {
-                Ok(spec) => spec,
-                Err(error) => {
-                    self.problems.push(refuse(error));
-                    continue;
-                }
-            };
-            // Where the load could not be read, what does not fit into it is no second mistake.
-            if let (LabPlan::Local { nodes }, Some(duration)) = (lab, duration)
-                && let Err(error) = spec.check(*nodes, duration)
-            {
-                self.problems.push(refuse(error));
-            }
-            if let (When::Every(period), Some(duration)) = (spec.when, duration)
-                && duration.as_nanos() / period.as_nanos().max(1) > FAULTS_MAX
-            {
-                let title = format!("these are more than {FAULTS_MAX} faults in one run");
-                self.problem(item.place_of(&["every".into()]), title);
-            }
-            for name in spec.names() {
-                let Some(target) = target.filter(|target| !target.faults.contains(&name)) else {
-                    continue;
-                };
-                let title = format!("{} does not take the fault `{name}`", target.name);
-                let takes = match target.faults {
-                    [] => "it takes none".to_owned(),
-                    faults => format!("it takes {}", faults.join(", ")),
-                };
-                self.problem_with_help(item.place.clone(), title, takes);
-            }
-            specs.push(spec);
-        }
-        specs
-    }
-
-    fn claims(&mut self, document: &Node, workload: Option<&WorkloadEntry>) -> Vec<Asked> {
-        let items = match document.get("claims").map(|node| &node.content) {
-            Some(Content::List(items)) if !items.is_empty() => items.as_slice(),
-            _ => {
-                let place = document.place_of(&["claims".into()]);
-                self.problem_with_help(
-                    place,
-                    "a plan claims something: `claims` is a list",
-                    "for example `claims: [ linearizable ]`",
-                );
-                return Vec::new();
-            }
-        };
-        let mut claims: Vec<Asked> =
-            items.iter().filter_map(|item| self.claim(item, workload)).collect();
-        // What counts as good again after a fault is what the plan calls good outside of faults.
-        let p99 = claims.iter().find(|asked| asked.claim == Claim::Availability);
-        let p99 = p99.and_then(|asked| asked.p99);
-        for asked in claims.iter_mut().filter(|asked| asked.claim == Claim::Recovers) {
-            asked.p99 = asked.p99.or(p99);
-        }
-        claims
-    }
-
-    fn claim(&mut self, item: &Node, workload: Option<&WorkloadEntry>) -> Option<Asked> {
-        let (name, place, parameters) = match &item.content {
-            Content::Scalar(Value::String(name)) => (name, item.place.clone(), None),
-            Content::Map(entries) if entries.len() == 1 => {
-                let (name, place, parameters) = &entries[0];
-                (name, place.clone(), Some(parameters))
-            }
-            _ => {
-                self.problem(item.place.clone(), "a claim is one name, with its parameters");
-                return None;
-            }
-        };
-        let Some(claim) = Claim::named(name) else {
-            let names: Vec<&str> = Claim::ALL.iter().map(|claim| claim.name()).collect();
-            self.problem_with_help(
-                place,
-                format!("there is no claim `{name}`"),
-                nearest(name, &names),
-            );
-            return None;
-        };
-        if let Some(workload) = workload.filter(|workload| !workload.claims.contains(&claim)) {
-            let can: Vec<&str> = workload.claims.iter().map(|claim| claim.name()).collect();
-            let title = format!("the workload {} cannot decide `{name}`", workload.name);
-            self.problem_with_help(place, title, format!("it can decide {}", can.join(", ")));
-            return None;
-        }
-        if !CHECKERS.iter().any(|checker| checker.decides.contains(&claim)) {
-            self.problem(place, format!("no checker decides `{name}`"));
-            return None;
-        }
-        let mut asked = Asked::new(claim);
-        if let Some(parameters) = parameters {
-            let known: &[&str] = match claim {
-                Claim::Recovers => &["within", "p99"],
-                Claim::Availability => &["p99", "outside"],
-                _ => &[],
-            };
-            self.keys(parameters, known, name);
-            asked.within = self.quantity::<Span>(parameters, "within").map(|span| span.0);
-            asked.p99 = self.quantity::<Span>(parameters, "p99").map(|span| span.0);
-            self.outside(parameters);
-        }
-        Some(asked)
-    }
-
-    /// `outside: faults` is what availability means here; saying so is allowed, no more.
-    fn outside(&mut self, parameters: &Node) {
-        if let Some(node) = parameters.get("outside")
-            && !matches!(&node.content, Content::Scalar(Value::String(text)) if text == "faults")
-        {
-            self.problem(node.place.clone(), "outside: the only choice is `faults`");
-        }
-    }
 }
 
 /// The nearest of the valid words, and all of them.
-fn nearest(word: &str, valid: &[&str]) -> String {
+pub(super) fn nearest(word: &str, valid: &[&str]) -> String {
     let all = valid.join(", ");
     match schism_history::nearest(word, valid) {
         Some(candidate) => format!("did you mean `{candidate}`? (all: {all})"),
         None => format!("use one of {all}"),
     }
-}
-
-/// The text that is stored with a run: a plan that reads the same again.
-fn with_overrides(text: &str, overrides: &[(String, String)]) -> String {
-    if overrides.is_empty() {
-        return text.to_owned();
-    }
-    let mut out = text.trim_end().to_owned();
-    // At the end, so that what a stored plan was run with before comes first and is overridden.
-    if !stored_overrides(text).is_empty() {
-        out.push('\n');
-    } else {
-        let _ = writeln!(out, "\n{OVERRIDES}");
-    }
-    for (key, value) in overrides {
-        let _ = writeln!(out, "#! {key}={value}");
-    }
-    out
-}
-
-/// The overrides that the text of a stored plan ends with.
-fn stored_overrides(text: &str) -> Vec<(String, String)> {
-    let lines = text.lines().skip_while(|line| *line != OVERRIDES);
-    lines
-        .filter_map(|line| line.strip_prefix("#! "))
-        .filter_map(|line| line.split_once('='))
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
 }
