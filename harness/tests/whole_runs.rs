@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
@@ -94,7 +95,8 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_schism"));
         command.arg("run").arg(self.plan(text)).arg("--quiet").current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().expect("the binary")
+        // A group of its own, as a shell gives it.
+        command.process_group(0).spawn().expect("the binary")
     }
 }
 
@@ -304,14 +306,55 @@ fn an_interrupted_run_heals_and_judges_what_there_is() {
     wait_until(Duration::from_secs(30), "a partition that bites", || {
         std::fs::read_to_string(&history).unwrap_or_default().contains("\"phase\":\"bites\"")
     });
-    let interrupt = Command::new("kill").args(["-TERM", &run.id().to_string()]).status();
+    // As a terminal does it: every process of the foreground group gets the signal.
+    let group = format!("-{}", run.id());
+    let interrupt = Command::new("kill").args(["-INT", "--", &group]).status();
     assert!(interrupt.expect("kill").success());
-    wait_until(Duration::from_secs(20), "the run ends", || run.try_wait().expect("it").is_some());
+    let mut ended = None;
+    wait_until(Duration::from_secs(20), "the run ends", || {
+        ended = run.try_wait().expect("it");
+        ended.is_some()
+    });
     let text = std::fs::read_to_string(place.latest().join("verdict.json")).expect("a verdict");
     let verdict: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(ended.and_then(|ended| ended.code()), Some(2), "{}", reasons(&verdict));
+    assert!(reasons(&verdict).contains("the run was interrupted"), "{}", reasons(&verdict));
+    let survived = &verdict["claims"].as_array().expect("claims")[1];
+    let survived = survived["reason"].as_str().expect("a reason");
+    assert!(survived.contains("final reads agree"), "the nodes lived to answer: {survived}");
     assert!(verdict["claims"][0]["judged"].as_u64().expect("a count") > 50, "{verdict}");
     let history = std::fs::read_to_string(history).expect("the history");
     assert!(history.contains("\"f\":\"fault-stop\"") && history.contains("\"f\":\"healed\""));
+}
+
+#[test]
+fn every_arrival_is_sent_or_shed_at_any_rate() {
+    let Some(place) = Place::new("every_arrival") else { return };
+    for rate in [1_000, 1_000_000] {
+        let plan = format!(
+            "{{ name: short, target: memory, workload: register, claims: [linearizable],
+            load: {{ clients: 4, duration: 1s, rate: {rate}/s }} }}"
+        );
+        let (exit, verdict, said) = place.run(&plan, &[]);
+        assert_eq!(exit, 0, "{said}\n{}", reasons(&verdict));
+        let history = std::fs::read_to_string(place.latest().join("history.jsonl")).expect("it");
+        let due = history.lines().filter(|line| line.contains("\"due\":")).count();
+        assert_eq!(due, rate, "arrivals in the history");
+    }
+}
+
+#[test]
+fn a_load_of_so_many_operations_ends_with_them() {
+    let Some(place) = Place::new("a_load_of_so_many") else { return };
+    let plan = "{ name: short, target: memory, workload: { register: { keys: 3 } },
+        claims: [linearizable], load: { clients: 4, duration: 20s, operations: 100 } }";
+    let (exit, verdict, said) = place.run(plan, &[]);
+    assert_eq!(exit, 0, "{said}\n{}", reasons(&verdict));
+    let history = std::fs::read_to_string(place.latest().join("history.jsonl")).expect("it");
+    let (load, finally) = history.split_once("\"healed\"").expect("the mark of healing");
+    let asked = |part: &str| part.lines().filter(|line| line.contains("\"invoke\"")).count();
+    assert_eq!(asked(load), 100);
+    assert!(asked(finally) >= 3, "{} final reads", asked(finally));
 }
 
 /// Runs a plan with its store on a disk of `kilobytes`, in a mount namespace of its own.
