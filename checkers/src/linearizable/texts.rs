@@ -167,10 +167,9 @@ fn upholds_nothing_without_evidence() {
         "Only 2 operations were ok",
     );
     // What is written is never read, and what is read was never written.
-    let mut apart = String::new();
-    for number in 0..20 {
-        apart += &format!("p0 invoke write x {number} \n p0 ok \n p1 invoke read y \n p1 ok _ \n");
-    }
+    let apart =
+        |number| format!("p0 invoke write x {number} \n p0 ok \n p1 invoke read y \n p1 ok _ \n");
+    let mut apart: String = (0..20).map(apart).collect();
     check(&apart, "Only 0 of 40 ok operations told what a key held that somebody had written");
     apart += "p1 invoke read x \n p1 ok 19";
     check(&apart, "Only 1 of 41 ok operations told");

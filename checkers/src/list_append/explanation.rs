@@ -90,8 +90,8 @@ fn tell_edge(
         let wrote = |element: &i64| {
             transactions.writers.get(&(key, *element)).is_some_and(|it| it.transaction == from)
         };
-        let elements = order(key)[..until].iter().map(number).enumerate();
-        elements.filter(|(_, element)| wrote(element)).last().unwrap_or((until, 0))
+        let mut elements = order(key)[..until].iter().map(number).enumerate();
+        elements.rfind(|(_, element)| wrote(element)).unwrap_or((until, 0))
     };
     match edge {
         Edge::WriteWrite(key, place) => {
