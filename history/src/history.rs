@@ -4,6 +4,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     Event, FaultId, FaultMark, FaultWindow, Key, Kind, NodeId, Op, Outcome, Phase, Process, Time,
+    Value,
 };
 
 /// A well-formed history: indexes rise, every completion has its invocation, and no process has
@@ -25,6 +26,12 @@ pub enum Malformed {
         index: u64,
         /// The index of the event before it.
         before: u64,
+    },
+    /// An index that leaves no room for those who count from 1 or want one that no event has.
+    #[error("event {index}: indexes end at 2^64 - 4")]
+    Beyond {
+        /// The event's index.
+        index: u64,
     },
     /// A process completed what it had not invoked.
     #[error("event {index}: {process} completes an operation that it has not invoked")]
@@ -109,11 +116,15 @@ impl<'a> Operation<'a> {
     }
 }
 
+/// The first index that no event may have.
+const BEYOND: u64 = u64::MAX - 2;
+
 impl History {
     /// Pairs `events`, which must be in order of index, into a history. O(n).
     ///
-    /// Indexes need not be dense: a history may be a part of another.
-    pub fn from_events(events: Vec<Event>) -> Result<Self, Malformed> {
+    /// Indexes need not be dense: a history may be a part of another. What a transaction returned is
+    /// read as micro-operations, whether or not its completion said that it is one.
+    pub fn from_events(mut events: Vec<Event>) -> Result<Self, Malformed> {
         if u32::try_from(events.len()).is_err() {
             return Err(Malformed::TooLong);
         }
@@ -121,6 +132,7 @@ impl History {
         // What each process last did: the pair that it has open, or the index at which it retired.
         let mut open: FxHashMap<Process, usize> = FxHashMap::default();
         let mut retired: FxHashMap<Process, u64> = FxHashMap::default();
+        let mut unread: Vec<usize> = Vec::new();
         let mut before: Option<u64> = None;
         for (position, event) in events.iter().enumerate() {
             let (index, process) = (event.index, event.process);
@@ -128,6 +140,9 @@ impl History {
                 return Err(Malformed::Order { index, before });
             }
             before = Some(index);
+            if index >= BEYOND {
+                return Err(Malformed::Beyond { index });
+            }
             match &event.kind {
                 Kind::Invoke { .. } => {
                     if let Some(&info) = retired.get(&process) {
@@ -143,11 +158,21 @@ impl History {
                     let pair =
                         open.remove(&process).ok_or(Malformed::NotInvoked { index, process })?;
                     pairs[pair].1 = Some(position as u32);
+                    if answers_a_transaction_with_a_list(&events[pairs[pair].0 as usize], outcome) {
+                        unread.push(position);
+                    }
                     if matches!(outcome, Outcome::Info(_)) {
                         retired.insert(process, index);
                     }
                 }
                 Kind::Fault(_) => {}
+            }
+        }
+        for position in unread {
+            if let Kind::Complete(Outcome::Ok(reply)) = &mut events[position].kind
+                && let Some(mops) = reply.value.clone().into_mops()
+            {
+                reply.value = mops;
             }
         }
         Ok(Self { events, pairs })
@@ -217,8 +242,11 @@ impl History {
     /// The faults, in order of their starts.
     pub fn faults(&self) -> Vec<FaultWindow> {
         let mut windows: Vec<FaultWindow> = Vec::new();
+        // Of several windows of one fault the last that is open, and otherwise the last.
         let find = |windows: &mut Vec<FaultWindow>, fault: FaultId| {
-            windows.iter_mut().position(|window| window.fault == fault)
+            let of = |window: &FaultWindow| window.fault == fault;
+            let open = windows.iter().rposition(|window| of(window) && window.stop.is_none());
+            open.or_else(|| windows.iter().rposition(of))
         };
         for event in &self.events {
             let Kind::Fault(mark) = &event.kind else { continue };
@@ -266,10 +294,17 @@ impl History {
     }
 }
 
+/// Whether what was returned has yet to be read as micro-operations.
+fn answers_a_transaction_with_a_list(invoked: &Event, outcome: &Outcome) -> bool {
+    let Kind::Invoke { op, .. } = &invoked.kind else { return false };
+    let Outcome::Ok(reply) = outcome else { return false };
+    matches!((&op.value, &reply.value), (Value::Mops(_), Value::List(_)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Reply, Value};
+    use crate::Reply;
 
     fn invoke(index: u64, process: u32) -> Event {
         let op = Op::new("read", Some("x"), Value::Nil);
@@ -301,6 +336,30 @@ mod tests {
     fn rejects_two_open_operations_of_one_process() {
         let error = Malformed::StillOpen { index: 1, process: Process(0), open: 0 };
         check([invoke(0, 0), invoke(1, 0)], &Err(error));
+    }
+
+    #[test]
+    fn rejects_indexes_beyond_which_nothing_can_be_counted() {
+        check([invoke(0, 0), ok(BEYOND - 1, 0)], &Ok(1));
+        check([invoke(0, 0), ok(BEYOND, 0)], &Err(Malformed::Beyond { index: BEYOND }));
+        check([invoke(u64::MAX, 0)], &Err(Malformed::Beyond { index: u64::MAX }));
+    }
+
+    #[test]
+    fn keeps_the_windows_of_a_fault_that_starts_twice_apart() {
+        let marks = |text: &str| {
+            let history = History::from_text(text).expect("the text is a history");
+            let faults = history.faults();
+            let seconds = |time: Time| time.0 / 1_000_000_000;
+            let window = |it: &FaultWindow| (seconds(it.start), it.stop.map(seconds), it.proven());
+            faults.iter().map(window).collect::<Vec<_>>()
+        };
+        let (start, bites) = ("nemesis start F1 kill n1 one", "nemesis bites F1 yes dead");
+        let stop = "nemesis stop F1";
+        let apart = format!("1s {start}\n1s {bites}\n2s {stop}\n3s {start}\n3s {bites}\n4s {stop}");
+        assert_eq!(marks(&apart), [(1, Some(2), true), (3, Some(4), true)]);
+        let open = format!("1s {start}\n2s {start}\n2s {bites}\n3s {stop}\n4s {stop}");
+        assert_eq!(marks(&open), [(1, Some(4), false), (2, Some(3), true)]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::text::{Quoted, Word};
 use crate::{Symbol, Time, TraceId};
 
 /// The name of a function: `read`, `write`, `cas`, `add`, `txn` …
@@ -131,7 +132,7 @@ impl fmt::Display for Value {
             Value::Nil => formatter.write_str("_"),
             Value::Bool(truth) => truth.fmt(formatter),
             Value::Int(number) => number.fmt(formatter),
-            Value::Text(text) => write!(formatter, "\"{text}\""),
+            Value::Text(text) => Quoted(text).fmt(formatter),
             Value::List(values) => {
                 formatter.write_str("[")?;
                 for (place, value) in values.iter().enumerate() {
@@ -144,7 +145,8 @@ impl fmt::Display for Value {
                 formatter.write_str("[")?;
                 for (place, mop) in mops.iter().enumerate() {
                     let comma = if place == 0 { "" } else { ", " };
-                    write!(formatter, "{comma}{} {} {}", mop.kind.as_str(), mop.key, mop.value)?;
+                    let (kind, key) = (mop.kind.as_str(), Word(mop.key.as_str()));
+                    write!(formatter, "{comma}{kind} {key} {}", mop.value)?;
                 }
                 formatter.write_str("]")
             }

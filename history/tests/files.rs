@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use proptest::prelude::*;
-use schism_history::{Event, History, jsonl};
+use schism_history::{Event, History, Outcome, jsonl};
 
 /// Writes `history`, reads it again, and returns what came back.
 fn round_trip(history: &History) -> jsonl::Reading {
@@ -58,6 +58,57 @@ fn short_text_says_the_same_again() {
 }
 
 #[test]
+fn reads_what_a_transaction_returned_from_its_invocation() {
+    let line = |index: u64, rest: &str| {
+        format!("{{\"index\":{index},\"time\":{index},\"process\":0,{rest}}}\n")
+    };
+    let asked = "[[\"append\",\"x\",1],[\"r\",\"x\",null]]";
+    let answered = "[[\"append\",\"x\",1],[\"r\",\"x\",[1]]]";
+    let text = line(0, &format!("\"type\":\"invoke\",\"f\":\"txn\",\"value\":{asked}"))
+        + &line(1, &format!("\"type\":\"ok\",\"value\":{answered}"));
+    let reading = read_text(&text).expect("a history");
+    let expected = "p0 invoke txn [append x 1, r x _] \n p0 ok [append x 1, r x [1]]";
+    let expected = History::from_text(expected).expect("a history");
+    let replies = |history: &History| {
+        let operation = history.operation(0);
+        operation.ok().map(|reply| reply.value.clone())
+    };
+    assert_eq!(replies(&reading.history), replies(&expected));
+}
+
+#[test]
+fn takes_errors_of_any_shape_for_reasons() {
+    let check = |error: &str, expected: &str| {
+        let text = format!(
+            "{{\"index\":0,\"time\":0,\"process\":0,\"type\":\"invoke\",\"f\":\"read\",\"key\":\"x\"}}\n\
+             {{\"index\":1,\"time\":1,\"process\":0,\"type\":\"info\",\"error\":{error}}}\n"
+        );
+        let history = read_text(&text).expect("a history").history;
+        let Some(Outcome::Info(reason)) = history.operation(0).outcome else {
+            panic!("{error} is read as an info")
+        };
+        assert_eq!(reason.to_string(), expected);
+    };
+    check("\"no answer\"", "other: no answer");
+    check("[\"timeout\",\"no answer\"]", "timeout: no answer");
+    check("[\"timeout\"]", "timeout: ");
+    check("[\"fenced\"]", "other: fenced");
+    check("[\"fenced\",\"by n2\"]", "other: fenced: by n2");
+    check("[\"timeout\",7,null]", "other: [\"timeout\",7,null]");
+    check("{\"type\": 7}", "other: {\"type\": 7}");
+    check("null", "other: ");
+    check("17", "other: 17");
+}
+
+#[test]
+fn says_what_is_wrong_once() {
+    let line = "{\"index\":0,\"time\":1,\"process\":1,\"type\":\"ok\"}\n";
+    let error = read_text(line).expect_err("bad input");
+    assert!(std::error::Error::source(&error).is_none(), "{error}");
+    assert_eq!(error.to_string().matches("event 0: p1 completes").count(), 1);
+}
+
+#[test]
 fn keeps_what_stands_before_a_torn_line_at_every_byte() {
     let history = History::from_text(EVERYTHING).expect("a history");
     let mut bytes = Vec::new();
@@ -108,7 +159,7 @@ fn value_text() -> impl Strategy<Value = String> {
         Just("_".to_owned()),
         Just("true".to_owned()),
         any::<i64>().prop_map(|number| number.to_string()),
-        "\"[a-z \\\\]{0,6}\"",
+        "\"[a-z #]{0,6}\"",
     ];
     leaf.prop_recursive(2, 8, 4, |inner| {
         prop::collection::vec(inner, 0..4).prop_map(|items| format!("[{}]", items.join(" ")))

@@ -26,6 +26,8 @@ pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
 
 /// With fewer ok operations nothing is upheld.
 const OPERATIONS_MIN: usize = 10;
+/// With fewer ok operations that could have shown something nothing is upheld.
+const TESTED_MIN: usize = 5;
 
 /// The first search of each register visits so many configurations at most, so that one hard
 /// register does not keep the others from being decided.
@@ -103,7 +105,14 @@ fn decide(history: &History, register: &Register, limits: Limits<'_>) -> Finding
         Answer::Linearizable { configurations } => {
             Finding::Holds { configurations: Some(configurations) }
         }
-        Answer::Exhausted(exhausted) => Finding::Open(exhausted),
+        // The search would have to try every order to learn that none explains such a value.
+        Answer::Exhausted(exhausted) => match register.unwritten(until) {
+            Some((place, prefix)) => {
+                let proof = witness::of_unwritten(history, register, place, prefix);
+                Finding::Breaks(Box::new(proof))
+            }
+            None => Finding::Open(exhausted),
+        },
         Answer::Impossible(found) => {
             let prefix = calls[found.call].returned;
             let prefix = past_open_failures(register, prefix, until, limits, |_| true);
@@ -234,14 +243,22 @@ impl Summary {
                 count(reads, "read")
             ));
         }
-        (reads + writes < OPERATIONS_MIN).then(|| {
-            format!(
+        if reads + writes < OPERATIONS_MIN {
+            return Some(format!(
                 "Only {} ok, which is too few to uphold anything; at least {OPERATIONS_MIN} are \
                  wanted.",
                 match reads + writes {
                     1 => "1 operation was".into(),
                     more => format!("{more} operations were"),
                 }
+            ));
+        }
+        let tested: usize = extract.registers.iter().map(Register::tested).sum();
+        (tested < TESTED_MIN).then(|| {
+            format!(
+                "Only {tested} of {} told what a key held that somebody had written, which is too \
+                 few to uphold anything; at least {TESTED_MIN} are wanted.",
+                count(reads + writes, "ok operation")
             )
         })
     }

@@ -13,7 +13,8 @@
 //!
 //! *What it cannot see.* What no read returned: an acknowledged write that is lost, but never looked
 //! for, breaks nothing. Whether a failed operation really had no effect, if nothing shows one.
-//! Where values repeat and the budget ends: it answers `Unknown`.
+//! Where values repeat and the budget ends: it answers `Unknown`, unless something was returned that
+//! nobody wrote. It answers `Unknown`, too, where hardly any operation could have shown a violation.
 //!
 //! *A history that breaks it:* the read returns 1 although 2 had replaced it before the read began.
 //!

@@ -203,4 +203,59 @@ impl Register {
         }
         NEVER
     }
+
+    /// How many operations are ok and could have shown something: they tell what they found, and
+    /// another operation that may have changed it was invoked before they completed.
+    pub fn tested(&self) -> usize {
+        let writes = self
+            .entries
+            .iter()
+            .filter(|entry| entry.fate != Fate::Failed && entry.action.writes().is_some());
+        // Of the first two at least one is another than the operation itself.
+        let first: Vec<&Entry> = writes.take(2).collect();
+        let shows = |entry: &&Entry| {
+            entry.fate == Fate::Ok
+                && entry.action.needs().is_some()
+                && first
+                    .iter()
+                    .any(|write| write.number != entry.number && write.invoked < entry.completed)
+        };
+        self.entries.iter().filter(shows).count()
+    }
+
+    /// The operation that completed first of those that found what nobody had written by then, as
+    /// its place in [`Register::entries`]; and the rank, `until` at most, from which on nothing can
+    /// explain it: that of its completion, or of the last failure of an operation that would have
+    /// written it. O(n), wherever values repeat.
+    pub fn unwritten(&self, until: u64) -> Option<(u32, u64)> {
+        let mut writers: Vec<[Option<u32>; 2]> = vec![[None; 2]; self.values.len()];
+        for (place, entry) in (0..).zip(&self.entries) {
+            let Some(value) = entry.action.writes().filter(|_| entry.fate != Fate::Failed) else {
+                continue;
+            };
+            if let Some(free) = writers[value as usize].iter_mut().find(|it| it.is_none()) {
+                *free = Some(place);
+            }
+        }
+        let explained = |place: u32, needs: u32| {
+            let end = self.entries[place as usize].completed;
+            let others = writers[needs as usize].into_iter().flatten();
+            needs == INITIAL
+                || others
+                    .filter(|&writer| writer != place)
+                    .any(|writer| self.entries[writer as usize].invoked < end)
+        };
+        let unwritten = (0..).zip(&self.entries).filter_map(|(place, entry)| {
+            let needs = entry.action.needs().filter(|_| entry.is_ok(until))?;
+            (!explained(place, needs)).then_some((entry.completed, place, needs))
+        });
+        let (completed, place, needs) = unwritten.min()?;
+        let failed = self.entries.iter().filter(|entry| {
+            entry.action.writes() == Some(needs)
+                && entry.fate == Fate::Failed
+                && entry.invoked < completed
+        });
+        let prefix = failed.map(|entry| entry.completed).max().unwrap_or(0).max(completed);
+        (prefix <= until).then_some((place, prefix))
+    }
 }

@@ -74,6 +74,22 @@ pub(crate) fn of_chains(history: &History, register: &Register, prefix: u64, sho
     ending.proof(&teller, shown, &places, told.what, must_hold, 0)
 }
 
+/// The proof that the operation at `place` found what nobody had written, and that nothing explains
+/// it from the rank `prefix` on. An earlier prefix may fail for other reasons.
+pub(crate) fn of_unwritten(
+    history: &History,
+    register: &Register,
+    place: u32,
+    prefix: u64,
+) -> Proof {
+    let teller = Teller { history, register };
+    let (end, _) = search_part(register, prefix, &[place], SECOND_LOOK);
+    let needs = teller.needs(place);
+    let what = format!("{}, but nobody had written {needs} by then", teller.returned(place));
+    let ending = Ending::new(&teller, end, &[place], place);
+    ending.proof(&teller, prefix, &[place], what, Vec::new(), 0)
+}
+
 /// The proof from the general search.
 pub(crate) fn of_search(
     history: &History,

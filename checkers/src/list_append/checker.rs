@@ -61,13 +61,22 @@ impl Checker for ListAppend {
         let judge = Judge { transactions, lists };
         // Each level is looked at once, from the weakest to the strongest that is asked for.
         let strongest = asked.iter().map(|asked| level(asked.claim)).max().unwrap_or(0);
-        let anomalies = judge.anomalies(strongest, budget);
-        asked.into_iter().map(|asked| judge.verdict(asked, &anomalies, budget)).collect()
+        let findings = judge.findings(strongest, budget);
+        asked.into_iter().map(|asked| judge.verdict(asked, &findings, budget)).collect()
     }
 }
 
 fn level(claim: Claim) -> usize {
     DECIDES.iter().position(|other| *other == claim).unwrap_or(0)
+}
+
+/// What was found out about one level.
+#[derive(Default)]
+struct Finding {
+    /// What breaks it and no weaker one.
+    anomalies: Vec<Anomaly>,
+    /// Whether some dependencies had no room in the memory of the budget.
+    partial: bool,
 }
 
 struct Judge<'a> {
@@ -76,32 +85,40 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// What breaks each level up to `strongest` and no weaker one.
-    fn anomalies(&self, strongest: usize, budget: &Budget) -> Vec<Vec<Anomaly>> {
+    /// What was found out about each level up to `strongest`.
+    fn findings(&self, strongest: usize, budget: &Budget) -> Vec<Finding> {
         if self.transactions.problem.as_ref().is_some_and(|_| self.repeated()) {
-            return vec![Vec::new(); strongest + 1];
+            return (0..=strongest).map(|_| Finding::default()).collect();
         }
         let found = Contradictions::of(&self.transactions, &self.lists);
-        let data = Graph::of(&self.transactions, &self.lists, false);
-        let levels = (0..=strongest).map(|level| {
-            let (contradictions, class): (&[Contradiction], Class) = match level {
-                0 => (&found.uncommitted, Class::Writes),
-                1 => (&found.committed, Class::WritesAndReads),
-                2 => (&found.snapshot, Class::NoAdjacent),
-                _ => (&[], Class::Any),
-            };
-            let circles = if level == 4 {
-                let timed = Graph::of(&self.transactions, &self.lists, true);
-                cycles(&timed, class, KEPT_MAX, budget)
-            } else {
-                cycles(&data, class, KEPT_MAX, budget)
-            };
-            let told = contradictions.iter().take(KEPT_MAX);
-            told.map(|one| tell_contradiction(&self.transactions, one))
-                .chain(circles.iter().map(|one| tell_cycle(&self.transactions, &self.lists, one)))
-                .collect()
-        });
-        levels.collect()
+        let data = Graph::of(&self.transactions, &self.lists, false, budget);
+        let mut findings: Vec<Finding> = (0..=strongest.min(3))
+            .map(|level| {
+                let (contradictions, class): (&[Contradiction], Class) = match level {
+                    0 => (&found.uncommitted, Class::Writes),
+                    1 => (&found.committed, Class::WritesAndReads),
+                    2 => (&found.snapshot, Class::NoAdjacent),
+                    _ => (&[], Class::Any),
+                };
+                let told = contradictions.iter().take(KEPT_MAX);
+                let told = told.map(|one| tell_contradiction(&self.transactions, one));
+                let anomalies = told.chain(self.circles(&data, class, budget)).collect();
+                Finding { anomalies, partial: !data.whole }
+            })
+            .collect();
+        // Two graphs are never held at once.
+        drop(data);
+        if strongest == 4 {
+            let timed = Graph::of(&self.transactions, &self.lists, true, budget);
+            let anomalies = self.circles(&timed, Class::Any, budget);
+            findings.push(Finding { anomalies, partial: !timed.whole });
+        }
+        findings
+    }
+
+    fn circles(&self, graph: &Graph, class: Class, budget: &Budget) -> Vec<Anomaly> {
+        let circles = cycles(graph, class, KEPT_MAX, budget);
+        circles.iter().map(|one| tell_cycle(&self.transactions, &self.lists, one)).collect()
     }
 
     /// Whether some element was appended more than once: then nothing can be told.
@@ -111,12 +128,13 @@ impl Judge<'_> {
         appends > self.transactions.writers.len()
     }
 
-    fn verdict(&self, asked: Asked, anomalies: &[Vec<Anomaly>], budget: &Budget) -> Verdict {
+    fn verdict(&self, asked: Asked, findings: &[Finding], budget: &Budget) -> Verdict {
         let committed =
             self.transactions.all.iter().filter(|one| one.fate == Fate::Committed).count();
         // A circle that a weaker level has shown is not told again for a stronger one.
         let mut proofs: Vec<Anomaly> = Vec::new();
-        for anomaly in anomalies[..=level(asked.claim)].iter().flatten() {
+        let findings = &findings[..=level(asked.claim)];
+        for anomaly in findings.iter().flat_map(|finding| &finding.anomalies) {
             let sorted = |anomaly: &Anomaly| {
                 let mut operations = anomaly.operations.clone();
                 operations.sort_unstable();
@@ -143,6 +161,13 @@ impl Judge<'_> {
         if budget.expired() {
             return unknown(format!(
                 "The time for the check ended with {committed} transactions read."
+            ));
+        }
+        if findings.iter().any(|finding| finding.partial) {
+            return unknown(format!(
+                "The dependencies between {committed} transactions have no room in {} MB; those \
+                 that were looked at show no circle.",
+                budget.memory_bytes / 1_000_000
             ));
         }
         if committed < COMMITTED_MIN {

@@ -28,7 +28,7 @@ pub(crate) enum Class {
 impl Class {
     fn takes(self, edge: Edge) -> bool {
         match self {
-            Class::Writes => matches!(edge, Edge::WriteWrite(..)),
+            Class::Writes => edge.is_ww(),
             Class::WritesAndReads => !edge.is_rw(),
             Class::NoAdjacent | Class::Any => true,
         }
@@ -142,8 +142,7 @@ pub(crate) fn name(cycle: &Cycle) -> String {
     let rw = cycle.iter().filter(|(_, edge)| edge.is_rw()).count();
     let adjacent = (0..cycle.len())
         .any(|place| cycle[place].1.is_rw() && cycle[(place + 1) % cycle.len()].1.is_rw());
-    let only_ww =
-        cycle.iter().all(|(_, edge)| matches!(edge, Edge::WriteWrite(..) | Edge::Realtime));
+    let only_ww = cycle.iter().all(|(_, edge)| edge.is_ww() || *edge == Edge::Realtime);
     let class = match rw {
         0 if only_ww => "G0",
         0 => "G1c",

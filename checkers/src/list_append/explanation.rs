@@ -37,12 +37,7 @@ pub(crate) fn tell_cycle(
         circle.join(", "),
         circle.first().copied().unwrap_or_default(),
     );
-    let key = cycle.iter().find_map(|(_, edge)| match edge {
-        Edge::WriteWrite(key, _) | Edge::WriteRead(key, _) | Edge::ReadWrite(key, _) => {
-            Some(key.to_string())
-        }
-        Edge::Realtime => None,
-    });
+    let key = cycle.iter().find_map(|(_, edge)| edge.key()).map(|key| key.to_string());
     let operations = cycle.iter().map(|(place, _)| transactions.at(*place).invoked).collect();
     let told = names.iter().map(|(place, name)| Transaction {
         name: name.clone(),
@@ -88,14 +83,40 @@ fn tell_edge(
     edge: Edge,
 ) -> String {
     let (a, b) = (&names[&from], &names[&to]);
-    let element = |key, place: u32| {
-        let order = lists.get(&key).and_then(super::versions::List::order);
-        order.and_then(|order| order.get(place as usize)).map_or(0, number)
+    let order = |key| lists.get(&key).and_then(super::versions::List::order).unwrap_or_default();
+    let element = |key, place: u32| order(key).get(place as usize).map_or(0, number);
+    // The last of its elements among the first so many of the list.
+    let own = |key, until: usize| {
+        let wrote = |element: &i64| {
+            transactions.writers.get(&(key, *element)).is_some_and(|it| it.transaction == from)
+        };
+        let mut elements = order(key)[..until].iter().map(number).enumerate();
+        elements.rfind(|(_, element)| wrote(element)).unwrap_or((until, 0))
     };
     match edge {
         Edge::WriteWrite(key, place) => {
-            let (first, next) = (element(key, place - 1), element(key, place));
-            format!("{a} appended {first} to {key}, and {b} appended {next} directly after it.")
+            let (at, first) = own(key, place as usize);
+            let next = element(key, place);
+            let after = if at + 1 == place as usize {
+                "directly after it"
+            } else {
+                "after it, with nothing between that took effect"
+            };
+            format!("{a} appended {first} to {key}, and {b} appended {next} {after}.")
+        }
+        Edge::WriteUnseen(key, unseen) => {
+            let (_, last) = own(key, order(key).len());
+            format!(
+                "{a} appended {last} to {key}, and {b} appended {unseen}, which came later, since \
+                 not even the longest read of {key} shows it."
+            )
+        }
+        Edge::ReadUnseen(key, unseen) => {
+            let read = match order(key).last().map(number) {
+                Some(last) => format!("{a} read {key} up to {last}"),
+                None => format!("{a} read {key} as empty"),
+            };
+            format!("{read}, before {b} appended {unseen}, which no read of {key} shows.")
         }
         Edge::WriteRead(key, place) => {
             let last = element(key, place);

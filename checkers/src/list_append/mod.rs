@@ -8,10 +8,14 @@
 //!
 //! | edge | T1 before T2, since |
 //! |---|---|
-//! | `ww` | T2 appended the element that directly follows one of T1's |
+//! | `ww` | T2 appended the element that follows one of T1's, or one that no read shows, T1's being the last of the longest read |
 //! | `wr` | T2 read a list whose last element T1 appended |
-//! | `rw` | T1 read a list to which T2 appended the next element |
+//! | `rw` | T1 read a list to which T2 appended the next element, or as the longest read shows it, without an element that T2 appended |
 //! | `realtime` | T1 had completed before T2 was invoked (only for `strict-serializable`) |
+//!
+//! A committed append that no read shows comes after everything that the longest read shows, since
+//! otherwise it would stand there: not necessarily next, but later, which is a path of `ww` edges.
+//! An element that was aborted has no place in the order, which goes on over it.
 //!
 //! A circle of such edges has no serial order. Its class is named after the edges: `G0` (only `ww`),
 //! `G1c` (`wr`, no `rw`), `G-single` (one `rw`), `G-nonadjacent` (several `rw`, no two adjacent),
@@ -31,8 +35,9 @@
 //! (Tarjan 1972), for `snapshot-isolation` in the product of the graph with "came over an `rw` edge",
 //! in which the circles are those without two adjacent `rw` edges.
 //!
-//! *What it cannot see.* Predicates; appends that no read ever returned (they have no place in the
-//! order); what indeterminate transactions read. So `upheld` means that nothing observed contradicts.
+//! *What it cannot see.* Predicates; the order of appends to a list that nobody read, or among those
+//! that no read shows; what indeterminate transactions read. For `serializable` and
+//! `strict-serializable` nothing of that matters: where there is no circle there is a serial order.
 //!
 //! *A history that breaks it:* both transactions miss what the other one wrote (G2-item).
 //!
@@ -45,8 +50,9 @@
 //! p2 ok [r x [1], r y [1]]
 //! ```
 //!
-//! Cost: O(n + e + c·n) for n transactions with e elements in all reads together, of which c run at
-//! once.
+//! Cost: O(n + e + c·n + u) for n transactions with e elements in all reads together, of which c run
+//! at once; u is, over all lists, the reads of the longest version times the appends that it lacks.
+//! Where the edges do not fit into the budget's memory, nothing is upheld.
 
 mod anomalies;
 mod checker;

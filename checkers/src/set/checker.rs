@@ -23,6 +23,10 @@ const DECIDES: &[Claim] =
 
 /// With fewer ok operations nothing is upheld.
 const OPERATIONS_MIN: usize = 10;
+/// Nor with fewer reads that could have been stale, …
+const TESTED_READS_MIN: usize = 3;
+/// … or fewer elements in all reads together, each of which could have been none of theirs.
+const RETURNED_MIN: usize = 10;
 
 /// Decides the claims about sets.
 #[derive(Debug)]
@@ -128,10 +132,24 @@ impl Judge<'_> {
         }
         match claim {
             Claim::NoLostElements => self.undecided_lost(),
-            Claim::NoStaleReads => (self.sum(|set| set.tested_reads) == 0)
-                .then(|| "No read began after an element was known.".into()),
+            Claim::NoStaleReads => {
+                let tested = self.sum(|set| set.tested_reads);
+                (tested < TESTED_READS_MIN).then(|| {
+                    format!(
+                        "Only {} began after an element was known; at least {TESTED_READS_MIN} are \
+                         wanted.",
+                        count(tested, "read")
+                    )
+                })
+            }
             _ => {
-                (self.sum(|set| set.returned) == 0).then(|| "No read returned any element.".into())
+                let returned = self.sum(|set| set.returned);
+                (returned < RETURNED_MIN).then(|| {
+                    format!(
+                        "All reads together returned only {}; at least {RETURNED_MIN} are wanted.",
+                        count(returned, "element")
+                    )
+                })
             }
         }
     }

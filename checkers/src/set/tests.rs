@@ -5,14 +5,16 @@ use schism_history::History;
 use super::ENTRY;
 use crate::{Asked, Budget, Claim, Question, Validity, Verdict};
 
-/// Ten adds to another set, each acknowledged, and a final read of them: enough to judge.
+/// Ten adds to another set, each acknowledged, and three final reads of them: enough to judge.
 const ENOUGH: &str = "
     p9 invoke add t 1 \n p9 ok \n p9 invoke add t 2 \n p9 ok \n p9 invoke add t 3 \n p9 ok
     p9 invoke add t 4 \n p9 ok \n p9 invoke add t 5 \n p9 ok \n p9 invoke add t 6 \n p9 ok
     p9 invoke add t 7 \n p9 ok \n p9 invoke add t 8 \n p9 ok \n p9 invoke add t 9 \n p9 ok
     p9 invoke add t 10 \n p9 ok";
 
-const ALL_OF_T: &str = "p9 invoke read t \n p9 ok [1 2 3 4 5 6 7 8 9 10]";
+const ALL_OF_T: &str = "
+    p9 invoke read t \n p9 ok [1 2 3 4 5 6 7 8 9 10] \n p9 invoke read t \n p9 ok [1 2 3 4 5 6 7 8 9 10]
+    p9 invoke read t \n p9 ok [1 2 3 4 5 6 7 8 9 10]";
 
 fn judge(text: &str) -> Vec<Verdict> {
     let history = History::from_text(text).expect("the text is a history");
@@ -129,6 +131,12 @@ fn upholds_nothing_without_evidence() {
     assert!(found(ENOUGH).all(|validity| validity == Unknown));
     let few = "p0 invoke add s 1 \n p0 ok \n nemesis healed \n p1 invoke read s \n p1 ok [1]";
     assert!(found(few).all(|validity| validity == Unknown));
+    // Many adds and one read that could hardly show anything.
+    let one = format!("{ENOUGH} \n p0 invoke add s 1 \n p0 ok \n p1 invoke read s \n p1 ok [1]");
+    assert!(found(&one).all(|validity| validity == Unknown));
+    let reason = |text: &str, place: usize| judge(text)[place].reason.clone();
+    assert!(reason(&one, 1).starts_with("Only 1 read began after an element was known"));
+    assert!(reason(&one, 3).starts_with("All reads together returned only 1 element"));
 }
 
 #[test]

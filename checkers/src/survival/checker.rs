@@ -158,35 +158,52 @@ fn lost_values(key: Key, object: &Object<'_>, initial: &Value) -> Vec<Anomaly> {
         };
         until.entry(write.value).and_modify(|latest| *latest = end.max(*latest)).or_insert(end);
     }
-    // Of all acknowledged writes the one invoked last proves the most; of another value than the
-    // one read, the last two of different values are enough.
     let mut acknowledged: Vec<&Write<'_>> =
         object.writes.iter().filter(|write| write.acknowledged()).collect();
     acknowledged.sort_by_key(|write| std::cmp::Reverse(write.operation.invoked));
     let mut anomalies: Vec<Anomaly> = Vec::new();
     let mut told: FxHashSet<&Value> = FxHashSet::default();
     for read in &object.reads {
-        let Some(&end) = until.get(read.value) else { continue };
-        let write = acknowledged.iter().find(|write| write.value != read.value);
-        let Some(write) = write.filter(|write| {
-            // The initial value has no event of its own: any acknowledged write comes after it.
-            let after = write.operation.invoked > end || (end == 0 && read.value == initial);
-            after && write.operation.completed.is_some_and(|end| end < read.operation.invoked)
-        }) else {
-            continue;
+        // Of all writes acknowledged before the read the one invoked last proves the most.
+        let proves = |write: &&&Write<'_>| {
+            write.value != read.value
+                && write.operation.completed.is_some_and(|end| end < read.operation.invoked)
         };
-        if told.insert(read.value) {
-            anomalies.push(tell_value(key, object, write, read));
+        let Some(write) = acknowledged.iter().find(proves) else { continue };
+        let lost = match until.get(read.value) {
+            // The initial value has no event of its own: any acknowledged write comes after it.
+            Some(&end) => write.operation.invoked > end || (end == 0 && read.value == initial),
+            // Where something is that nobody can have written, nothing else is.
+            None => true,
+        };
+        if lost && told.insert(read.value) {
+            anomalies.push(tell_value(key, object, write, read, initial));
         }
     }
     anomalies
 }
 
-fn tell_value(key: Key, object: &Object<'_>, write: &Write<'_>, read: &FinalRead<'_>) -> Anomaly {
-    let source = object.writes.iter().rev().find(|other| other.value == read.value);
-    let origin = match source {
-        Some(source) => format!("which {} had written before that", who(&source.operation)),
-        None => "which it held before the first write".to_owned(),
+fn tell_value<'a>(
+    key: Key,
+    object: &Object<'a>,
+    write: &Write<'a>,
+    read: &FinalRead<'a>,
+    initial: &Value,
+) -> Anomaly {
+    let wrote = |writes: &[Write<'a>]| {
+        writes.iter().rev().find(|other| other.value == read.value).map(|write| write.operation)
+    };
+    let (source, origin) = match (wrote(&object.writes), wrote(&object.failed)) {
+        (Some(source), _) => {
+            (Some(source), format!("which {} had written before that", who(&source)))
+        }
+        (None, _) if read.value == initial => {
+            (None, "which it held before the first write".to_owned())
+        }
+        (None, Some(failed)) => {
+            (Some(failed), format!("which only {} had wanted to write, and failed", who(&failed)))
+        }
+        (None, None) => (None, "which nobody had written".to_owned()),
     };
     let explanation = format!(
         "{key} = {} is lost: {} acknowledged the write after {}, yet at the end {} read {}, {origin}, \
@@ -197,8 +214,7 @@ fn tell_value(key: Key, object: &Object<'_>, write: &Write<'_>, read: &FinalRead
         who(&read.operation),
         read.value,
     );
-    let mut operations: Vec<u64> =
-        source.map(|source| source.operation.invoked).into_iter().collect();
+    let mut operations: Vec<u64> = source.map(|source| source.invoked).into_iter().collect();
     operations.extend([write.operation.invoked, read.operation.invoked]);
     anomaly(key, operations, explanation)
 }

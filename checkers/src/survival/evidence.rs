@@ -10,8 +10,16 @@ use schism_history::{History, Key, MopKind, Operation, Outcome, Value};
 pub(crate) struct Object<'a> {
     /// Values written or appended by operations that have not failed.
     pub writes: Vec<Write<'a>>,
+    /// What failed writes would have written: it explains no read.
+    pub failed: Vec<Write<'a>>,
     /// Final reads that were answered.
     pub reads: Vec<FinalRead<'a>>,
+}
+
+impl<'a> Object<'a> {
+    fn take(&mut self, write: Write<'a>) {
+        if write.operation.failed() { &mut self.failed } else { &mut self.writes }.push(write);
+    }
 }
 
 /// A write, or an append of one element.
@@ -53,7 +61,7 @@ impl<'a> Objects<'a> {
     pub fn of(history: &'a History, healed: Option<u64>) -> Self {
         let mut growing: FxHashMap<Key, Object<'a>> = FxHashMap::default();
         let mut registers: FxHashMap<Key, Object<'a>> = FxHashMap::default();
-        for operation in history.operations().filter(|operation| !operation.failed()) {
+        for operation in history.operations() {
             let last = healed.is_some_and(|healed| operation.invoked > healed);
             if let Value::Mops(mops) = &operation.op.value {
                 mops_of(&operation, mops, last, &mut growing, &mut registers);
@@ -76,15 +84,15 @@ fn single<'a>(
 ) {
     let write = |value| Write { operation: *operation, value };
     match operation.op.f.as_str() {
-        "write" => registers.entry(key).or_default().writes.push(write(&operation.op.value)),
+        "write" => registers.entry(key).or_default().take(write(&operation.op.value)),
         "cas" => {
             if let Value::List(pair) = &operation.op.value
                 && let [_, new] = &**pair
             {
-                registers.entry(key).or_default().writes.push(write(new));
+                registers.entry(key).or_default().take(write(new));
             }
         }
-        "add" => growing.entry(key).or_default().writes.push(write(&operation.op.value)),
+        "add" => growing.entry(key).or_default().take(write(&operation.op.value)),
         name @ ("read" | "read-set") if last => {
             let Some(reply) = operation.ok() else { return };
             // A read of a list belongs to a set, of anything else to a register; an object that was
@@ -108,8 +116,8 @@ fn mops_of<'a>(
     for mop in asked {
         let write = Write { operation: *operation, value: &mop.value };
         match mop.kind {
-            MopKind::Append => growing.entry(mop.key).or_default().writes.push(write),
-            MopKind::Write => registers.entry(mop.key).or_default().writes.push(write),
+            MopKind::Append => growing.entry(mop.key).or_default().take(write),
+            MopKind::Write => registers.entry(mop.key).or_default().take(write),
             MopKind::Read => {}
         }
     }

@@ -7,7 +7,7 @@
 //! | object | lost if |
 //! |---|---|
 //! | set, list | an acknowledged element is absent from every final read of its key |
-//! | register | a final read returns v although every write of v had completed before an acknowledged write of another value to that key was invoked |
+//! | register | a final read returns v although every write of v had completed before an acknowledged write of another value to that key was invoked; or returns what nobody wrote, or only failed writes, after a write was acknowledged |
 //!
 //! *What it proves.* For a register: an acknowledged write took effect after every write of v had
 //! (an indeterminate write of v might take effect at any time, and then explains the read), so that

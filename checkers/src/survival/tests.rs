@@ -52,6 +52,28 @@ fn an_indeterminate_or_overlapping_write_explains_what_is_read() {
 }
 
 #[test]
+fn finds_a_register_that_holds_what_nobody_wrote() {
+    let end = "nemesis healed \n p9 invoke read x \n p9 ok 999";
+    let written = "p0 invoke write x 1 \n p0 ok \n p0 invoke write x 2 \n p0 ok";
+    check(&format!("{written}\n{end}"), Invalid, "p9 read 999, which nobody had written");
+    let failed = format!("{written} \n p1 invoke write x 999 \n p1 fail refused none \n {end}");
+    let verdict = check(&failed, Invalid, "which only p1 had wanted to write, and failed");
+    assert_eq!(verdict.anomalies[0].operations, [4, 2, 7]);
+    let info = format!("{written} \n p1 invoke write x 999 \n p1 info timeout none \n {end}");
+    check(&info, Valid, "All of");
+}
+
+#[test]
+fn finds_a_loss_behind_a_write_that_the_final_read_overlaps() {
+    check(
+        "p0 invoke write x 1 \n p0 ok \n p0 invoke write x 2 \n p0 ok \n p0 invoke write x 3
+         nemesis healed \n p1 invoke read x \n p1 ok 1 \n p0 ok",
+        Invalid,
+        "X = 2 is lost",
+    );
+}
+
+#[test]
 fn finds_elements_that_no_final_read_shows() {
     check(
         "p0 invoke add s 1 \n p0 ok \n p0 invoke add s 2 \n p0 ok \n nemesis healed

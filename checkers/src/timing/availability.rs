@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use rustc_hash::FxHashSet;
 use schism_history::{History, Time};
 
 use super::load::{Load, Offered, answered, p99};
-use super::recovery::{DEFAULT_P99, recoveries_of};
+use super::recoveries::watches;
+use super::recovery::DEFAULT_P99;
 use crate::phrase::{count, span};
 use crate::verdict::Bound;
 use crate::{Anomaly, Asked, Budget, Checker, CheckerEntry, Claim, Question, Verdict, Witness};
@@ -21,7 +23,7 @@ pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
 const DECIDES: &[Claim] = &[Claim::Availability];
 /// With fewer operations a 99th percentile is only the slowest one.
 const OFFERED_MIN: usize = 100;
-/// A late controller's backlog reaches into the next second.
+/// A late controller's backlog reaches into the next second, and an operation of the last one waits for it.
 const AFTERMATH_S: u64 = 1;
 
 /// Decides `availability`.
@@ -65,8 +67,10 @@ fn verdict(asked: Asked, question: &Question, history: &History) -> Verdict {
         );
         return Verdict::valid(asked, outside.len(), reason);
     }
+    let late = late_seconds(question, bound);
+    let second = |one: &Offered| one.start.as_secs_f64() as u64;
     let fair: Vec<Offered> =
-        outside.iter().filter(|one| !late(question, one.start, bound)).copied().collect();
+        outside.iter().filter(|one| !late.contains(&second(one))).copied().collect();
     match p99(&fair) {
         seen if fair.len() >= OFFERED_MIN && seen.is_none_or(|seen| seen > bound) => {
             violated(asked, bound, seen, &fair)
@@ -113,25 +117,28 @@ fn violated(asked: Asked, bound: Duration, seen: Option<Duration>, fair: &[Offer
     Verdict::invalid(asked, fair.len(), explanation, vec![anomaly])
 }
 
-/// From the start of each fault to the end of its recovery. An operation that began shortly before
-/// a fault was caught by it: as much as the bound allows it to take.
+/// From the start of faults that overlap to the end of their recovery, in order; neither the
+/// beginnings nor the ends ever fall. An operation that began shortly before a fault was caught by
+/// it: as much as the bound allows it to take.
 fn closed_times(history: &History, load: &Load, bound: Duration) -> Vec<(Time, Time)> {
-    let faults = history.faults();
-    let recoveries = recoveries_of(&faults, load, bound.max(DEFAULT_P99));
-    let closed = faults.iter().zip(recoveries).map(|(fault, recovery)| {
-        let from = Time(fault.start.0.saturating_sub(Time::from(bound).0));
-        (from, recovery.recovered.unwrap_or(recovery.watched).max(fault.stop.unwrap_or(load.end)))
+    let closed = watches(&history.faults(), load, bound).into_iter().map(|watch| {
+        let from = Time(watch.start.0.saturating_sub(Time::from(bound).0));
+        let healed = watch.healed.unwrap_or(load.end);
+        (from, watch.recovered.unwrap_or(watch.watched).max(healed))
     });
     closed.collect()
 }
 
 fn within(closed: &[(Time, Time)], time: Time) -> bool {
-    closed.iter().any(|(from, to)| (*from..=*to).contains(&time))
+    let place = closed.partition_point(|(_, to)| *to < time);
+    closed.get(place).is_some_and(|(from, _)| *from <= time)
 }
 
-fn late(question: &Question, time: Time, bound: Duration) -> bool {
-    let second = time.as_secs_f64() as u64;
-    let near =
-        |late: u64| (late.saturating_sub(AFTERMATH_S)..=late + AFTERMATH_S).contains(&second);
-    question.lateness.iter().any(|(late, lateness)| *lateness > bound / 10 && near(*late))
+/// The seconds in which the controller was later than a tenth of the bound, and those beside them.
+fn late_seconds(question: &Question, bound: Duration) -> FxHashSet<u64> {
+    let late = question.lateness.iter().filter(|(_, lateness)| *lateness > bound / 10);
+    let near = |(second, _): &(u64, Duration)| {
+        second.saturating_sub(AFTERMATH_S)..=second.saturating_add(AFTERMATH_S)
+    };
+    late.flat_map(near).collect()
 }

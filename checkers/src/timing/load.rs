@@ -50,6 +50,12 @@ impl Load {
         &self.offered[start..end.max(start)]
     }
 
+    /// When the first one starts at `from` or later.
+    pub fn next(&self, from: Time) -> Option<Time> {
+        let place = self.offered.partition_point(|one| one.start < from);
+        self.offered.get(place).map(|one| one.start)
+    }
+
     /// Everything.
     pub fn all(&self) -> &[Offered] {
         &self.offered

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use schism_history::{FaultId, FaultWindow, History, Time};
+use schism_history::{FaultId, History, Time};
 
-use super::load::{Load, answered, p99};
+use super::load::Load;
+use super::recoveries::{OFFERED_MIN, SECOND, Watch, watches};
 use crate::phrase::{count, list, span};
 use crate::verdict::Bound;
 use crate::{Anomaly, Asked, Budget, Checker, CheckerEntry, Claim, Question, Verdict, Witness};
@@ -20,79 +21,6 @@ pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
 const DECIDES: &[Claim] = &[Claim::Recovers];
 const DEFAULT_WITHIN: Duration = Duration::from_secs(5);
 pub(super) const DEFAULT_P99: Duration = Duration::from_secs(1);
-/// The length of a good second, and the steps at which one is looked for.
-const SECOND: Duration = Duration::from_secs(1);
-const STEP: Duration = Duration::from_millis(100);
-/// The share of the offered load that a good second answers.
-const OK_SHARE: f64 = 0.9;
-/// With fewer operations a second says nothing.
-const OFFERED_MIN: usize = 3;
-
-/// How the system came back from one fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recovery {
-    /// Which fault.
-    pub fault: FaultId,
-    /// When it had been healed; `None` if it never was.
-    pub healed: Option<Time>,
-    /// When the first good second began; `None` if there was none until `watched`.
-    pub recovered: Option<Time>,
-    /// Until when the system could be watched: the next fault, or the end of the load.
-    pub watched: Time,
-}
-
-/// How the system came back from each fault of a history, in order. `p99` is the plan's bound on
-/// the latency of a good second. O(n log n).
-pub fn recoveries(history: &History, p99: Duration) -> Vec<Recovery> {
-    recoveries_of(&history.faults(), &Load::of(history), p99)
-}
-
-pub(super) fn recoveries_of(faults: &[FaultWindow], load: &Load, bound: Duration) -> Vec<Recovery> {
-    let first = faults.iter().map(|fault| fault.start).min().unwrap_or(load.end);
-    let baseline = p99(load.between(Time::ZERO, first));
-    let bound = baseline.map_or(bound, |baseline| bound.max(baseline * 2));
-    let watch = |fault: &FaultWindow| {
-        let healed = fault.stop?;
-        // What begins later spoils the view; what still lasts does too.
-        let others = faults.iter().filter(|other| other.fault != fault.fault);
-        let spoilt = others
-            .filter(|other| other.stop.is_none_or(|stop| stop > healed))
-            .map(|other| other.start.max(healed))
-            .min();
-        let watched = spoilt.unwrap_or(load.end).min(load.end);
-        let mut from = healed;
-        let mut recovered = None;
-        while from + SECOND <= watched {
-            let offered = load.between(from, from + SECOND);
-            let share = answered(offered) as f64 / offered.len().max(1) as f64;
-            if offered.len() >= OFFERED_MIN
-                && share >= OK_SHARE
-                && p99_of_answers(offered).is_some_and(|seen| seen <= bound)
-            {
-                recovered = Some(from);
-                break;
-            }
-            from = from + STEP;
-        }
-        Some((healed, recovered, watched))
-    };
-    faults
-        .iter()
-        .map(|fault| match watch(fault) {
-            Some((healed, recovered, watched)) => {
-                Recovery { fault: fault.fault, healed: Some(healed), recovered, watched }
-            }
-            None => {
-                Recovery { fault: fault.fault, healed: None, recovered: None, watched: load.end }
-            }
-        })
-        .collect()
-}
-
-/// Here only answers count: how many are missing is judged by their share.
-fn p99_of_answers(offered: &[super::load::Offered]) -> Option<Duration> {
-    p99(offered.iter().filter(|one| one.latency.is_some()))
-}
 
 /// Decides `recovers`.
 #[derive(Debug)]
@@ -126,40 +54,39 @@ fn verdict(asked: Asked, question: &Question, history: &History) -> Verdict {
             "No fault was injected, so that there was nothing to recover from.",
         );
     }
-    let mut worst: Option<(FaultId, Duration)> = None;
+    let mut worst: Option<(String, Duration)> = None;
     let mut late: Vec<Anomaly> = Vec::new();
+    let mut late_faults = 0;
     let mut unjudged: Vec<String> = Vec::new();
-    for recovery in recoveries_of(&faults, &load, bound) {
-        let Recovery { fault, healed, recovered, watched } = recovery;
-        let Some(healed) = healed else {
-            unjudged.push(format!("{fault} was not healed before the history ends"));
+    for watch in watches(&faults, &load, bound) {
+        let Some(healed) = watch.healed else {
+            let open = watch.places.iter().filter(|&&place| faults[place].stop.is_none());
+            let tell = |&place: &usize| {
+                format!("{} was not healed before the history ends", faults[place].fault)
+            };
+            unjudged.extend(open.map(tell));
             continue;
         };
-        let took = recovered.map(|recovered| recovered.since(healed));
-        match took {
-            Some(took) if took <= within => {
-                if worst.is_none_or(|(_, longest)| took > longest) {
-                    worst = Some((fault, took));
+        let ids: Vec<FaultId> = watch.places.iter().map(|&place| faults[place].fault).collect();
+        let name = list(&ids.iter().map(ToString::to_string).collect::<Vec<String>>());
+        let late_at = |from, to| was_late(question, from, to, bound);
+        match judge(&watch, &name, healed, within, late_at) {
+            Judgement::InTime(took) => {
+                if worst.as_ref().is_none_or(|(_, longest)| took > *longest) {
+                    worst = Some((name, took));
                 }
             }
-            // The bound has passed: not even a good second that begins at its end would do.
-            _ if watched >= healed + within + SECOND => {
-                if was_late(question, healed, healed + within + SECOND, bound) {
-                    unjudged.push(format!("after {fault} the controller itself was late"));
-                } else {
-                    late.push(anomaly(fault, healed, took, within, watched));
-                }
+            Judgement::Late => {
+                late_faults += ids.len();
+                late.push(anomaly(&name, ids.last().copied(), &watch, healed, within));
             }
-            _ => {
-                let seen = span(watched.since(healed));
-                unjudged.push(format!("{fault} could be watched for {seen} only"));
-            }
+            Judgement::Unknown(problem) => unjudged.push(problem),
         }
     }
     let tally = count(faults.len(), "fault");
     if let Some(first) = late.first() {
         let more = if late.len() > 1 {
-            format!(" So it was after {} of {tally}.", late.len())
+            format!(" So it was after {late_faults} of {tally}.")
         } else {
             String::new()
         };
@@ -169,8 +96,7 @@ fn verdict(asked: Asked, question: &Question, history: &History) -> Verdict {
         let reason = format!("Not every recovery could be judged: {}.", list(&unjudged));
         return Verdict::unknown(asked, judged, reason);
     }
-    let (slowest, took) =
-        worst.map_or((String::new(), Duration::ZERO), |(fault, took)| (fault.to_string(), took));
+    let (slowest, took) = worst.unwrap_or_default();
     let reason = match took {
         Duration::ZERO => format!("After each of {tally} the first second was good."),
         took => format!(
@@ -181,27 +107,64 @@ fn verdict(asked: Asked, question: &Question, history: &History) -> Verdict {
     Verdict::valid(asked, judged, reason)
 }
 
-fn anomaly(
-    fault: FaultId,
+/// What one watch says.
+enum Judgement {
+    /// The first good second came so long after the healing.
+    InTime(Duration),
+    /// It was not good in time.
+    Late,
+    /// Why nobody can say.
+    Unknown(String),
+}
+
+fn judge(
+    watch: &Watch,
+    name: &str,
     healed: Time,
-    took: Option<Duration>,
     within: Duration,
-    watched: Time,
+    late: impl Fn(Time, Time) -> bool,
+) -> Judgement {
+    let took = watch.recovered.map(|recovered| recovered.since(healed));
+    // The bound has passed: not even a good second that begins at its end would do.
+    let (latest, end) = (healed + within, healed + within + SECOND);
+    match took {
+        Some(took) if took <= within => Judgement::InTime(took),
+        _ if watch.watched < end => {
+            let seen = span(watch.watched.since(healed));
+            Judgement::Unknown(format!("{name} could be watched for {seen} only"))
+        }
+        _ if watch.judged.is_none_or(|judged| judged > latest) => Judgement::Unknown(format!(
+            "too few operations were offered after {name} to judge a second, which takes {OFFERED_MIN}"
+        )),
+        _ if late(healed, end) => {
+            Judgement::Unknown(format!("after {name} the controller itself was late"))
+        }
+        _ => Judgement::Late,
+    }
+}
+
+fn anomaly(
+    name: &str,
+    fault: Option<FaultId>,
+    watch: &Watch,
+    healed: Time,
+    within: Duration,
 ) -> Anomaly {
+    let took = watch.recovered.map(|recovered| recovered.since(healed));
     let seen = match took {
         Some(took) => span(took),
-        None => format!("not within {}", span(watched.since(healed))),
+        None => format!("not within {}", span(watch.watched.since(healed))),
     };
     let explanation = match took {
         Some(took) => format!(
-            "After {fault} the system took {} to its first good second; {} were allowed.",
+            "After {name} the system took {} to its first good second; {} were allowed.",
             span(took),
             span(within)
         ),
         None => format!(
-            "After {fault} there was no good second until the next fault or the end, {} later; it \
+            "After {name} there was no good second until the next fault or the end, {} later; it \
              was to come within {}.",
-            span(watched.since(healed)),
+            span(watch.watched.since(healed)),
             span(within)
         ),
     };
@@ -209,7 +172,7 @@ fn anomaly(
         what: "time from healing to the first good second".into(),
         bound: span(within),
         seen,
-        fault: Some(fault),
+        fault,
         at_s: healed.as_secs_f64(),
     };
     Anomaly {

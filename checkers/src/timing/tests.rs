@@ -9,15 +9,28 @@ use super::{AVAILABILITY, RECOVERY, recoveries};
 use crate::Validity::{Invalid, Unknown, Valid};
 use crate::{Asked, Budget, CheckerEntry, Claim, Question, Validity, Verdict};
 
+/// One fault, from 3 s to 5 s.
+const ONE_FAULT: &[(u64, &str)] = &[
+    (3000, "nemesis start F1 kill n1 one"),
+    (3001, "nemesis bites F1 yes it is dead"),
+    (5000, "nemesis stop F1"),
+];
+
 /// An operation every 20 ms for `seconds`, each answered after `latency_ms(time in ms)`, or never;
 /// with a fault from 3 s to 5 s.
 fn history(seconds: u64, latency_ms: impl Fn(u64) -> Option<u64>) -> History {
-    let mut events: Vec<(u64, String)> = vec![
-        (3000, "nemesis start F1 kill n1 one".into()),
-        (3001, "nemesis bites F1 yes it is dead".into()),
-        (5000, "nemesis stop F1".into()),
-    ];
-    for (number, time) in (0..seconds * 1000).step_by(20).enumerate() {
+    with(ONE_FAULT, (0..seconds * 1000).step_by(20), latency_ms)
+}
+
+/// An operation at each of `times`, in milliseconds, and other events.
+fn with(
+    others: &[(u64, &str)],
+    times: impl IntoIterator<Item = u64>,
+    latency_ms: impl Fn(u64) -> Option<u64>,
+) -> History {
+    let mut events: Vec<(u64, String)> =
+        others.iter().map(|(time, line)| (*time, (*line).to_owned())).collect();
+    for (number, time) in times.into_iter().enumerate() {
         events.push((time, format!("p{number} invoke write x {number}")));
         match latency_ms(time) {
             Some(latency) => events.push((time + latency, format!("p{number} ok"))),
@@ -85,6 +98,71 @@ fn what_could_not_be_watched_is_not_judged() {
     assert!(verdict.reason.contains("F1 could be watched for 1.98 s only"), "{}", verdict.reason);
     let quiet = History::from_text("p0 invoke write x 1 \n p0 ok").expect("a history");
     check(&RECOVERY, &quiet, &recovers(3), Unknown);
+}
+
+#[test]
+fn a_second_with_few_operations_is_not_judged() {
+    let slowly = with(ONE_FAULT, (0..14_000).step_by(500), |_| Some(10));
+    let verdict = check(&RECOVERY, &slowly, &recovers(3), Unknown);
+    assert!(verdict.reason.contains("too few operations were offered after F1"));
+    let paused = (0..14_000).step_by(20).filter(|time| !(5000..9000).contains(time));
+    let verdict = check(&RECOVERY, &with(ONE_FAULT, paused, |_| Some(10)), &recovers(3), Unknown);
+    assert!(verdict.reason.contains("too few operations were offered after F1"));
+    let bad = (0..14_000).step_by(20).filter(|time| !(6500..9000).contains(time));
+    check(&RECOVERY, &with(ONE_FAULT, bad, down_until(9000)), &recovers(3), Invalid);
+}
+
+#[test]
+fn faults_that_overlap_recover_together() {
+    let faults = &[
+        (3000, "nemesis start F1 kill n1 one"),
+        (3500, "nemesis start F2 pause n2 one"),
+        (3600, "nemesis start F3 pause n3 one"),
+        (4000, "nemesis stop F3"),
+        (5000, "nemesis stop F1"),
+        (5000, "nemesis stop F2"),
+    ];
+    let times = || (0..14_000).step_by(20);
+    check(&RECOVERY, &with(faults, times(), down_until(5000)), &recovers(3), Valid);
+    let late = check(&RECOVERY, &with(faults, times(), down_until(9000)), &recovers(3), Invalid);
+    assert!(late.reason.starts_with("After F3, F1 and F2 the system took 3.90 s"));
+    assert_eq!(late.anomalies.len(), 1);
+    let found = recoveries(&with(faults, times(), down_until(5000)), Duration::from_secs(1));
+    let healed = found.iter().map(|recovery| (recovery.fault.0, recovery.healed));
+    let all = Some(Time::from_secs_f64(5.0));
+    assert_eq!(healed.collect::<Vec<_>>(), [(1, all), (2, all), (3, all)]);
+    let open = &faults[..5];
+    let verdict = check(&RECOVERY, &with(open, times(), down_until(5000)), &recovers(3), Unknown);
+    assert!(verdict.reason.contains("F2 was not healed"), "{}", verdict.reason);
+}
+
+#[test]
+fn the_time_of_day_costs_nothing() {
+    let quiet = || (0..12_000).step_by(20).filter(|time| !(4900..5500).contains(time));
+    for shift in [1_700_000_000_000_000_000, u64::MAX - 13_000_000_000] {
+        let mut events = with(ONE_FAULT, quiet(), |_| Some(5)).events().to_vec();
+        for event in events.iter_mut().filter(|event| event.time > Time::from_secs_f64(5.1)) {
+            event.time = Time(event.time.0 + shift);
+        }
+        let history = History::from_events(events).expect("only times were changed");
+        check(&RECOVERY, &history, &recovers(3), Unknown);
+        check(&AVAILABILITY, &history, &available(250), Valid);
+    }
+    let mut events = history(12, down_until(6500)).events().to_vec();
+    events.last_mut().expect("events").time = Time(u64::MAX);
+    let history = History::from_events(events).expect("only times were changed");
+    check(&RECOVERY, &history, &recovers(3), Valid);
+}
+
+#[test]
+fn a_recovery_ends_when_the_asked_latency_is_kept() {
+    // Twice the baseline are 10 ms; 400 ms would be good enough for a bound of one second.
+    let slow = |time| Some(if (3000..9000).contains(&time) { 400 } else { 5 });
+    check(&AVAILABILITY, &history(14, slow), &available(250), Valid);
+    let mut question = recovers(3);
+    check(&RECOVERY, &history(14, slow), &question, Valid);
+    question.claims[0].p99 = Some(Duration::from_millis(250));
+    check(&RECOVERY, &history(14, slow), &question, Invalid);
 }
 
 #[test]

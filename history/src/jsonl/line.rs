@@ -27,7 +27,7 @@ pub(super) struct Line<'a> {
     #[serde(borrow, default)]
     value: Option<&'a serde_json::value::RawValue>,
     #[serde(borrow, default)]
-    error: Option<ErrorField<'a>>,
+    error: Option<&'a serde_json::value::RawValue>,
     #[serde(default)]
     due: Option<u64>,
     #[serde(borrow, default)]
@@ -85,6 +85,7 @@ impl<'de> Visitor<'de> for FieldVisitor {
 enum ErrorField<'a> {
     #[serde(borrow)]
     Text(Cow<'a, str>),
+    Code(#[serde(borrow)] [Cow<'a, str>; 1]),
     Pair(#[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>),
 }
 
@@ -174,15 +175,13 @@ impl Line<'_> {
     }
 
     fn reason(&self) -> Reason {
-        match &self.error {
-            None => Reason::new(Code::Other, ""),
-            Some(ErrorField::Text(text)) => Reason::new(Code::Other, &**text),
-            Some(ErrorField::Pair(code, text)) => {
-                match Code::ALL.into_iter().find(|known| known.as_str() == code) {
-                    Some(code) => Reason::new(code, &**text),
-                    None => Reason::new(Code::Other, format!("{code}: {text}")),
-                }
-            }
+        let Some(raw) = self.error else { return Reason::new(Code::Other, "") };
+        // Other tools have other errors: none of them makes a history unreadable.
+        match serde_json::from_str(raw.get()) {
+            Ok(ErrorField::Text(text)) => Reason::new(Code::Other, &*text),
+            Ok(ErrorField::Code([code])) => coded(&code, ""),
+            Ok(ErrorField::Pair(code, text)) => coded(&code, &text),
+            Err(_) => Reason::new(Code::Other, raw.get()),
         }
     }
 
@@ -219,5 +218,13 @@ impl Line<'_> {
                 Err(format!("the nemesis' `{other}` is none of {known}"))
             }
         }
+    }
+}
+
+fn coded(code: &str, text: &str) -> Reason {
+    match Code::ALL.into_iter().find(|known| known.as_str() == code) {
+        Some(code) => Reason::new(code, text),
+        None if text.is_empty() => Reason::new(Code::Other, code),
+        None => Reason::new(Code::Other, format!("{code}: {text}")),
     }
 }

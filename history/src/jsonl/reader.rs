@@ -36,12 +36,12 @@ pub enum ReadError {
         problem: String,
     },
     /// The events are no history.
-    #[error("{file}: {source}")]
+    #[error("{file}: {problem}")]
     Malformed {
         /// The file.
         file: String,
-        /// The cause.
-        source: Malformed,
+        /// What is wrong. It is no source of its own, since it is said with the file.
+        problem: Malformed,
     },
 }
 
@@ -64,7 +64,7 @@ pub fn read(path: &Path) -> Result<Reading, ReadError> {
         events.push(event);
     }
     let history = History::from_events(events)
-        .map_err(|source| ReadError::Malformed { file: name, source })?;
+        .map_err(|problem| ReadError::Malformed { file: name, problem })?;
     Ok(Reading { history, torn: reader.torn })
 }
 

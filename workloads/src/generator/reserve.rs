@@ -71,12 +71,15 @@ impl Reserve {
 
 impl Generator for Reserve {
     fn next(&mut self, context: &mut Context<'_>) -> Next {
-        let (position, first, held) = self.range_of(context.thread, context.threads);
+        // Whoever asks for a thread beyond the last (there is one for arrivals that no client is free
+        // to take) gets what the last would get.
+        let thread = context.thread.min(context.threads.saturating_sub(1));
+        let (position, first, held) = self.range_of(thread, context.threads);
         let range = &mut self.ranges[position];
         if !range.done {
             let mut inside = Context {
                 time: context.time,
-                thread: context.thread - first,
+                thread: thread - first,
                 threads: held,
                 process: context.process,
                 rng: &mut *context.rng,
@@ -122,6 +125,21 @@ mod tests {
     #[test]
     fn keeps_every_thread_in_its_range() {
         check(5, &[("a", 0), ("a", 1), ("b", 2), ("c", 3), ("c", 4)]);
+    }
+
+    #[test]
+    fn gives_a_thread_beyond_the_last_what_the_last_would_get() {
+        use rand::SeedableRng;
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(7);
+        for (threads, expected) in [(1, "a"), (2, "a"), (3, "b"), (4, "c")] {
+            let boxed = |f| Box::new(numbered(f)) as Box<dyn Generator>;
+            let mut reserve = Reserve::new(vec![(2, boxed("a")), (1, boxed("b"))], boxed("c"));
+            let Next::Op(op) = reserve.next(&mut Context::of_thread(threads, threads, &mut rng))
+            else {
+                panic!("a generator without end has an operation")
+            };
+            assert_eq!(op.f.as_str(), expected, "{threads} threads");
+        }
     }
 
     #[test]

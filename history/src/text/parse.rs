@@ -1,81 +1,21 @@
-//! Histories as short text, for tests and docs.
-//!
-//! One event a line; order is the order of the lines. `#` begins a comment.
-//!
-//! ```text
-//! p0 invoke write x 1          # function, key, value
-//! p0 ok                        # without a value: the argument again
-//! p1 invoke read x @n2         # the node asked
-//! p1 ok 1 v12                  # the value read, and the system's version of it
-//! p2 invoke cas x [1 2]
-//! p2 fail mismatch found 3     # code, and words
-//! p3 invoke txn [append x 1, r y _]
-//! p3 info timeout no answer
-//! nemesis start F1 partition n1,n2 isolate leader
-//! nemesis bites F1 yes n1→n3 0 of 20 packets
-//! nemesis stop F1
-//! nemesis gone F1 yes all links pass
-//! nemesis healed
-//! ```
-//!
-//! Values are `_` (nil), integers, `true`, `false`, quoted texts, and lists in brackets. A line may
-//! begin with its time in seconds, `1.25s`, and an invocation may end with `due=1.2s`; without one,
-//! event i happens at i milliseconds.
+//! Reads the lines of a short text.
 
-use std::fmt::Write as _;
-
+use super::word::{read_phrase, read_quoted, read_word, split};
 use crate::{
-    Code, Event, Evidence, F, FaultId, FaultMark, History, Key, Kind, Mop, MopKind, Op, Outcome,
-    Phase, Process, Reason, Reply, Span, Time, Value,
+    Code, Event, Evidence, F, FaultId, FaultMark, Key, Kind, Mop, MopKind, Op, Outcome, Phase,
+    Process, Reason, Reply, Span, Time, UnitError, Value,
 };
 
-/// A text that is no history.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {problem}")]
-pub struct TextError {
-    /// The line, from 1; 0 if the history as a whole is malformed.
-    pub line: usize,
-    /// What is wrong.
-    pub problem: String,
-}
-
-impl History {
-    /// Reads a history from its short text.
-    pub fn from_text(text: &str) -> Result<Self, TextError> {
-        let mut events: Vec<Event> = Vec::new();
-        let mut arguments: Vec<(Process, Value)> = Vec::new();
-        for (number, line) in text.lines().enumerate() {
-            let line = line.split(" #").next().unwrap_or_default().trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let event = parse_line(line, events.len() as u64, &mut arguments)
-                .map_err(|problem| TextError { line: number + 1, problem })?;
-            events.push(event);
-        }
-        Self::from_events(events).map_err(|error| TextError { line: 0, problem: error.to_string() })
-    }
-
-    /// The short text of this history, with times.
-    pub fn to_text(&self) -> String {
-        let mut text = String::new();
-        for event in self.events() {
-            write_line(&mut text, event);
-            text.push('\n');
-        }
-        text
-    }
-}
-
-fn parse_line(
+/// The event of one line. `arguments`: what each process last asked.
+pub(super) fn parse_line(
     line: &str,
     index: u64,
     arguments: &mut Vec<(Process, Value)>,
 ) -> Result<Event, String> {
     let mut time = Time(index * 1_000_000);
     let (mut word, mut rest) = split(line);
-    if let Ok(Span(at)) = word.parse() {
-        time = at.into();
+    if let Ok(at) = parse_time(word) {
+        time = at;
         (word, rest) = split(rest);
     }
     if word == "nemesis" {
@@ -108,27 +48,31 @@ fn parse_line(
     Ok(Event { index, time, process, kind })
 }
 
-fn split(text: &str) -> (&str, &str) {
-    let text = text.trim_start();
-    match text.split_once(char::is_whitespace) {
-        Some((word, rest)) => (word, rest.trim_start()),
-        None => (text, ""),
-    }
+/// A time with its unit. Whole nanoseconds are kept as they are, however many.
+fn parse_time(word: &str) -> Result<Time, UnitError> {
+    let nanoseconds = word.strip_suffix("ns").and_then(|digits| digits.parse().ok());
+    nanoseconds.map_or_else(|| word.parse().map(|Span(at)| at.into()), |exact| Ok(Time(exact)))
 }
 
 fn parse_invoke(rest: &str) -> Result<Kind, String> {
-    let (f, mut rest) = split(rest);
-    if f.is_empty() {
+    if rest.is_empty() {
         return Err("an invocation names its function".into());
     }
-    let mut key = None;
-    if f != "txn" {
-        let (name, after) = split(rest);
-        if name.is_empty() || name.starts_with(['@', '[']) {
+    let (f, mut rest) = read_word(rest);
+    // A transaction has a key only where it is quoted: nothing else before it could be one.
+    let key = if f != "txn" && split(rest).0 == "_" {
+        rest = split(rest).1;
+        None
+    } else if f != "txn" || rest.starts_with('"') {
+        if rest.is_empty() || rest.starts_with(['@', '[']) {
             return Err(format!("{f} names its key"));
         }
-        (key, rest) = (Some(Key::new(name)), after);
-    }
+        let name;
+        (name, rest) = read_word(rest);
+        Some(Key::new(&name))
+    } else {
+        None
+    };
     let (mut due, mut node, mut value) = (None, None, Value::Nil);
     while !rest.is_empty() {
         let (word, after) = split(rest);
@@ -136,14 +80,13 @@ fn parse_invoke(rest: &str) -> Result<Kind, String> {
             node = Some(name.parse()?);
             rest = after;
         } else if let Some(at) = word.strip_prefix("due=") {
-            let Span(at) = at.parse().map_err(|error| format!("due: {error}"))?;
-            due = Some(at.into());
+            due = Some(parse_time(at).map_err(|error| format!("due: {error}"))?);
             rest = after;
         } else {
             (value, rest) = parse_value(rest, f == "txn")?;
         }
     }
-    Ok(Kind::Invoke { op: Op { f: F::new(f), key, value }, due, node })
+    Ok(Kind::Invoke { op: Op { f: F::new(&f), key, value }, due, node })
 }
 
 fn parse_reply(rest: &str, argument: Option<&Value>) -> Result<Reply, String> {
@@ -169,7 +112,7 @@ fn parse_reason(rest: &str) -> Result<Reason, String> {
     let (code, text) = split(rest);
     let known = Code::ALL.into_iter().find(|known| known.as_str() == code);
     let code = known.ok_or_else(|| format!("`{code}` is no code of an error"))?;
-    Ok(Reason::new(code, text))
+    Ok(Reason::new(code, &*read_phrase(text)))
 }
 
 /// One value from the beginning of `text`, and what follows it.
@@ -178,8 +121,9 @@ fn parse_value(text: &str, transaction: bool) -> Result<(Value, &str), String> {
     if let Some(inside) = text.strip_prefix('[') {
         return if transaction { parse_mops(inside) } else { parse_list(inside) };
     }
-    if let Some(inside) = text.strip_prefix('"') {
-        let (quoted, rest) = inside.split_once('"').ok_or("a text without its second quote")?;
+    if text.starts_with('"') {
+        let wrong = "a text without its second quote, or with an escape that JSON does not know";
+        let (quoted, rest) = read_quoted(text).ok_or(wrong)?;
         return Ok((Value::Text(quoted.into()), rest.trim_start()));
     }
     let end = text.find(|c: char| c.is_whitespace() || c == ',' || c == ']').unwrap_or(text.len());
@@ -219,10 +163,10 @@ fn parse_mops(mut rest: &str) -> Result<(Value, &str), String> {
         let (word, after) = split(rest);
         let kind =
             MopKind::named(word).ok_or_else(|| format!("`{word}` is none of r, w, append"))?;
-        let (key, after) = split(after);
+        let (key, after) = read_word(after);
         let value;
         (value, rest) = parse_value(after, false)?;
-        mops.push(Mop { kind, key: Key::new(key), value });
+        mops.push(Mop { kind, key: Key::new(&key), value });
     }
 }
 
@@ -237,13 +181,13 @@ fn parse_mark(rest: &str) -> Result<FaultMark, String> {
     let evidence = || {
         let (seen, text) = split(rest);
         match seen {
-            "yes" | "no" => Ok(Evidence { seen: seen == "yes", text: text.into() }),
+            "yes" | "no" => Ok(Evidence { seen: seen == "yes", text: read_phrase(text).into() }),
             other => Err(format!("`{other}` is neither yes nor no")),
         }
     };
     match word {
         "start" => {
-            let (name, rest) = split(rest);
+            let (name, rest) = read_word(rest);
             let (victims, detail) = split(rest);
             let victims: Result<Vec<_>, String> = victims
                 .split(',')
@@ -253,7 +197,7 @@ fn parse_mark(rest: &str) -> Result<FaultMark, String> {
             Ok(FaultMark::Start {
                 fault,
                 name: name.into(),
-                detail: detail.into(),
+                detail: read_phrase(detail).into(),
                 victims: victims?.into(),
                 injection: serde_json::Value::Null,
             })
@@ -263,57 +207,4 @@ fn parse_mark(rest: &str) -> Result<FaultMark, String> {
         "stop" => Ok(FaultMark::Stop { fault }),
         other => Err(format!("`{other}` is none of start, bites, stop, gone and healed")),
     }
-}
-
-fn write_line(text: &mut String, event: &Event) {
-    let _ = write!(text, "{}ns ", event.time.0);
-    match &event.kind {
-        Kind::Fault(mark) => write_mark(text, mark),
-        Kind::Invoke { op, due, node } => {
-            let _ = write!(text, "{} invoke {}", event.process, op.f);
-            if let Some(key) = op.key {
-                let _ = write!(text, " {key}");
-            }
-            if op.value != Value::Nil {
-                let _ = write!(text, " {}", op.value);
-            }
-            if let Some(node) = node {
-                let _ = write!(text, " @{node}");
-            }
-            if let Some(due) = due {
-                let _ = write!(text, " due={}ns", due.0);
-            }
-        }
-        Kind::Complete(Outcome::Ok(reply)) => {
-            let _ = write!(text, "{} ok {}", event.process, reply.value);
-            if let Some(version) = reply.version {
-                let _ = write!(text, " v{version}");
-            }
-        }
-        Kind::Complete(Outcome::Fail(reason)) => {
-            let _ = write!(text, "{} fail {} {}", event.process, reason.code.as_str(), reason.text);
-        }
-        Kind::Complete(Outcome::Info(reason)) => {
-            let _ = write!(text, "{} info {} {}", event.process, reason.code.as_str(), reason.text);
-        }
-    }
-}
-
-fn write_mark(text: &mut String, mark: &FaultMark) {
-    let yes = |evidence: &Evidence| if evidence.seen { "yes" } else { "no" };
-    let _ = match mark {
-        FaultMark::Start { fault, name, detail, victims, .. } => {
-            let victims: Vec<String> = victims.iter().map(ToString::to_string).collect();
-            let victims = if victims.is_empty() { "_".to_owned() } else { victims.join(",") };
-            write!(text, "nemesis start {fault} {name} {victims} {detail}")
-        }
-        FaultMark::Probe { fault, phase: Phase::Bites, evidence } => {
-            write!(text, "nemesis bites {fault} {} {}", yes(evidence), evidence.text)
-        }
-        FaultMark::Probe { fault, phase: Phase::Gone, evidence } => {
-            write!(text, "nemesis gone {fault} {} {}", yes(evidence), evidence.text)
-        }
-        FaultMark::Stop { fault } => write!(text, "nemesis stop {fault}"),
-        FaultMark::Healed => write!(text, "nemesis healed"),
-    };
 }
