@@ -60,8 +60,8 @@ pub(crate) fn together<'a>(all: impl IntoIterator<Item = &'a LinkRules>) -> Link
             let entry: &mut LinkRule = sum.0.entry(*link).or_default();
             entry.drop |= rule.drop;
             entry.hold |= rule.hold;
-            entry.delay = entry.delay.max(rule.delay);
-            entry.jitter = entry.jitter.max(rule.jitter);
+            entry.delay += rule.delay;
+            entry.jitter += rule.jitter;
         }
     }
     sum
@@ -87,6 +87,15 @@ mod tests {
         assert_eq!(links.to_json().to_string(), expected);
         let kill = Injection::Kill(vec![NodeId(1), NodeId(3)]);
         assert_eq!(kill.to_json().to_string(), r#"{"kill":["n1","n3"]}"#);
+    }
+
+    #[test]
+    fn two_delays_of_one_link_add_up() {
+        let slow = |delay, jitter| {
+            let (delay, jitter) = (Duration::from_millis(delay), Duration::from_millis(jitter));
+            rules(LinkRule { delay, jitter, ..LinkRule::default() })
+        };
+        assert_eq!(together([&slow(5, 1), &slow(7, 2)]), slow(12, 3));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod faults;
 mod injection;
 mod injector;
+mod nearest;
 mod probe;
 mod schedule;
 mod spec;
@@ -33,6 +34,11 @@ pub trait Fault: Send + Sync {
 
     /// Whether a cluster of `nodes` can be broken in this way; otherwise why not.
     fn fits(&self, nodes: u16) -> Result<(), String>;
+
+    /// How long it must last at least, so that a probe has time to see it.
+    fn least(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Whether the victims depend on who leads. Asking takes time while nodes are silent, so that
     /// only those who must know ask.
@@ -84,6 +90,8 @@ pub struct FaultSpec {
     /// What to choose from, each as it stands in the plan: `{"partition": "halves"}`. A choice of
     /// two keys or more is as many faults at once.
     pub choices: Vec<serde_json::Map<String, serde_json::Value>>,
+    /// Whether the choices stand in a list under `any`; otherwise there is one, beside `for`.
+    pub listed: bool,
 }
 
 /// When a fault begins.

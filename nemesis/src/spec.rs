@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 use schism_history::{OptionError, Span};
+use schism_lab::NodeId;
 use serde_json::{Map, Value};
 
-use crate::{FAULTS, Fault, FaultSpec, When};
+use crate::nearest::did_you_mean;
+use crate::{FAULTS, Fault, FaultSpec, Injection, View, When};
 
 /// What a fault of a plan is made of, besides the faults themselves.
 const KEYS: [&str; 4] = ["every", "at", "for", "any"];
@@ -19,6 +23,7 @@ impl FaultSpec {
             let problem = "a fault is a map such as { every: 6s, for: 3s, kill: leader }";
             return Err(OptionError::new(Vec::<String>::new(), problem));
         };
+        known(given)?;
         let when = match (span(given, "every")?, span(given, "at")?) {
             (Some(every), None) => When::Every(every),
             (None, Some(at)) => When::At(at),
@@ -33,7 +38,7 @@ impl FaultSpec {
             let (length, every) = (Span(length), Span(every));
             return Err(error(&["for"], format!("{length} is longer than its period of {every}")));
         }
-        Ok(Self { when, length, choices: choices(given)? })
+        Ok(Self { when, length, choices: choices(given)?, listed: given.contains_key("any") })
     }
 
     /// Whether `nodes` nodes can be broken in this way within `load`.
@@ -48,13 +53,41 @@ impl FaultSpec {
             return Err(error(&[key], problem));
         }
         for (number, choice) in self.choices.iter().enumerate() {
-            for (name, value) in choice {
-                let fault = fault(name, value)?;
-                let at = |problem| {
-                    let number = number.to_string();
-                    error(&["any", &number, name], format!("{name}: {problem}"))
-                };
-                fault.fits(nodes).map_err(at)?;
+            self.check_choice(nodes, choice).map_err(|inner| {
+                let place =
+                    if self.listed { vec!["any".into(), number.to_string()] } else { vec![] };
+                OptionError::new(place.into_iter().chain(inner.path), inner.problem)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Whether each fault of a choice strikes somebody, alone and after each of the others.
+    fn check_choice(&self, nodes: u16, choice: &Map<String, Value>) -> Result<(), OptionError> {
+        let mut faults = Vec::new();
+        for (name, value) in choice {
+            let fault = fault(name, value)?;
+            let at = |problem: String| error(&[name], format!("{name}: {problem}"));
+            fault.fits(nodes).map_err(at)?;
+            if self.length < fault.least() {
+                let (length, least) = (Span(self.length), Span(fault.least()));
+                let detail = fault.detail();
+                return Err(at(format!("{detail} cannot be seen in {length}; use `for: {least}`")));
+            }
+            strikes(&*fault, nodes, None).map_err(at)?;
+            faults.push(fault);
+        }
+        for first in &faults {
+            for second in faults.iter().filter(|second| second.name() != first.name()) {
+                strikes(&**second, nodes, Some(&**first)).map_err(|reason| {
+                    let (one, other) = (first.name(), second.name());
+                    let (of, to) = (first.detail(), second.detail());
+                    let problem = format!(
+                        "{other}: {to} may find nobody after {one}: {of}, which begins at once: \
+                         {reason}"
+                    );
+                    error(&[other], problem)
+                })?;
             }
         }
         Ok(())
@@ -67,20 +100,59 @@ impl FaultSpec {
     }
 }
 
+/// Whether the fault strikes somebody in a healthy cluster, or in one that `after` has just struck;
+/// otherwise why not. Tried with several leaders and draws, since victims depend on them.
+fn strikes(fault: &dyn Fault, nodes: u16, after: Option<&dyn Fault>) -> Result<(), String> {
+    const DRAWS: u64 = 8;
+    let all: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
+    for seed in 0..DRAWS {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let leader = (seed % u64::from(nodes.max(1))) as usize;
+        let healthy = View {
+            nodes: all.clone(),
+            primaries: all.get(leader).copied().into_iter().collect(),
+            down: Vec::new(),
+        };
+        let down = match after.map(|after| after.plan(&healthy, &mut rng)) {
+            Some(Injection::Kill(victims) | Injection::Pause(victims)) => victims,
+            _ => Vec::new(),
+        };
+        // Those that are left have a leader again.
+        let up = healthy.primaries.iter().chain(&all).find(|node| !down.contains(node));
+        let view = View { primaries: up.copied().into_iter().collect(), down, ..healthy.clone() };
+        if let Injection::Nothing { reason } = fault.plan(&view, &mut rng) {
+            return Err(reason);
+        }
+    }
+    Ok(())
+}
+
 /// The fault `name`, from what stands behind it.
 pub(crate) fn fault(name: &str, value: &Value) -> Result<Box<dyn Fault>, OptionError> {
     let Some(entry) = FAULTS.iter().find(|entry| entry.name == name) else {
         let names: Vec<&str> = FAULTS.iter().map(|entry| entry.name).collect();
-        return Err(error(
-            &[name],
-            format!("there is no fault `{name}`; there are {}", names.join(", ")),
-        ));
+        let near = did_you_mean(name, &names);
+        let names = names.join(", ");
+        return Err(error(&[name], format!("there is no fault `{name}`{near}; there are {names}")));
     };
     (entry.construct)(value).map_err(|inner| {
         let mut path = vec![name.to_owned()];
         path.extend(inner.path);
         OptionError::new(path, inner.problem)
     })
+}
+
+/// Refuses a key that is neither one of ours nor a fault: before anything is said to be missing,
+/// since what is missing may be the key that was misspelt.
+fn known(given: &Map<String, Value>) -> Result<(), OptionError> {
+    let words: Vec<&str> = KEYS.into_iter().chain(FAULTS.iter().map(|entry| entry.name)).collect();
+    match given.keys().find(|key| !words.contains(&key.as_str())) {
+        Some(key) => {
+            let (near, all) = (did_you_mean(key, &words), words.join(", "));
+            Err(error(&[key], format!("there is no fault `{key}`{near}; the keys are {all}")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn choices(given: &Map<String, Value>) -> Result<Vec<Map<String, Value>>, OptionError> {
@@ -171,11 +243,55 @@ mod tests {
         check(json!({"at": "5s", "kill": "one"}), "for", "add `for: 3s`");
         check(json!({"every": "2s", "for": "3s", "kill": "one"}), "for", "longer than its period");
         check(json!({"at": "5s", "for": "3s", "kil": "one"}), "kil", "there is no fault `kil`");
+        check(json!({"att": "5s", "for": "3s", "kill": "one"}), "att", "did you mean `at`?");
+        check(json!({"at": "5s", "for": "3s", "kil": "one"}), "kil", "did you mean `kill`?");
+        check(json!({"at": "5s", "for": "3s", "kill": "leadr"}), "kill", "did you mean `leader`?");
+        let halfs = json!({"at": "5s", "for": "3s", "partition": "halfs"});
+        check(halfs, "partition", "did you mean `halves`?");
         check(json!({"at": "5s", "for": "3s"}), "", "no fault is named");
         check(json!({"at": "5s", "for": "3s", "any": ["x"]}), "any.0", "write it as");
         check(json!({"at": "5s", "for": "3s", "any": [{"kill": "x"}]}), "any.0.kill", "victims");
         check(json!({"at": "18s", "for": "3s", "kill": "one"}), "at", "end after 21s");
         let ring = json!({"at": "5s", "for": "3s", "partition": "majorities-ring"});
-        check(ring, "any.0.partition", "at least 4 nodes");
+        check(ring, "partition", "at least 4 nodes");
+    }
+
+    #[test]
+    fn refuses_what_could_never_be_proven() {
+        let check = |fault: Value, path: &str, problem: &str| {
+            let mut value = json!({"at": "5s", "for": "3s"});
+            value.as_object_mut().expect("a map").extend(fault.as_object().expect("one").clone());
+            let spec = FaultSpec::parse(&value).expect("it can be read");
+            let error = spec.check(3, Duration::from_secs(20)).expect_err("it is refused");
+            assert_eq!(error.path.join("."), path, "{fault}");
+            assert!(error.problem.contains(problem), "{fault}: {}", error.problem);
+        };
+        check(json!({"kill": "n9"}), "kill", "there is no node n9");
+        check(json!({"any": [{"pause": "one"}, {"kill": "n9"}]}), "any.1.kill", "no node n9");
+        check(json!({"partition": {"isolate": "all"}}), "partition", "no link would");
+        check(json!({"partition": {"one-way": ["n1", "n2", "n3"]}}), "partition", "no link would");
+        check(json!({"kill": "n1", "pause": "n1"}), "pause", "n1 are down already");
+        check(json!({"kill": "minority", "pause": "minority"}), "pause", "down already");
+        check(
+            json!({"kill": "one", "pause": "all", "partition": "halves"}),
+            "kill",
+            "down already",
+        );
+        check(json!({"delay": {"by": "2s", "jitter": "1s"}}), "delay", "cannot be seen in 3s");
+    }
+
+    #[test]
+    fn accepts_faults_that_find_each_other_room() {
+        let check = |fault: Value| {
+            let mut value = json!({"at": "5s", "for": "3s"});
+            value.as_object_mut().expect("a map").extend(fault.as_object().expect("one").clone());
+            let spec = FaultSpec::parse(&value).expect("it can be read");
+            assert_eq!(spec.check(5, Duration::from_secs(20)), Ok(()), "{fault}");
+        };
+        check(json!({"kill": "leader", "pause": "leader"}));
+        check(json!({"kill": "one", "pause": "one"}));
+        check(json!({"kill": "n1", "pause": ["n2", "n3"]}));
+        check(json!({"partition": {"isolate": "leader"}, "delay": {"by": "100ms"}}));
+        check(json!({"kill": "all", "partition": "halves"}));
     }
 }

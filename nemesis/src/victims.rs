@@ -6,6 +6,7 @@ use schism_lab::NodeId;
 use serde_json::Value;
 
 use crate::View;
+use crate::nearest::did_you_mean;
 
 /// Victims as a plan names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +41,8 @@ impl Victims {
     pub(crate) fn parse(value: &Value) -> Result<Self, String> {
         let wrong = || {
             let words: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
-            format!("{value} names no victims; use {}, n1, or [n1, n2]", words.join(", "))
+            let near = did_you_mean(value.as_str().unwrap_or_default(), &words);
+            format!("{value} names no victims{near}; use {}, n1, or [n1, n2]", words.join(", "))
         };
         let name = |value: &Value| value.as_str().and_then(node).ok_or_else(wrong);
         match value {

@@ -23,6 +23,8 @@ use crate::{Command, Host as _};
 /// A request longer than this is none.
 const REQUEST_MAX: usize = 1 << 16;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long a caller may take to say what it wants: callers are listened to one after another.
+const ASK_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a caller asks.
 #[derive(Debug, Serialize, Deserialize)]
@@ -210,6 +212,7 @@ fn call(path: &Path, ask: &Ask, streams: &[RawFd]) -> Result<Answer, ControlErro
 }
 
 fn receive(caller: &UnixStream) -> io::Result<(Ask, Vec<OwnedFd>)> {
+    caller.set_read_timeout(Some(ASK_WITHIN))?;
     let mut line = vec![0; REQUEST_MAX];
     let mut space = nix::cmsg_space!([RawFd; 3]);
     let mut streams = Vec::new();
@@ -236,4 +239,21 @@ fn answer(mut caller: &UnixStream, answer: &Answer) {
     line.push(b'\n');
     // A caller that has gone away needs no answer.
     let _ = caller.write_all(&line);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn gives_up_a_caller_that_says_nothing() {
+        let (silent, lab) = UnixStream::pair().expect("two ends");
+        let start = Instant::now();
+        let error = receive(&lab).expect_err("nothing was asked");
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert!(start.elapsed() < ASK_WITHIN * 2, "{:?}", start.elapsed());
+        drop(silent);
+    }
 }

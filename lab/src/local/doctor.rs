@@ -2,10 +2,16 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::time::Duration;
 
 use nix::unistd::{geteuid, pipe2};
 
+use super::supervise::{FRESH_PROC, FRESH_PROC_REMEDY};
 use super::{Ended, Lab, Options, supervise};
+use crate::{Command, Host};
+
+/// How long one thing that is tried may take.
+const TRY_WITHIN: Duration = Duration::from_secs(5);
 
 /// What was looked at.
 #[derive(Clone, Debug)]
@@ -35,49 +41,91 @@ const SETTINGS: [(&str, &str, &str); 3] = [
     ("/proc/sys/user/max_user_namespaces", "0", "sudo sysctl -w user.max_user_namespaces=10000"),
 ];
 
-/// Tries a lab of two nodes, and says what it takes where that fails. The first finding is the lab
+/// Tries and uses a lab of two nodes, and says what it takes where that fails. The first finding is the lab
 /// itself.
 ///
 /// Must be called while the process has one thread.
 pub fn examine() -> Vec<Finding> {
-    let (ok, says) = try_lab();
-    let remedy = (!ok).then(remedy).flatten();
+    let (ok, says, remedy) = match try_lab() {
+        Ok(says) => (true, says, None),
+        Err(problem) => {
+            let remedy = remedy(&problem);
+            (false, problem, remedy)
+        }
+    };
     let mut findings = vec![Finding { name: "local lab", ok, says, remedy }];
     findings.push(cores());
     findings.extend(memory());
     findings
 }
 
-/// Founds the namespaces, makes two nodes and their links, and takes all down again.
-fn try_lab() -> (bool, String) {
-    let Ok((answer, tell)) = pipe2(nix::fcntl::OFlag::O_CLOEXEC) else {
-        return (false, "no pipe could be opened".into());
-    };
+/// Founds the namespaces, makes two nodes, runs a program on one, sends a datagram to the other,
+/// and takes all down again. What was seen, or what refused.
+fn try_lab() -> Result<String, String> {
+    let (answer, tell) = pipe2(nix::fcntl::OFlag::O_CLOEXEC)
+        .map_err(|error| format!("no pipe could be opened: {error}"))?;
     let folder = std::env::temp_dir().join(format!("schism-doctor-{}", std::process::id()));
     let inside = folder.clone();
     let ended = supervise(move || {
         let options =
             Options { nodes: 2, data: inside.join("data"), logs: inside.join("logs"), seed: 0 };
-        let (code, text) = match Lab::build(&options) {
-            Ok(lab) => (0, lab.describe()),
-            Err(error) => (1, error.to_string()),
+        let (code, text) = match try_inside(options) {
+            Ok(text) => (0, text),
+            Err(problem) => (1, problem),
         };
         let _ = fs::File::from(tell).write_all(text.as_bytes());
         code
     });
     let _ = fs::remove_dir_all(&folder);
+    let mut text = String::new();
     match ended {
         Ok(Ended::Exit(code)) => {
-            let mut text = String::new();
             let _ = fs::File::from(answer).read_to_string(&mut text);
-            (code == 0, if text.is_empty() { format!("ended with code {code}") } else { text })
+            if code == 0 { Ok(text) } else { Err(format!("{text} (code {code})")) }
         }
-        Ok(Ended::Signal(signal)) => (false, format!("was killed by signal {signal}")),
-        Err(refused) => (false, refused.to_string()),
+        Ok(Ended::Signal(signal)) => Err(format!("was killed by signal {signal}")),
+        Err(refused) => Err(refused.to_string()),
     }
 }
 
-fn remedy() -> Option<String> {
+fn try_inside(options: Options) -> Result<String, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
+    let tried = runtime.block_on(async {
+        let lab = Lab::up(options).await.map_err(|error| error.to_string())?;
+        use_lab(&lab).await?;
+        Ok(lab.describe())
+    });
+    runtime.shutdown_timeout(TRY_WITHIN);
+    tried
+}
+
+/// Whether the lab does what it is for: nodes run programs, and the switch carries frames.
+async fn use_lab(lab: &Lab) -> Result<(), String> {
+    let hosts = lab.hosts();
+    let [one, other] = hosts.as_slice() else { return Err("two nodes were asked for".into()) };
+    let ran = one.run(&Command::new(["true"]), TRY_WITHIN).await;
+    match ran.map_err(|error| error.to_string())?.code {
+        0 => {}
+        code => return Err(format!("n1: `true` ended with code {code}")),
+    }
+    let socket = async |host: &dyn Host| host.datagrams().await.map_err(|error| error.to_string());
+    let (from, to) = (socket(&**one).await?, socket(&**other).await?);
+    let carried = async {
+        from.send_to(b"schism", to.local_addr()?).await?;
+        to.recv(&mut [0; 16]).await
+    };
+    match tokio::time::timeout(TRY_WITHIN, carried).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(format!("n1 → n2: {error}")),
+        Err(_) => Err("n1 → n2: the switch carried nothing".into()),
+    }
+}
+
+fn remedy(problem: &str) -> Option<String> {
+    if problem.contains(FRESH_PROC) {
+        return Some(FRESH_PROC_REMEDY.into());
+    }
     if geteuid().is_root() {
         // Root without namespaces is root in a container.
         let container = fs::metadata("/.dockerenv").is_ok();

@@ -9,6 +9,8 @@ pub mod control;
 mod device;
 pub mod doctor;
 mod host;
+mod life;
+mod members;
 mod netlink;
 pub mod node_init;
 mod packet;
@@ -18,6 +20,7 @@ mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use self::supervise::{Ended, Refused, supervise};
 
@@ -25,6 +28,9 @@ use self::device::{Attachment, LinkLayer};
 use self::host::LocalHost;
 use self::switch::{Switch, SwitchHandle};
 use crate::{Host, Network, Node, NodeId, Platform};
+
+/// How long the making of a whole lab may take; the kernel is slow with 64 nodes, never that slow.
+const UP_WITHIN: Duration = Duration::from_mins(1);
 
 /// What a lab is made of.
 #[derive(Clone, Debug)]
@@ -66,8 +72,14 @@ pub struct Lab {
 impl Lab {
     /// Makes the nodes and starts the switch. Must be called inside [`supervise`].
     pub async fn up(options: Options) -> Result<Self, LabError> {
-        tokio::task::spawn_blocking(move || Self::build(&options))
+        let building = tokio::task::spawn_blocking(move || Self::build(&options));
+        let late = |_| {
+            let problem = format!("it was not up within {UP_WITHIN:?}");
+            LabError::new("nodes and links", std::io::Error::other(problem))
+        };
+        tokio::time::timeout(UP_WITHIN, building)
             .await
+            .map_err(late)?
             .map_err(|error| LabError::new("a thread broke off", std::io::Error::other(error)))?
     }
 

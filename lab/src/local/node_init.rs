@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -110,9 +111,16 @@ pub fn enter_node(init: i32, folder: &str, program: &[String]) -> i32 {
     }
 }
 
+/// This very program. Where its file was replaced while it ran, as by a new build, the name that it
+/// had is nobody's, and the kernel's own link still leads to what runs here.
+fn own_program() -> io::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    Ok(if own.exists() { own } else { PathBuf::from("/proc/self/exe") })
+}
+
 fn try_enter(init: i32, folder: &str, program: &[String]) -> io::Result<i32> {
     die_with_parent();
-    let own = std::env::current_exe()?;
+    let own = own_program()?;
     // All are opened before the first is entered, since /proc changes with the mount namespace.
     let open = |name: &str| fs::File::open(format!("/proc/{init}/ns/{name}"));
     let namespaces = [open("net")?, open("uts")?, open("ipc")?, open("pid")?, open("mnt")?];

@@ -22,6 +22,10 @@ use nix::unistd::{ForkResult, Pid, fork, getegid, geteuid, pipe2};
 const FORBIDDEN: [libc::c_ulong; 3] = [25, 22, 16];
 /// The founder says with this exit code that the kernel refused; the reason is in the pipe.
 const REFUSED: i32 = 121;
+/// What is refused where parts of the /proc around are covered up, as in most containers.
+pub(super) const FRESH_PROC: &str = "a /proc of its own";
+/// What helps then.
+pub(super) const FRESH_PROC_REMEDY: &str = "docker run --privileged …, or --security-opt systempaths=unconfined --cap-add SYS_ADMIN --cap-add NET_ADMIN --device /dev/net/tun";
 
 /// How the controller ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub enum Ended {
 pub struct Refused {
     /// What was being done.
     pub doing: String,
-    /// The operating system's answer.
+    /// The operating system's answer, and what helps where that is known.
     pub problem: String,
 }
 
@@ -61,7 +65,9 @@ extern "C" fn pass_on(signal: libc::c_int) {
 
 /// Runs `body` as the controller of a lab, inside new namespaces, and waits for it outside.
 ///
-/// Must be called while the process has one thread. SIGINT and SIGTERM reach the controller.
+/// Must be called while the process has one thread. SIGINT and SIGTERM reach the controller, each
+/// once: everything inside is in a session of its own, where no terminal and no signal to this
+/// process' group reaches it, and this process passes on what it gets.
 pub fn supervise(body: impl FnOnce() -> i32) -> Result<Ended, Refused> {
     let failed = |doing: &str, error: nix::Error| Refused::new(doing, error);
     // Closed by the death of this process: the founder's init notices even if the parent had died
@@ -88,26 +94,31 @@ pub fn supervise(body: impl FnOnce() -> i32) -> Result<Ended, Refused> {
         }
         ForkResult::Child => {
             drop((keep_alive, reasons));
+            // Cannot fail: a process that has just been forked leads no group.
+            let _ = nix::unistd::setsid();
             let code = match found(outer, &alive) {
-                Ok(()) => {
-                    drop(reason);
-                    become_init(&alive, body)
-                }
-                Err(refused) => {
-                    let text = format!("{}\n{}", refused.doing, refused.problem);
-                    let _ = nix::unistd::write(&reason, text.as_bytes());
-                    REFUSED
-                }
+                Ok(()) => become_init(&alive, reason, body),
+                Err(refused) => say_refused(&reason, &refused),
             };
             exit(code)
         }
     }
 }
 
+/// Tells the outer process why there is no lab; the exit code that goes with it.
+fn say_refused(reason: &OwnedFd, refused: &Refused) -> i32 {
+    let text = format!("{}\n{}", refused.doing, refused.problem);
+    let _ = nix::unistd::write(reason, text.as_bytes());
+    REFUSED
+}
+
 fn read_reason(reasons: OwnedFd) -> Refused {
     let mut text = String::new();
     let _ = io::Read::read_to_string(&mut fs::File::from(reasons), &mut text);
     let (doing, problem) = text.split_once('\n').unwrap_or(("founding the namespaces", &text));
+    if doing == FRESH_PROC {
+        return Refused::new(doing, format!("{problem}; what helps: {FRESH_PROC_REMEDY}"));
+    }
     Refused::new(doing, problem)
 }
 
@@ -141,11 +152,12 @@ fn found(outer: Pid, alive: &OwnedFd) -> Result<(), Refused> {
 }
 
 /// Forks the init of the new pid namespace, and waits for it.
-fn become_init(alive: &OwnedFd, body: impl FnOnce() -> i32) -> i32 {
+fn become_init(alive: &OwnedFd, reason: OwnedFd, body: impl FnOnce() -> i32) -> i32 {
     // SAFETY: this process has one thread, as its parent had.
     match unsafe { fork() } {
         Err(_) => 3,
         Ok(ForkResult::Parent { child }) => {
+            drop(reason);
             pass_signals_to(child);
             as_code(wait_for(child))
         }
@@ -154,9 +166,11 @@ fn become_init(alive: &OwnedFd, body: impl FnOnce() -> i32) -> i32 {
             if closed(alive) {
                 exit(9);
             }
+            // Without it every look at a node would read the numbers of other processes.
             if let Err(error) = fresh_mounts() {
-                eprintln!("keeping the old /proc: {error}");
+                return say_refused(&reason, &Refused::new(FRESH_PROC, error));
             }
+            drop(reason);
             init(body)
         }
     }
@@ -259,8 +273,7 @@ pub(super) fn pass_signals_to(child: Pid) {
     let handler = pass_on as extern "C" fn(libc::c_int) as libc::sighandler_t;
     // SAFETY: the handler does nothing but kill, which is allowed in one.
     unsafe {
-        // The terminal sends SIGINT to the whole group; the controller has its own already.
-        libc::signal(libc::SIGINT, libc::SIG_IGN);
+        libc::signal(libc::SIGINT, handler);
         libc::signal(libc::SIGTERM, handler);
     }
 }

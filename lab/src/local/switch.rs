@@ -20,6 +20,8 @@ const HEADER: usize = 10;
 const FRAME_MAX: usize = 70_000;
 /// Frames that one port may send before the others have their turn.
 const TURN: usize = 64;
+/// Ports that one wait names, at most.
+const EVENTS: usize = 16;
 
 /// What the thread works on.
 pub(super) struct Switch {
@@ -184,20 +186,42 @@ fn lock(wire: &Mutex<Wire>) -> std::sync::MutexGuard<'_, Wire> {
 
 /// The ports that have something to read; empty at the time-out.
 fn wait(poll: RawFd, until: Option<Instant>) -> impl Iterator<Item = usize> {
-    let timeout = until.map(|until| {
-        let left: Duration = until.saturating_duration_since(Instant::now());
-        libc::timespec { tv_sec: left.as_secs() as _, tv_nsec: left.subsec_nanos().into() }
+    let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+    // SAFETY: an all-zero epoll_event is valid.
+    let mut events: [libc::epoll_event; EVENTS] = unsafe { std::mem::zeroed() };
+    let mut count = wait_finely(poll, left, &mut events);
+    if count < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS) {
+        // Kernels before 5.11 know milliseconds only. Without this the thread would never sleep.
+        count = wait_coarsely(poll, left, &mut events);
+    }
+    (0..count.max(0) as usize).map(move |place| events[place].u64 as usize)
+}
+
+fn wait_finely(
+    poll: RawFd,
+    left: Option<Duration>,
+    events: &mut [libc::epoll_event; EVENTS],
+) -> i64 {
+    let timeout = left.map(|left| libc::timespec {
+        tv_sec: left.as_secs() as _,
+        tv_nsec: left.subsec_nanos().into(),
     });
     let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: an all-zero epoll_event is valid; the kernel writes at most 16 of them.
-    let (count, events) = unsafe {
-        let mut events: [libc::epoll_event; 16] = std::mem::zeroed();
-        let no_mask = std::ptr::null::<u8>();
-        let pointer = events.as_mut_ptr();
-        let count = libc::syscall(libc::SYS_epoll_pwait2, poll, pointer, 16, timeout, no_mask, 8);
-        (count, events)
-    };
-    (0..count.max(0) as usize).map(move |place| events[place].u64 as usize)
+    let no_mask = std::ptr::null::<u8>();
+    let (pointer, room) = (events.as_mut_ptr(), EVENTS);
+    // SAFETY: the kernel writes at most as many events as there is room for.
+    unsafe { libc::syscall(libc::SYS_epoll_pwait2, poll, pointer, room, timeout, no_mask, 8) }
+}
+
+fn wait_coarsely(
+    poll: RawFd,
+    left: Option<Duration>,
+    events: &mut [libc::epoll_event; EVENTS],
+) -> i64 {
+    // Rounded up: a wait that ends too early would be taken up again and again.
+    let left = left.map_or(-1, |left| left.as_nanos().div_ceil(1_000_000).min(60_000) as i32);
+    // SAFETY: the kernel writes at most as many events as there is room for.
+    unsafe { libc::epoll_wait(poll, events.as_mut_ptr(), EVENTS as i32, left).into() }
 }
 
 fn read(port: RawFd, buffer: &mut [u8]) -> Option<usize> {
@@ -215,4 +239,37 @@ fn write(port: RawFd, frame: &[u8]) {
 fn drain(wake: RawFd) {
     let mut count = [0; 8];
     let _ = read(wake, &mut count);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Wait = fn(RawFd, Option<Duration>, &mut [libc::epoll_event; EVENTS]) -> i64;
+
+    #[test]
+    fn waits_no_shorter_than_it_should_on_new_kernels_and_old() {
+        let pair = std::os::unix::net::UnixStream::pair().expect("two ends");
+        let switch = Switch {
+            ports: vec![pair.0.into()],
+            wire: Arc::new(Mutex::new(Wire::new(1, 0))),
+            wake: Arc::new(pair.1.into()),
+        };
+        let poll = switch.poll_set().expect("a poll set");
+        let check = |wait: Wait, micros: u64| {
+            // SAFETY: an all-zero epoll_event is valid.
+            let mut events: [libc::epoll_event; EVENTS] = unsafe { std::mem::zeroed() };
+            let (start, left) = (Instant::now(), Duration::from_micros(micros));
+            assert_eq!(wait(poll.as_raw_fd(), Some(left), &mut events), 0);
+            assert!(start.elapsed() >= left, "{micros} µs: {:?}", start.elapsed());
+        };
+        for wait in [wait_finely as Wait, wait_coarsely] {
+            check(wait, 0);
+            check(wait, 300);
+            check(wait, 2_500);
+        }
+        // And both name the port that has something to read.
+        write(switch.wake.as_raw_fd(), b"x");
+        assert_eq!(wait(poll.as_raw_fd(), None).collect::<Vec<_>>(), [0]);
+    }
 }

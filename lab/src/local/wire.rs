@@ -1,7 +1,6 @@
 //! The switch's decisions, without the switch: pure, with time passed in.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
@@ -12,6 +11,8 @@ use crate::LinkRule;
 
 /// Bytes that one link may hold back; what does not fit vanishes.
 const HELD_BYTES: usize = 4 << 20;
+/// Bytes that may be on their way over one slow link; what does not fit vanishes.
+const DELAYED_BYTES: usize = 32 << 20;
 
 /// A frame on its way out.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,37 +35,42 @@ pub(super) enum Decision {
 pub(super) struct Wire {
     ports: usize,
     rules: Vec<LinkRule>,
-    held: Vec<Held>,
-    /// When the last delayed frame of a link goes out: a link keeps its order.
-    last: Vec<Option<Instant>>,
-    delayed: BinaryHeap<Reverse<Delayed>>,
-    sequence: u64,
+    /// What each link keeps, held and delayed frames in one queue: a link keeps its order whatever
+    /// rules follow one another. A link without hold or delay keeps nothing.
+    kept: Vec<Queue>,
+    /// When the first frame of each link that keeps some and does not hold goes out.
+    fronts: BTreeSet<(Instant, usize)>,
     rng: ChaCha8Rng,
 }
 
+/// Frames in their order, each with the time when it goes out; these times never fall.
 #[derive(Default)]
-struct Held {
-    frames: VecDeque<Box<[u8]>>,
+struct Queue {
+    frames: VecDeque<(Instant, Box<[u8]>)>,
     bytes: usize,
 }
 
-#[derive(PartialEq, Eq)]
-struct Delayed {
-    at: Instant,
-    sequence: u64,
-    frame: Frame,
-}
+impl Queue {
+    /// Takes a frame in, at the end of the queue, unless it is full.
+    fn push(&mut self, at: Instant, bytes: Box<[u8]>, room: usize) {
+        if self.bytes + bytes.len() > room {
+            return;
+        }
+        self.bytes += bytes.len();
+        let at = self.frames.back().map_or(at, |(last, _)| at.max(*last));
+        self.frames.push_back((at, bytes));
+    }
 
-impl Ord for Delayed {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+    fn pop(&mut self) -> Option<Box<[u8]>> {
+        let (_, bytes) = self.frames.pop_front()?;
+        self.bytes -= bytes.len();
+        Some(bytes)
     }
 }
 
-impl PartialOrd for Delayed {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
+/// Whether the link lets its frames go out later.
+fn slow(rule: LinkRule) -> bool {
+    !rule.delay.is_zero() || !rule.jitter.is_zero()
 }
 
 impl Wire {
@@ -72,38 +78,41 @@ impl Wire {
         Self {
             ports,
             rules: vec![LinkRule::default(); ports * ports],
-            held: (0..ports * ports).map(|_| Held::default()).collect(),
-            last: vec![None; ports * ports],
-            delayed: BinaryHeap::new(),
-            sequence: 0,
+            kept: (0..ports * ports).map(|_| Queue::default()).collect(),
+            fronts: BTreeSet::new(),
             rng: ChaCha8Rng::seed_from_u64(seed),
         }
     }
 
-    /// Replaces the rules. Frames that were held on links that no longer hold are returned, in
-    /// their order, to go out now; delayed frames of links that now drop vanish when due.
+    /// Replaces the rules. Frames of links that keep nothing any more are returned, in their order,
+    /// to go out now: a healed link is as fast as it was at once. What a cut link kept vanishes.
     pub(super) fn set(&mut self, rules: Vec<LinkRule>, now: Instant) -> Vec<Frame> {
-        self.rules = rules;
+        let old = std::mem::replace(&mut self.rules, rules);
         let mut released = Vec::new();
-        for link in 0..self.rules.len() {
+        for (link, old) in old.into_iter().enumerate() {
             let rule = self.rules[link];
-            if rule.hold || self.held[link].frames.is_empty() {
+            if self.kept[link].frames.is_empty() || (rule.hold && !rule.drop) {
                 continue;
             }
-            let held = std::mem::take(&mut self.held[link]);
+            if !rule.drop && slow(rule) && !old.hold {
+                // These have their times already.
+                continue;
+            }
+            let kept = std::mem::take(&mut self.kept[link]);
             if rule.drop {
                 continue;
             }
             let (from, to) = (link / self.ports, link % self.ports);
-            for bytes in held.frames {
-                let frame = Frame { from, to, bytes };
-                if rule.delay.is_zero() && rule.jitter.is_zero() {
-                    released.push(frame);
+            for (_, bytes) in kept.frames {
+                if slow(rule) {
+                    let at = self.draw(rule, now);
+                    self.kept[link].push(at, bytes, DELAYED_BYTES);
                 } else {
-                    self.delay(frame, rule, now);
+                    released.push(Frame { from, to, bytes });
                 }
             }
         }
+        self.fronts = (0..self.kept.len()).filter_map(|link| self.front(link)).collect();
         released
     }
 
@@ -121,151 +130,49 @@ impl Wire {
             return Decision::Taken;
         }
         if rule.hold {
-            let held = &mut self.held[link];
-            let bytes = copy();
-            if held.bytes + bytes.len() <= HELD_BYTES {
-                held.bytes += bytes.len();
-                held.frames.push_back(bytes);
-            }
+            self.kept[link].push(now, copy(), HELD_BYTES);
             return Decision::Taken;
         }
-        // Frames must not overtake those that still wait from a rule that has since gone.
-        let waits = self.last[link].is_some_and(|last| last > now);
-        if rule.delay.is_zero() && rule.jitter.is_zero() && !waits {
+        if !slow(rule) {
             return Decision::Forward;
         }
-        self.delay(Frame { from, to, bytes: copy() }, rule, now);
+        let at = self.draw(rule, now);
+        self.kept[link].push(at, copy(), DELAYED_BYTES);
+        self.fronts.extend(self.front(link));
         Decision::Taken
     }
 
-    fn delay(&mut self, frame: Frame, rule: LinkRule, now: Instant) {
+    /// When a frame that comes now goes out.
+    fn draw(&mut self, rule: LinkRule, now: Instant) -> Instant {
         let jitter = rule.jitter.as_nanos() as i64;
         let drawn = if jitter > 0 { self.rng.random_range(-jitter..=jitter) } else { 0 };
         let delay = (rule.delay.as_nanos() as i64).saturating_add(drawn).max(0);
-        let link = frame.from * self.ports + frame.to;
-        let mut at = now + Duration::from_nanos(delay as u64);
-        if let Some(last) = self.last[link] {
-            at = at.max(last);
-        }
-        self.last[link] = Some(at);
-        let sequence = self.sequence;
-        self.sequence += 1;
-        self.delayed.push(Reverse(Delayed { at, sequence, frame }));
+        now + Duration::from_nanos(delay as u64)
+    }
+
+    /// When the first frame of the link goes out, if time alone decides that.
+    fn front(&self, link: usize) -> Option<(Instant, usize)> {
+        let (at, _) = self.kept[link].frames.front()?;
+        (!self.rules[link].hold).then_some((*at, link))
     }
 
     /// The next delayed frame that is due, if one is.
     pub(super) fn due(&mut self, now: Instant) -> Option<Frame> {
-        loop {
-            if self.next()? > now {
-                return None;
-            }
-            let Reverse(Delayed { frame, .. }) = self.delayed.pop()?;
-            if !self.rules[frame.from * self.ports + frame.to].drop {
-                return Some(frame);
-            }
+        let (at, link) = self.fronts.first().copied()?;
+        if at > now {
+            return None;
         }
+        self.fronts.pop_first();
+        let bytes = self.kept[link].pop();
+        self.fronts.extend(self.front(link));
+        Some(Frame { from: link / self.ports, to: link % self.ports, bytes: bytes? })
     }
 
     /// When the next delayed frame is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.delayed.peek().map(|Reverse(delayed)| delayed.at)
+        self.fronts.first().map(|(at, _)| *at)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PORTS: usize = 3;
-
-    fn rules(link: (usize, usize), rule: LinkRule) -> Vec<LinkRule> {
-        let mut rules = vec![LinkRule::default(); PORTS * PORTS];
-        rules[link.0 * PORTS + link.1] = rule;
-        rules
-    }
-
-    fn send(wire: &mut Wire, number: u8, now: Instant) -> Decision {
-        wire.decide(1, 2, now, || vec![number].into())
-    }
-
-    fn numbers(frames: impl IntoIterator<Item = Frame>) -> Vec<u8> {
-        frames.into_iter().map(|frame| frame.bytes[0]).collect()
-    }
-
-    #[test]
-    fn drops_one_direction_only() {
-        let mut wire = Wire::new(PORTS, 1);
-        let now = Instant::now();
-        wire.set(rules((1, 2), LinkRule { drop: true, ..LinkRule::default() }), now);
-        assert_eq!(send(&mut wire, 0, now), Decision::Taken);
-        assert_eq!(wire.next(), None);
-        assert_eq!(wire.decide(2, 1, now, || vec![].into()), Decision::Forward);
-    }
-
-    #[test]
-    fn releases_what_was_held_in_order_and_whole() {
-        let mut wire = Wire::new(PORTS, 1);
-        let now = Instant::now();
-        wire.set(rules((1, 2), LinkRule { hold: true, ..LinkRule::default() }), now);
-        for number in 0..100 {
-            assert_eq!(send(&mut wire, number, now), Decision::Taken);
-        }
-        let released = wire.set(rules((1, 2), LinkRule::default()), now);
-        assert_eq!(numbers(released), (0..100).collect::<Vec<u8>>());
-    }
-
-    #[test]
-    fn delays_within_the_jitter_and_keeps_the_order() {
-        let mut wire = Wire::new(PORTS, 7);
-        let now = Instant::now();
-        let (delay, jitter) = (Duration::from_millis(50), Duration::from_millis(10));
-        wire.set(rules((1, 2), LinkRule { delay, jitter, ..LinkRule::default() }), now);
-        for number in 0..50 {
-            send(&mut wire, number, now);
-        }
-        assert!(wire.due(now + Duration::from_millis(39)).is_none());
-        let end = now + Duration::from_millis(60);
-        let out = std::iter::from_fn(|| wire.due(end));
-        assert_eq!(numbers(out), (0..50).collect::<Vec<u8>>());
-    }
-
-    #[test]
-    fn lets_nothing_overtake_delayed_frames_when_the_rule_goes() {
-        let mut wire = Wire::new(PORTS, 7);
-        let now = Instant::now();
-        let rule = LinkRule { delay: Duration::from_millis(50), ..LinkRule::default() };
-        wire.set(rules((1, 2), rule), now);
-        send(&mut wire, 0, now);
-        wire.set(rules((1, 2), LinkRule::default()), now);
-        assert_eq!(send(&mut wire, 1, now), Decision::Taken);
-        let end = now + Duration::from_millis(50);
-        let out: Vec<_> = std::iter::from_fn(|| wire.due(end)).collect();
-        assert_eq!(numbers(out), [0, 1]);
-        assert_eq!(send(&mut wire, 2, end + Duration::from_millis(1)), Decision::Forward);
-    }
-
-    #[test]
-    fn drops_delayed_frames_of_a_link_that_is_cut_meanwhile() {
-        let mut wire = Wire::new(PORTS, 7);
-        let now = Instant::now();
-        let rule = LinkRule { delay: Duration::from_millis(50), ..LinkRule::default() };
-        wire.set(rules((1, 2), rule), now);
-        send(&mut wire, 0, now);
-        wire.set(rules((1, 2), LinkRule { drop: true, ..LinkRule::default() }), now);
-        assert!(wire.due(now + Duration::from_secs(1)).is_none());
-    }
-
-    #[test]
-    fn draws_the_same_delays_from_the_same_seed() {
-        let delays = |seed| {
-            let mut wire = Wire::new(PORTS, seed);
-            let now = Instant::now();
-            let rule = LinkRule { jitter: Duration::from_millis(10), ..LinkRule::default() };
-            wire.set(rules((1, 2), rule), now);
-            send(&mut wire, 0, now);
-            wire.next().map(|at| at - now)
-        };
-        assert_eq!(delays(1), delays(1));
-        assert_ne!(delays(1), delays(2));
-    }
-}
+mod tests;

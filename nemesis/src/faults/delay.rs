@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
-use schism_history::{OptionError, Options, Span};
+use schism_history::{OptionError, Span};
 use schism_lab::{End, LinkRule, LinkRules};
 use serde_json::Value;
 
+use crate::nearest::read_options;
 use crate::victims::Victims;
 use crate::{Fault, FaultEntry, Injection, View};
 
@@ -19,6 +20,10 @@ pub(crate) const ENTRY: FaultEntry = FaultEntry {
 
 /// Longer delays are partitions, and what waits in the switch is bounded.
 const DELAY_MAX: Duration = Duration::from_secs(10);
+/// Shorter delays are lost in what a busy machine takes anyway, and no probe could tell them.
+const DELAY_MIN: Duration = Duration::from_millis(4);
+/// What a probe takes to look at a link, besides the delay itself.
+const LOOK: Duration = Duration::from_millis(100);
 
 struct Delay {
     by: Duration,
@@ -27,13 +32,17 @@ struct Delay {
 }
 
 fn construct(given: &Value) -> Result<Box<dyn Fault>, OptionError> {
-    let options = Options::read(given, &["by", "jitter", "of"])?;
+    let options = read_options(given, &["by", "jitter", "of"])?;
     let Some(by) = options.span("by")? else {
         let problem = "delay: `by` is missing; it must be a duration such as 100ms";
         return Err(OptionError::new(Vec::<String>::new(), problem));
     };
     if by > DELAY_MAX {
         return Err(options.error("by", format!("`by` is more than {}", Span(DELAY_MAX))));
+    }
+    if by < DELAY_MIN {
+        let problem = format!("`by` is less than {}, which no probe could tell", Span(DELAY_MIN));
+        return Err(options.error("by", problem));
     }
     let jitter = options.span("jitter")?.unwrap_or_default();
     if jitter > by {
@@ -64,6 +73,10 @@ impl Fault for Delay {
             return Err("one node has no links to other nodes".into());
         }
         self.of.fit(nodes)
+    }
+
+    fn least(&self) -> Duration {
+        self.by + self.jitter + LOOK
     }
 
     fn needs_leader(&self) -> bool {
@@ -102,6 +115,8 @@ mod tests {
         };
         check(json!({}), "`by` is missing");
         check(json!({"by": "11s"}), "more than");
+        check(json!({"by": "3ms"}), "less than 4ms");
+        check(json!({"by": "10ms", "jiter": "3ms"}), "did you mean `jitter`?");
         check(json!({"by": "10ms", "jitter": "20ms"}), "cannot run back");
         check(json!({"by": "10ms", "of": "x"}), "names no victims");
         check(json!({"by": "10"}), "duration");

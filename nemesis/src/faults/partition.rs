@@ -1,10 +1,11 @@
 //! `partition`: some links carry nothing.
 
 use rand_chacha::ChaCha8Rng;
-use schism_history::{OptionError, Options};
+use schism_history::OptionError;
 use schism_lab::{End, LinkRule, LinkRules, NodeId};
 use serde_json::Value;
 
+use crate::nearest::{did_you_mean, read_options};
 use crate::victims::{Victims, shuffle};
 use crate::{Fault, FaultEntry, Injection, View};
 
@@ -23,6 +24,8 @@ pub(crate) const ENTRY: FaultEntry = FaultEntry {
 };
 
 const SHAPES: [&str; 3] = ["halves", "majorities-ring", "bridge"];
+/// Every word that a partition may begin with.
+const WORDS: [&str; 6] = ["halves", "majorities-ring", "bridge", "isolate", "one-way", "clients"];
 
 enum Partition {
     Halves,
@@ -41,9 +44,9 @@ fn construct(given: &Value) -> Result<Box<dyn Fault>, OptionError> {
             "majorities-ring" => Partition::MajoritiesRing,
             "bridge" => Partition::Bridge,
             _ => {
-                let shapes = SHAPES.join(", ");
+                let (near, shapes) = (did_you_mean(shape, &WORDS), SHAPES.join(", "));
                 return Err(wrong(format!(
-                    "there is no partition `{shape}`; use {shapes}, or {{ isolate: … }}, \
+                    "there is no partition `{shape}`{near}; use {shapes}, or {{ isolate: … }}, \
                      {{ one-way: … }}, {{ clients: … }}"
                 )));
             }
@@ -54,7 +57,7 @@ fn construct(given: &Value) -> Result<Box<dyn Fault>, OptionError> {
 }
 
 fn from_options(given: &Value) -> Result<Partition, OptionError> {
-    let options = Options::read(given, &["isolate", "one-way", "direction", "clients"])?;
+    let options = read_options(given, &["isolate", "one-way", "direction", "clients"])?;
     let victims = |key: &str| {
         let victims = given.get(key).map(Victims::parse);
         victims.transpose().map_err(|problem| options.error(key, problem))
