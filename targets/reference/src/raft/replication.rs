@@ -14,6 +14,8 @@ const MARGIN: u64 = 32;
 pub(super) struct Progress {
     /// The next entry to send.
     pub next: u64,
+    /// How it is sent.
+    flow: Flow,
     /// The last entry that it is known to have.
     pub matched: u64,
     /// The latest round of heartbeats that it has answered.
@@ -22,9 +24,46 @@ pub(super) struct Progress {
     pub heard: Micros,
 }
 
+/// How a member gets what it lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    /// Nobody knows yet where the logs agree: one message at a time asks. Were more under way,
+    /// each of them would be refused, and every refusal answered with all that follows.
+    Probing,
+    /// The logs agree: one message after the other, without waiting.
+    Streaming,
+    /// It was sent the snapshot at this time; until it answers, heartbeats say nothing.
+    Installing(Micros),
+}
+
 impl Progress {
     pub(super) fn new(next: u64, now: Micros) -> Self {
-        Self { next, matched: 0, round: 0, heard: now }
+        Self { next, flow: Flow::Probing, matched: 0, round: 0, heard: now }
+    }
+
+    /// The logs agree up to `index`. `here`: so much is still in the leader's log.
+    fn accept(&mut self, index: u64, here: bool) {
+        self.matched = self.matched.max(index);
+        if here && index + 1 >= self.next {
+            self.next = index + 1;
+            self.flow = Flow::Streaming;
+        }
+    }
+
+    /// A message was refused, and `index` proposed instead. Whether it is worth another one: while
+    /// probing, only what leads further back is news; the rest answers what was sent long ago.
+    fn refuse(&mut self, index: u64, last: u64) -> bool {
+        let next = (index + 1).clamp(self.matched + 1, last + 1);
+        let news = match self.flow {
+            Flow::Probing => next < self.next,
+            Flow::Streaming => true,
+            Flow::Installing(_) => false,
+        };
+        if news {
+            self.next = next;
+            self.flow = Flow::Probing;
+        }
+        news
     }
 }
 
@@ -51,25 +90,49 @@ impl Machine {
     /// Sends what a member lacks; with nothing to send, a heartbeat if `always`.
     pub(super) fn send_append(&mut self, peer: NodeId, always: bool) {
         let Some(progress) = self.peers.get(&peer).cloned() else { return };
-        let (term, round, commit) = (self.state.term, self.round, self.commit);
         let previous_index = progress.next - 1;
         let Some(previous_term) = self.log.term(previous_index) else {
-            if always && let Some(snapshot) = self.snapshot.clone() {
-                self.send(peer, Message::Install { term, snapshot, round });
+            if always {
+                self.send_snapshot(peer, progress.flow);
             }
             return;
         };
+        let streams = progress.flow == Flow::Streaming;
         let full = progress.next > progress.matched + WINDOW;
-        let entries =
-            if full { Vec::new() } else { self.log.from(progress.next, self.config.batch) };
-        if entries.is_empty() && !always {
+        let entries = if streams && full {
+            Vec::new()
+        } else {
+            self.log.from(progress.next, self.config.batch)
+        };
+        if !always && (entries.is_empty() || !streams) {
             return;
         }
-        if let Some(progress) = self.peers.get_mut(&peer) {
+        if streams && let Some(progress) = self.peers.get_mut(&peer) {
             progress.next += entries.len() as u64;
         }
+        let (term, round, commit) = (self.state.term, self.round, self.commit);
         let message =
             Message::Append { term, previous_index, previous_term, entries, commit, round };
+        self.send(peer, message);
+    }
+
+    /// Sends the snapshot, or, while an earlier one may still be on its way, a heartbeat from the
+    /// beginning of all logs, which every member accepts.
+    fn send_snapshot(&mut self, peer: NodeId, flow: Flow) {
+        let (term, round, now) = (self.state.term, self.round, self.now);
+        let waits = matches!(flow, Flow::Installing(since) if now < since + self.config.election.1);
+        let message = match &self.snapshot {
+            Some(snapshot) if !waits => {
+                Message::Install { term, snapshot: snapshot.clone(), round }
+            }
+            _ => {
+                let (previous_index, previous_term, entries, commit) = (0, 0, Vec::new(), 0);
+                Message::Append { term, previous_index, previous_term, entries, commit, round }
+            }
+        };
+        if !waits && let Some(progress) = self.peers.get_mut(&peer) {
+            progress.flow = Flow::Installing(now);
+        }
         self.send(peer, message);
     }
 
@@ -151,21 +214,17 @@ impl Machine {
         if self.role != Role::Leader || term < self.state.term || round == 0 {
             return;
         }
-        let last = self.log.last_index();
-        let mut again = false;
+        let (last, here) = (self.log.last_index(), self.log.term(index).is_some());
         let Some(progress) = self.peers.get_mut(&from) else { return };
         progress.heard = self.now;
         progress.round = progress.round.max(round);
-        if accepted {
-            progress.matched = progress.matched.max(index);
-            progress.next = progress.next.max(index + 1);
+        let again = if accepted {
+            progress.accept(index, here);
             self.advance_commit();
+            false
         } else {
-            // One answer to many lost or late messages: only the first sends anything again.
-            let next = (index + 1).min(last + 1);
-            again = progress.next != next;
-            progress.next = next;
-        }
+            progress.refuse(index, last)
+        };
         self.send_append(from, again);
     }
 
