@@ -139,6 +139,11 @@ impl<D: Disk> Storage<D> {
         self.disk.replace(LOG, &bytes).map_err(failed(LOG))
     }
 
+    /// The disk: the simulation takes its power away.
+    pub(crate) fn disk_mut(&mut self) -> &mut D {
+        &mut self.disk
+    }
+
     /// The disk, as it is.
     pub fn into_disk(self) -> D {
         self.disk
