@@ -202,12 +202,13 @@ impl Cluster {
         let Some(member) = self.members.get_mut(&id) else { return Ok(()) };
         let led = *member.machine.role() == Role::Leader;
         let effects = member.machine.step(local, input);
+        self.invariants.check_role(id, &member.machine)?;
         self.invariants.check_writes(id, &member.machine, &effects.writes)?;
         if !effects.writes.is_empty() && self.rng.next_u64().is_multiple_of(700) {
             return self.crash_while_writing(id, &effects.writes);
         }
         member.storage.write(&effects.writes).map_err(|error| format!("{id}: {error}"))?;
-        self.invariants.check(id, &member.machine)?;
+        self.invariants.check_commits(id, &member.machine)?;
         if !led && *member.machine.role() == Role::Leader {
             self.invariants.check_leader(id, &member.machine)?;
         }
@@ -216,16 +217,16 @@ impl Cluster {
         Ok(())
     }
 
-    /// Power is lost in the middle of the write, before anything that depends on it is sent.
+    /// A member stops in the middle of the write, before anything that depends on it is sent.
     fn crash_while_writing(&mut self, id: NodeId, writes: &[Write]) -> Result<(), String> {
         // A batch is appended and synced; one with a snapshot is up to three times as much.
         let with_snapshot = writes.iter().any(|write| matches!(write, Write::Snapshot { .. }));
         let operations = self.draw(if with_snapshot { 7 } else { 3 });
         if let Some(member) = self.members.get_mut(&id) {
-            member.storage.disk_mut().lose_power_after(operations);
+            member.storage.disk_mut().stop_after(operations);
             member.storage.write(writes).map_err(|error| format!("{id}: {error}"))?;
         }
-        self.say(|| format!("{id} loses power after {operations} operations of its disk"));
+        self.say(|| format!("{id} stops after {operations} operations of its disk"));
         self.crash(id);
         Ok(())
     }
@@ -321,9 +322,14 @@ impl Cluster {
     pub(super) fn crash_for(&mut self, id: NodeId, away: Micros) {
         let Some(member) = self.members.remove(&id) else { return };
         let mut disk = member.storage.into_disk();
-        disk.crash(&mut self.rng);
+        let power_fails = self.draw(3) > 0;
+        if power_fails {
+            disk.crash(&mut self.rng);
+        } else {
+            disk.kill();
+        }
         self.down.insert(id, (disk, member.life));
-        self.say(|| format!("{id} crashes"));
+        self.say(|| format!("{id} {}", if power_fails { "loses power" } else { "is killed" }));
         self.at(self.now + away, Happening::Starts { id });
     }
 

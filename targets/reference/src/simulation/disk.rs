@@ -1,4 +1,4 @@
-//! A disk that loses what was not synced, and power in the middle of what it is asked to do.
+//! A disk that loses what was not synced, and may stop in the middle of what it is asked to do.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,7 +12,7 @@ use crate::storage::Disk;
 #[derive(Clone, Debug, Default)]
 pub(super) struct SimulatedDisk {
     files: BTreeMap<&'static str, File>,
-    /// So many operations still take effect before power is lost; `None`: it is not lost.
+    /// So many operations still take effect; `None`: all of them.
     left: Option<u64>,
 }
 
@@ -23,13 +23,13 @@ struct File {
 }
 
 impl SimulatedDisk {
-    /// Power is lost after so many operations more: nothing takes effect then until the crash.
-    pub(super) fn lose_power_after(&mut self, operations: u64) {
+    /// Nothing takes effect after so many operations more, until the node comes up again.
+    pub(super) fn stop_after(&mut self, operations: u64) {
         self.left = Some(operations);
     }
 
-    /// Counts one operation; whether there still is power for it.
-    fn powered(&mut self) -> bool {
+    /// Counts one operation; whether it still takes effect.
+    fn runs(&mut self) -> bool {
         match &mut self.left {
             None => true,
             Some(0) => false,
@@ -40,9 +40,14 @@ impl SimulatedDisk {
         }
     }
 
+    /// The process is killed: what it had handed to the operating system is there, synced or not.
+    pub(super) fn kill(&mut self) {
+        self.left = None;
+    }
+
     /// The machine loses power: of what was not synced a random part, from its beginning, survives.
     pub(super) fn crash(&mut self, rng: &mut ChaCha8Rng) {
-        self.left = None;
+        self.kill();
         for file in self.files.values_mut() {
             let unsynced = (file.bytes.len() - file.synced) as u64;
             let kept =
@@ -59,14 +64,14 @@ impl Disk for SimulatedDisk {
     }
 
     fn append(&mut self, name: &'static str, bytes: &[u8]) -> io::Result<()> {
-        if self.powered() {
+        if self.runs() {
             self.files.entry(name).or_default().bytes.extend_from_slice(bytes);
         }
         Ok(())
     }
 
     fn sync(&mut self, name: &'static str) -> io::Result<()> {
-        if self.powered()
+        if self.runs()
             && let Some(file) = self.files.get_mut(name)
         {
             file.synced = file.bytes.len();
@@ -75,14 +80,14 @@ impl Disk for SimulatedDisk {
     }
 
     fn replace(&mut self, name: &'static str, bytes: &[u8]) -> io::Result<()> {
-        if self.powered() {
+        if self.runs() {
             self.files.insert(name, File { bytes: bytes.to_vec(), synced: bytes.len() });
         }
         Ok(())
     }
 
     fn truncate(&mut self, name: &'static str, length: usize) -> io::Result<()> {
-        if self.powered()
+        if self.runs()
             && let Some(file) = self.files.get_mut(name)
         {
             file.bytes.truncate(length);
@@ -100,7 +105,7 @@ mod tests {
     use crate::raft::{Entry, HardState, Snapshot, Write};
     use crate::storage::Storage;
 
-    /// Writes two entries and then a snapshot of the first, with power for so many operations;
+    /// Writes two entries and then a snapshot of the first, of which so many operations take effect;
     /// what is found after it: the snapshot's index and the log's last.
     fn check(operations: u64, expected: &[(u64, u64)]) {
         let entry = |index| Entry { index, term: 1, request: None };
@@ -113,9 +118,9 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for seed in 0..100 {
             let mut disk = SimulatedDisk::default();
-            disk.lose_power_after(operations);
+            disk.stop_after(operations);
             let (mut storage, _) = Storage::recover(disk, None).expect("an empty disk");
-            storage.write(&writes).expect("nobody sees the loss of power");
+            storage.write(&writes).expect("nobody sees it stop");
             let mut disk = storage.into_disk();
             disk.crash(&mut ChaCha8Rng::seed_from_u64(seed));
             let (_, found) = Storage::recover(disk, None).expect("what a crash leaves is sound");
@@ -126,7 +131,29 @@ mod tests {
     }
 
     #[test]
-    fn loses_power_between_any_two_operations() {
+    fn keeps_what_a_killed_node_found_again() {
+        let mut disk = SimulatedDisk::default();
+        // Two operations of the first batch, and the append of the second, without its sync.
+        disk.stop_after(3);
+        let (mut storage, _) = Storage::recover(disk, None).expect("an empty disk");
+        let entry = |index| Entry { index, term: 1, request: None };
+        storage.write(&[Write::State(HardState { term: 1, vote: None })]).expect("the first batch");
+        storage.write(&[Write::Entries(vec![entry(1), entry(2)])]).expect("the second");
+        let mut disk = storage.into_disk();
+        disk.kill();
+        let (storage, found) = Storage::recover(disk, None).expect("what a kill leaves is sound");
+        assert_eq!(found.log.last_index(), 2);
+        let disk = storage.into_disk();
+        for seed in 0..20 {
+            let mut disk = disk.clone();
+            disk.crash(&mut ChaCha8Rng::seed_from_u64(seed));
+            let (_, again) = Storage::recover(disk, None).expect("what a crash leaves is sound");
+            assert_eq!(again.log.last_index(), 2, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn stops_between_any_two_operations() {
         check(0, &[(0, 0)]);
         check(1, &[(0, 0), (0, 1), (0, 2)]);
         check(2, &[(0, 2)]);

@@ -62,8 +62,8 @@ impl Invariants {
         ))
     }
 
-    /// Election safety and state machine safety for one member.
-    pub(super) fn check(&mut self, id: NodeId, machine: &Machine) -> Result<(), String> {
+    /// Election safety: one leader a term.
+    pub(super) fn check_role(&mut self, id: NodeId, machine: &Machine) -> Result<(), String> {
         let term = machine.state().term;
         if *machine.role() == Role::Leader {
             let leader = *self.leaders.entry(term).or_insert(id);
@@ -71,6 +71,11 @@ impl Invariants {
                 return Err(format!("election safety: {leader} and {id} both lead term {term}"));
             }
         }
+        Ok(())
+    }
+
+    /// State machine safety: what one member commits is what all do.
+    pub(super) fn check_commits(&mut self, id: NodeId, machine: &Machine) -> Result<(), String> {
         let from = self.compared.get(&id).copied().unwrap_or(0).max(machine.log().base());
         for index in from + 1..=machine.commit() {
             let Some(entry) = machine.log().entry(index) else { continue };
