@@ -83,7 +83,7 @@ pub struct Request {
 /// The state machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Store {
-    registers: BTreeMap<String, i64>,
+    pub(crate) registers: BTreeMap<String, i64>,
     sets: BTreeMap<String, BTreeSet<i64>>,
     lists: BTreeMap<String, Vec<i64>>,
     sessions: BTreeMap<u64, Session>,
@@ -167,20 +167,6 @@ impl Store {
                 None => Content::Elements(self.lists.get(key).cloned().unwrap_or_default()),
             },
         }
-    }
-
-    /// The state without every other object: what `drop-on-snapshot` stores.
-    pub fn without_every_other_object(&self) -> Self {
-        let mut less = self.clone();
-        let mut place = 0;
-        let mut keep = || {
-            place += 1;
-            place % 2 == 0
-        };
-        less.registers.retain(|_, _| keep());
-        less.sets.retain(|_, _| keep());
-        less.lists.retain(|_, _| keep());
-        less
     }
 }
 

@@ -2,29 +2,53 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
+use super::connection;
 use super::driver::Job;
 use super::metrics::{Metrics, Outcome};
 use super::wire;
 use crate::store::Answer;
 
+/// Connections at a time: fewer than the descriptors that a process usually may open.
+pub(super) const CONNECTIONS: usize = 800;
 /// Requests of one connection that may be under way.
 const PIPELINE: usize = 256;
 /// A line that is longer is no request.
 const LINE_MAX: u64 = 4 << 20;
+/// A client that takes no reply for so long is given up.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
-/// Takes connections of clients.
-pub(super) async fn accept(listener: TcpListener, jobs: SyncSender<Job>, metrics: Arc<Metrics>) {
+/// Takes connections of clients, `most` at a time.
+pub(super) async fn accept(
+    listener: TcpListener,
+    jobs: SyncSender<Job>,
+    metrics: Arc<Metrics>,
+    most: usize,
+) {
+    let mut connections = JoinSet::new();
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(serve(stream, jobs.clone(), metrics.clone()));
+        let accepted = listener.accept().await;
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            Ok((_, from)) if connections.len() >= most => {
+                tracing::warn!(%from, most, "too many clients: one is refused");
             }
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+            Ok((stream, _)) => {
+                connections.spawn(serve(stream, jobs.clone(), metrics.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no connection of a client can be taken");
+                sleep(ACCEPT_AGAIN).await;
+            }
         }
     }
 }
@@ -35,16 +59,37 @@ async fn serve(
     metrics: Arc<Metrics>,
 ) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let (reader, mut writer) = stream.into_split();
-    let (replies, mut outgoing) = mpsc::channel::<Vec<u8>>(PIPELINE);
-    let room = Arc::new(Semaphore::new(PIPELINE));
-    let writing = tokio::spawn(async move {
-        while let Some(line) = outgoing.recv().await {
-            if writer.write_all(&line).await.is_err() {
-                return;
-            }
+    connection::give_up_when_dead(&stream)?;
+    let (reader, writer) = stream.into_split();
+    let (replies, outgoing) = mpsc::channel::<Vec<u8>>(PIPELINE);
+    let mut writing = std::pin::pin!(write_all(writer, outgoing));
+    // A client that has asked all it wanted still gets its answers; one that takes none is left.
+    tokio::select! {
+        () = &mut writing => return Ok(()),
+        read = read_all(reader, replies, jobs, metrics) => read?,
+    }
+    writing.await;
+    Ok(())
+}
+
+/// Writes replies until there will be no more of them, or nobody takes them.
+async fn write_all(mut writer: OwnedWriteHalf, mut outgoing: mpsc::Receiver<Vec<u8>>) {
+    while let Some(line) = outgoing.recv().await {
+        if !matches!(timeout(WRITE_WITHIN, writer.write_all(&line)).await, Ok(Ok(()))) {
+            return;
         }
-    });
+    }
+}
+
+/// Reads requests until there are no more, and waits until all are answered.
+async fn read_all(
+    reader: OwnedReadHalf,
+    replies: mpsc::Sender<Vec<u8>>,
+    jobs: SyncSender<Job>,
+    metrics: Arc<Metrics>,
+) -> std::io::Result<()> {
+    let room = Arc::new(Semaphore::new(PIPELINE));
+    let mut answering = JoinSet::new();
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
     loop {
@@ -54,8 +99,9 @@ async fn serve(
             break;
         }
         let Ok(permit) = room.clone().acquire_owned().await else { break };
+        while answering.try_join_next().is_some() {}
         let (asked, replies, metrics) = (ask(&line, &jobs), replies.clone(), metrics.clone());
-        tokio::spawn(async move {
+        answering.spawn(async move {
             let reply = match asked {
                 Ok((id, answer)) => match answer.await {
                     Ok(answer) => wire::reply(id, &answer),
@@ -68,8 +114,7 @@ async fn serve(
             drop(permit);
         });
     }
-    drop(replies);
-    let _ = writing.await;
+    while answering.join_next().await.is_some() {}
     Ok(())
 }
 
@@ -85,5 +130,46 @@ fn ask(
         Err(_) => {
             Err(wire::reply(id, &Answer::Unavailable { why: "the node is overloaded".into() }))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::driver::queue;
+
+    /// What the last of so many connections reads, where two are allowed.
+    async fn check(connections: usize, ask: &str, expected: &str) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port of loopback");
+        let address = listener.local_addr().expect("a bound listener");
+        let (jobs, _queue) = queue();
+        let accepting = tokio::spawn(accept(listener, jobs, Arc::new(Metrics::default()), 2));
+        let mut streams = Vec::new();
+        for _ in 0..connections {
+            streams.push(TcpStream::connect(address).await.expect("a listener"));
+        }
+        let mut last = streams.pop().expect("one connection at least");
+        // The other side may have refused already.
+        let _ = last.write_all(ask.as_bytes()).await;
+        let _ = last.shutdown().await;
+        let mut text = String::new();
+        let read = timeout(Duration::from_secs(5), last.read_to_string(&mut text)).await;
+        let refused = read.expect("an answer, or the end, within 5 s").is_err();
+        assert_eq!(if refused { "" } else { &text }, expected, "connection {connections}");
+        accepting.abort();
+    }
+
+    const NONSENSE: &str = "{\"id\":1,\"client\":\"x\",\"seq\":1,\"op\":{\"f\":\"read\"}}\n";
+
+    #[tokio::test]
+    async fn answers_all_that_was_asked_before_the_end() {
+        let reply =
+            "{\"id\":1,\"fail\":{\"code\":\"protocol\",\"text\":\"client is no number\"}}\n";
+        check(2, NONSENSE, reply).await;
+    }
+
+    #[tokio::test]
+    async fn refuses_a_connection_too_many() {
+        check(3, NONSENSE, "").await;
     }
 }

@@ -21,7 +21,7 @@ const QUEUE: usize = 4096;
 const BATCH: usize = 256;
 /// The longest sleep, so that the figures of `/health` do not grow old.
 const IDLE: Duration = Duration::from_millis(100);
-/// A leader that answers reads this long after it last heard from a majority is worth a line.
+/// A leader that answers reads this long after it last heard from anybody is worth a line.
 const LONELY_US: u64 = 200_000;
 
 /// What the sockets hand to the driver.
@@ -184,13 +184,13 @@ impl Driver {
             Note::Installed { index, from } => {
                 tracing::info!(%node, index, %from, "installed a snapshot");
             }
-            Note::ServedReads { count, last_quorum_us } if *last_quorum_us > LONELY_US => {
-                let ms = last_quorum_us / 1000;
+            Note::ServedReads { count, last_heard_us } if *last_heard_us > LONELY_US => {
+                let ms = last_heard_us / 1000;
                 let term = self.machine.state().term;
-                tracing::info!(%node, term, count, last_quorum_ms = ms, "served reads alone");
+                tracing::info!(%node, term, count, last_heard_ms = ms, "served reads alone");
             }
-            Note::ServedReads { count, last_quorum_us } => {
-                tracing::debug!(%node, count, last_quorum_us, "served reads");
+            Note::ServedReads { count, last_heard_us } => {
+                tracing::debug!(%node, count, last_heard_us, "served reads");
             }
         }
     }

@@ -8,9 +8,11 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::serve::ListenerExt;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
+use super::connection;
 use super::driver::role_name;
 use super::metrics::Metrics;
 use crate::raft::{Machine, NodeId};
@@ -62,6 +64,10 @@ pub(super) async fn serve(listener: TcpListener, health: Arc<Health>, metrics: A
     let router = Router::new()
         .route("/health", get(answer_health).with_state(health))
         .route("/metrics", get(answer_metrics).with_state(metrics));
+    let listener = listener.tap_io(|stream| {
+        // A connection without it serves as well, only for too long.
+        let _ = connection::give_up_when_dead(stream);
+    });
     let _ = axum::serve(listener, router).await;
 }
 

@@ -4,6 +4,7 @@
 //! small runtime of their own. Ports: 7000 clients, 7001 peers, 7002 HTTP (`/health`, `/metrics`).
 
 mod clients;
+mod connection;
 mod driver;
 mod http;
 mod metrics;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::oneshot::error::RecvError;
 
 use self::driver::Driver;
 use self::http::Health;
@@ -79,6 +81,9 @@ pub enum NodeError {
         /// The cause.
         source: std::io::Error,
     },
+    /// The thread that drives the machine.
+    #[error("the thread of the protocol has panicked; its message stands above")]
+    Panicked,
 }
 
 /// Runs a node until it is killed. Returns an exit code only when it cannot go on.
@@ -113,24 +118,30 @@ async fn serve(options: &Options) -> Result<(), NodeError> {
     let (clients, peers, http) =
         (listen(CLIENT_PORT).await?, listen(PEER_PORT).await?, listen(HTTP_PORT).await?);
     let (jobs, queue) = driver::queue();
-    let outgoing = peers::connect(options, PEER_PORT);
+    // The tasks that send end when this does.
+    let (outgoing, _sending) = peers::connect(options, PEER_PORT);
     let driver =
         Driver::new(options.id, machine, storage, outgoing, metrics.clone(), health.clone());
     let ended = driver.start(queue)?;
     let serving = async {
         tokio::join!(
             peers::accept(peers, jobs.clone()),
-            clients::accept(clients, jobs.clone(), metrics.clone()),
+            clients::accept(clients, jobs.clone(), metrics.clone(), clients::CONNECTIONS),
             http::serve(http, health, metrics),
         )
     };
     tokio::select! {
         _ = serving => Ok(()),
-        // The driver ends only when its disk fails: then nothing can be promised any more.
-        failure = ended => match failure {
-            Ok(source) => Err(NodeError::Storage { folder: folder(options), source }),
-            Err(_) => Ok(()),
-        },
+        failure = ended => Err(why_it_ended(failure, options)),
+    }
+}
+
+/// The driver ends only when its disk fails, and says so, or when it panics: in either case nothing
+/// can be promised any more.
+fn why_it_ended(failure: Result<StorageError, RecvError>, options: &Options) -> NodeError {
+    match failure {
+        Ok(source) => NodeError::Storage { folder: folder(options), source },
+        Err(_) => NodeError::Panicked,
     }
 }
 
@@ -172,4 +183,42 @@ async fn listen(address: IpAddr, port: u16) -> Result<TcpListener, NodeError> {
     TcpListener::bind((address, port))
         .await
         .map_err(|source| NodeError::Io { what: format!("{address}:{port}"), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// How a node ends whose driver's thread did `thread` with its word.
+    fn check(thread: impl FnOnce(oneshot::Sender<StorageError>) + Send + 'static, expected: &str) {
+        let options = Options {
+            id: NodeId(1),
+            address: IpAddr::from([127, 0, 0, 1]),
+            peers: Vec::new(),
+            data: PathBuf::from("/data"),
+            seed: 1,
+            bug: None,
+            snapshot_every: 1,
+            heartbeat: Duration::ZERO,
+            election: Duration::ZERO,
+        };
+        let (word, failure) = oneshot::channel();
+        let _ = std::thread::spawn(move || thread(word)).join();
+        let error = why_it_ended(failure.blocking_recv(), &options).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn ends_with_an_error_when_the_protocol_panics() {
+        check(|_word| panic!("as a bug would"), "panicked");
+    }
+
+    #[test]
+    fn ends_with_an_error_when_the_disk_fails() {
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let error = move || StorageError::Io { file: "log", source: full() };
+        check(move |word| drop(word.send(error())), "/data: log: ");
+    }
 }

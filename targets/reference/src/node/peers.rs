@@ -8,12 +8,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::Options;
+use super::connection;
 use super::driver::Job;
 use crate::raft::{Message, NodeId};
 
@@ -23,21 +26,31 @@ const CONNECT_WITHIN: Duration = Duration::from_millis(250);
 const RECONNECT_AFTER: Duration = Duration::from_millis(50);
 /// A connection on which the other side has confirmed nothing for this long is given up.
 const PROGRESS_WITHIN: Duration = Duration::from_millis(600);
-const KEEP_ALIVE: Duration = Duration::from_secs(2);
+/// Whoever connects says at once who it is.
+const HELLO_WITHIN: Duration = Duration::from_secs(2);
+/// A frame that was begun is sent and received within this, even a snapshot.
+const FRAME_WITHIN: Duration = Duration::from_secs(20);
+/// Connections at a time. Each member has one, and those that it lost end within seconds.
+const CONNECTIONS: usize = 100;
 /// A frame that claims more than this is no frame.
 const FRAME_MAX: usize = 64 << 20;
 
-/// Starts one task for each other member, and returns the ways to them.
-pub(super) fn connect(options: &Options, port: u16) -> BTreeMap<NodeId, mpsc::Sender<Message>> {
+/// Starts one task for each other member, and returns the ways to them, and the tasks.
+pub(super) fn connect(
+    options: &Options,
+    port: u16,
+) -> (BTreeMap<NodeId, mpsc::Sender<Message>>, JoinSet<()>) {
+    let mut sending = JoinSet::new();
     let others = options.peers.iter().filter(|(id, _)| *id != options.id);
-    others
+    let ways = others
         .map(|&(id, address)| {
             let (sender, messages) = mpsc::channel(QUEUE);
             let to = SocketAddr::new(address, port);
-            tokio::spawn(keep_sending(options.id, options.address, to, messages));
+            sending.spawn(keep_sending(options.id, options.address, to, messages));
             (id, sender)
         })
-        .collect()
+        .collect();
+    (ways, sending)
 }
 
 async fn keep_sending(
@@ -47,7 +60,7 @@ async fn keep_sending(
     mut messages: mpsc::Receiver<Message>,
 ) {
     loop {
-        let connected = tokio::time::timeout(CONNECT_WITHIN, open(id, own, to)).await;
+        let connected = timeout(CONNECT_WITHIN, open(id, own, to)).await;
         if let Ok(Ok(stream)) = connected {
             // What waited for the connection is old: the next message says it better.
             while messages.try_recv().is_ok() {}
@@ -85,7 +98,7 @@ async fn send_all(mut stream: TcpStream, messages: &mut mpsc::Receiver<Message>)
         while let Ok(message) = messages.try_recv() {
             push_frame(&mut frames, &message);
         }
-        if writer.write_all(&frames).await.is_err() {
+        if !matches!(timeout(FRAME_WITHIN, writer.write_all(&frames)).await, Ok(Ok(()))) {
             return Some(());
         }
     }
@@ -99,21 +112,29 @@ fn push_frame(frames: &mut Vec<u8>, message: &Message) {
 
 /// Takes connections of the other members.
 pub(super) async fn accept(listener: TcpListener, jobs: SyncSender<Job>) {
+    let mut connections = JoinSet::new();
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                tokio::spawn(receive_all(stream, jobs.clone()));
+        let accepted = listener.accept().await;
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            Ok((_, from)) if connections.len() >= CONNECTIONS => {
+                tracing::warn!(%from, "too many connections of members: one is refused");
             }
-            Err(_) => tokio::time::sleep(RECONNECT_AFTER).await,
+            Ok((stream, _)) => {
+                connections.spawn(receive_all(stream, jobs.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no connection of a member can be taken");
+                tokio::time::sleep(RECONNECT_AFTER).await;
+            }
         }
     }
 }
 
 async fn receive_all(stream: TcpStream, jobs: SyncSender<Job>) -> std::io::Result<()> {
-    let alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE);
-    SockRef::from(&stream).set_tcp_keepalive(&alive)?;
+    connection::give_up_when_dead(&stream)?;
     let mut reader = BufReader::with_capacity(1 << 16, stream);
-    let from = NodeId(reader.read_u16_le().await?);
+    let from = NodeId(timeout(HELLO_WITHIN, reader.read_u16_le()).await??);
     let mut payload = Vec::new();
     loop {
         let length = reader.read_u32_le().await? as usize;
@@ -121,7 +142,7 @@ async fn receive_all(stream: TcpStream, jobs: SyncSender<Job>) -> std::io::Resul
             return Ok(());
         }
         payload.resize(length, 0);
-        reader.read_exact(&mut payload).await?;
+        timeout(FRAME_WITHIN, reader.read_exact(&mut payload)).await??;
         let Ok(message) = postcard::from_bytes(&payload) else { return Ok(()) };
         // A driver that does not keep up loses messages; the protocol sends them again.
         let _ = jobs.try_send(Job::Message { from, message });

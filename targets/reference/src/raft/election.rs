@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::machine::{Machine, Role};
 use super::replication::Progress;
-use super::{Bug, Message, NodeId, Note};
+use super::{Message, NodeId, Note};
 
 impl Machine {
     /// The election timer has run out.
@@ -123,10 +123,6 @@ impl Machine {
 
     /// A leader that no majority has answered for an election's time does not lead (thesis 6.2).
     pub(super) fn check_quorum(&mut self) {
-        // Bug stale-read: a leader that is alone goes on.
-        if self.config.bug == Some(Bug::StaleRead) {
-            return;
-        }
         if self.now > self.last_quorum() + self.config.election.1 {
             self.follow(self.state.term, None, "no majority answers");
         }

@@ -163,8 +163,8 @@ pub enum Note {
     Snapshot { index: u64 },
     /// It was given one.
     Installed { index: u64, from: NodeId },
-    /// A leader answered reads; how long ago it had last heard from a majority.
-    ServedReads { count: usize, last_quorum_us: u64 },
+    /// A leader answered reads; how long ago it had last heard from any other member.
+    ServedReads { count: usize, last_heard_us: u64 },
 }
 
 /// A bug that can be planted. Each is a few lines of the correct path, marked with its name.

@@ -181,10 +181,6 @@ impl Machine {
             self.send_heartbeats();
             confirmed = self.confirmed_round();
         }
-        // Bug stale-read: whoever has led once believes that it still does.
-        if self.config.bug == Some(Bug::StaleRead) {
-            confirmed = u64::MAX;
-        }
         let applied = self.applied;
         let reads = std::mem::take(&mut self.requests.reads);
         let (ready, rest): (Vec<Read>, Vec<Read>) =
@@ -193,8 +189,8 @@ impl Machine {
         if ready.is_empty() {
             return;
         }
-        let last_quorum_us = self.now - self.last_quorum();
-        self.note(Note::ServedReads { count: ready.len(), last_quorum_us });
+        let last_heard_us = self.now - self.last_heard();
+        self.note(Note::ServedReads { count: ready.len(), last_heard_us });
         for read in ready {
             let answer = self.store.execute(self.applied, &read.operation);
             self.answer(read.asker, answer);

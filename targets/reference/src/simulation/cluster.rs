@@ -1,14 +1,16 @@
 //! A cluster in one thread: an event queue, members on simulated disks, clients, and trouble.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::disk::SimulatedDisk;
-use super::invariants::{Floor, Invariants};
-use crate::raft::{Bug, Config, Effects, Input, Machine, Message, Micros, NodeId, Role, Write};
+use super::invariants::Invariants;
+use super::trouble::{Strike, Style};
+use crate::raft::{
+    Bug, Config, Effects, Input, Machine, Message, Micros, NodeId, Note, Role, Write,
+};
 use crate::storage::Storage;
 use crate::store::{Mop, Operation, Request};
 
@@ -16,7 +18,11 @@ use crate::store::{Mop, Operation, Request};
 const LENGTH: Micros = 6_000_000;
 /// The lines of the trace that are kept.
 const TRACE: usize = 30;
-const MS: Micros = 1000;
+/// Some 15,000 steps are usual. A run that needs so many more is caught in a loop.
+const STEPS: u64 = 300_000;
+pub(super) const MS: Micros = 1000;
+/// Of a thousand messages so many are lost, if nothing else is said.
+pub(super) const LOSS: u64 = 20;
 
 /// What a run found.
 #[derive(Debug)]
@@ -36,39 +42,14 @@ pub fn simulate(seed: u64, bug: Option<Bug>) -> Finding {
     Finding { problem, steps: cluster.steps, trace: cluster.trace.into() }
 }
 
-enum Happening {
+pub(super) enum Happening {
     Arrives { from: NodeId, to: NodeId, message: Message },
     Wakes { id: NodeId, life: u64 },
     Asks { client: u64 },
     Trouble,
+    Strikes { strike: Strike },
     Heals,
     Starts { id: NodeId },
-}
-
-/// What kind of trouble a seed makes.
-struct Style {
-    /// Trouble comes in quick succession, and strikes leaders.
-    restless: bool,
-    /// Of a thousand messages so many are late enough to overtake elections.
-    late: u64,
-    /// The members' timers run out nearly together, so that several campaign at once.
-    tied: bool,
-    /// Entries in one message.
-    batch: usize,
-    snapshot_every: u64,
-}
-
-impl Style {
-    fn draw(rng: &mut ChaCha8Rng) -> Self {
-        let mut one_of = |choices: u32| rng.next_u32() % choices;
-        Self {
-            restless: one_of(2) == 0,
-            late: [10, 10, 200][one_of(3) as usize],
-            tied: one_of(3) == 0,
-            batch: [1, 2, 256][one_of(3) as usize],
-            snapshot_every: [15, 1000][one_of(2) as usize],
-        }
-    }
 }
 
 struct Member {
@@ -81,22 +62,23 @@ struct Member {
     wakes: Micros,
 }
 
-struct Cluster {
+pub(super) struct Cluster {
     members: BTreeMap<NodeId, Member>,
     down: BTreeMap<NodeId, (SimulatedDisk, u64)>,
-    queue: BinaryHeap<Reverse<(Micros, u64)>>,
-    happenings: BTreeMap<u64, Happening>,
-    next: u64,
-    now: Micros,
+    /// What is to happen, by its time and then in the order in which it was planned.
+    queue: BTreeMap<(Micros, u64), Happening>,
+    planned: u64,
+    pub(super) now: Micros,
     /// Directed links that are cut.
-    cut: Vec<(NodeId, NodeId)>,
-    loss: u64,
+    pub(super) cut: Vec<(NodeId, NodeId)>,
+    pub(super) loss: u64,
     rng: ChaCha8Rng,
     bug: Option<Bug>,
     seed: u64,
-    style: Style,
-    /// What each client waits for: the ticket is its number and sequence.
-    waiting: BTreeMap<u64, (Operation, Floor)>,
+    pub(super) style: Style,
+    /// What each client waits for, and what had been answered when it asked: the ticket is its
+    /// number and sequence.
+    waiting: BTreeMap<u64, (Operation, u64)>,
     sequences: BTreeMap<u64, u64>,
     next_value: i64,
     invariants: Invariants,
@@ -112,12 +94,11 @@ impl Cluster {
         let mut cluster = Self {
             members: BTreeMap::new(),
             down: BTreeMap::new(),
-            queue: BinaryHeap::new(),
-            happenings: BTreeMap::new(),
-            next: 0,
+            queue: BTreeMap::new(),
+            planned: 0,
             now: 0,
             cut: Vec::new(),
-            loss: 20,
+            loss: LOSS,
             rng,
             bug,
             seed,
@@ -143,21 +124,20 @@ impl Cluster {
         cluster
     }
 
-    fn count(&self) -> u16 {
+    pub(super) fn count(&self) -> u16 {
         (self.members.len() + self.down.len()) as u16
     }
 
-    fn draw(&mut self, below: u64) -> u64 {
+    pub(super) fn draw(&mut self, below: u64) -> u64 {
         self.rng.next_u64() % below.max(1)
     }
 
-    fn at(&mut self, time: Micros, happening: Happening) {
-        self.queue.push(Reverse((time, self.next)));
-        self.happenings.insert(self.next, happening);
-        self.next += 1;
+    pub(super) fn at(&mut self, time: Micros, happening: Happening) {
+        self.queue.insert((time, self.planned), happening);
+        self.planned += 1;
     }
 
-    fn say(&mut self, line: impl FnOnce() -> String) {
+    pub(super) fn say(&mut self, line: impl FnOnce() -> String) {
         if self.trace.len() == TRACE {
             self.trace.pop_front();
         }
@@ -166,12 +146,14 @@ impl Cluster {
     }
 
     fn run(&mut self) -> Result<(), String> {
-        while let Some(Reverse((time, number))) = self.queue.pop() {
+        while let Some(((time, _), happening)) = self.queue.pop_first() {
             if time > LENGTH {
                 return Ok(());
             }
+            if self.steps == STEPS {
+                return Err(format!("runaway: {STEPS} steps did not end the run"));
+            }
             self.now = time;
-            let Some(happening) = self.happenings.remove(&number) else { continue };
             self.steps += 1;
             self.happen(happening)?;
         }
@@ -194,10 +176,12 @@ impl Cluster {
                 self.make_trouble();
                 Ok(())
             }
+            Happening::Strikes { strike } => {
+                self.strike(strike);
+                Ok(())
+            }
             Happening::Heals => {
-                self.cut.clear();
-                self.loss = 20;
-                self.say(|| "all links heal".into());
+                self.heal();
                 Ok(())
             }
             Happening::Starts { id } => {
@@ -218,12 +202,13 @@ impl Cluster {
         let Some(member) = self.members.get_mut(&id) else { return Ok(()) };
         let led = *member.machine.role() == Role::Leader;
         let effects = member.machine.step(local, input);
-        let crashes = !effects.writes.is_empty() && self.rng.next_u64().is_multiple_of(700);
-        if crashes {
+        self.invariants.check_role(id, &member.machine)?;
+        self.invariants.check_writes(id, &member.machine, &effects.writes)?;
+        if !effects.writes.is_empty() && self.rng.next_u64().is_multiple_of(700) {
             return self.crash_while_writing(id, &effects.writes);
         }
         member.storage.write(&effects.writes).map_err(|error| format!("{id}: {error}"))?;
-        self.invariants.check(id, &member.machine)?;
+        self.invariants.check_commits(id, &member.machine)?;
         if !led && *member.machine.role() == Role::Leader {
             self.invariants.check_leader(id, &member.machine)?;
         }
@@ -232,20 +217,26 @@ impl Cluster {
         Ok(())
     }
 
-    /// Power is lost between the write and what depends on it.
+    /// A member stops in the middle of the write, before anything that depends on it is sent.
     fn crash_while_writing(&mut self, id: NodeId, writes: &[Write]) -> Result<(), String> {
+        // A batch is appended and synced; one with a snapshot is up to three times as much.
+        let with_snapshot = writes.iter().any(|write| matches!(write, Write::Snapshot { .. }));
+        let operations = self.draw(if with_snapshot { 7 } else { 3 });
         if let Some(member) = self.members.get_mut(&id) {
+            member.storage.disk_mut().stop_after(operations);
             member.storage.write(writes).map_err(|error| format!("{id}: {error}"))?;
         }
+        self.say(|| format!("{id} stops after {operations} operations of its disk"));
         self.crash(id);
         Ok(())
     }
 
     fn deliver(&mut self, id: NodeId, effects: Effects) -> Result<(), String> {
         for note in effects.notes {
-            if !matches!(note, crate::raft::Note::ServedReads { .. }) {
+            if !matches!(note, Note::ServedReads { .. }) {
                 self.say(|| format!("{id} {note:?}"));
             }
+            self.provoke(id, &note);
         }
         for (to, message) in effects.messages {
             self.send(id, to, message);
@@ -253,7 +244,7 @@ impl Cluster {
         for (ticket, answer) in effects.replies {
             if let Some((operation, floor)) = self.waiting.remove(&ticket) {
                 self.say(|| format!("{id} answers {operation:?} with {answer:?}"));
-                self.invariants.answered(&operation, &answer, &floor)?;
+                self.invariants.answered(&operation, &answer, floor)?;
             }
         }
         Ok(())
@@ -263,11 +254,13 @@ impl Cluster {
         if self.cut.contains(&(from, to)) || self.draw(1000) < self.loss {
             return;
         }
+        let votes = matches!(message, Message::Vote { .. });
         let copies = if self.draw(100) < 2 { 2 } else { 1 };
         for _ in 0..copies {
             // Most messages are quick; some are so late that they overtake elections.
             let delay = match self.draw(1000) {
                 late if late < self.style.late => self.draw(900 * MS),
+                late if self.style.slow_votes && late < 700 && votes => self.draw(30 * MS),
                 late if late < self.style.late + 90 => self.draw(60 * MS),
                 _ => self.draw(3 * MS),
             };
@@ -305,86 +298,44 @@ impl Cluster {
         let key = format!("k{}", self.draw(3));
         let value = self.next_value;
         let operation = match self.draw(5) {
-            0 | 1 => Operation::Read { key: key.clone() },
+            0 | 1 => Operation::Read { key },
             2 => Operation::Transact {
                 mops: vec![
                     Mop::Append { key: format!("l{}", self.draw(2)), value },
                     Mop::Read { key: format!("l{}", self.draw(2)) },
                 ],
             },
-            _ => Operation::Write { key: key.clone(), value },
+            _ => Operation::Write { key, value },
         };
         self.next_value += 1;
         let ticket = client << 32 | sequence;
-        self.waiting.insert(ticket, (operation.clone(), self.invariants.floor(&key)));
+        self.waiting.insert(ticket, (operation.clone(), self.invariants.floor()));
         self.step(id, Input::Request { ticket, request: Request { client, sequence, operation } })
     }
 
-    fn make_trouble(&mut self) {
-        let pause = if self.style.restless { 20 + self.draw(180) } else { 150 + self.draw(500) };
-        self.at(self.now + pause * MS, Happening::Trouble);
-        let ids: Vec<NodeId> = (1..=self.count()).map(NodeId).collect();
-        let kind = if self.style.restless { 3 + self.draw(6) } else { self.draw(7) };
-        match kind {
-            0 | 1 => {
-                let side = self.draw(1 << ids.len());
-                let inside = |id: NodeId| side >> (id.0 - 1) & 1 == 1;
-                let one_way = self.draw(4) == 0;
-                for &from in &ids {
-                    for &to in &ids {
-                        if inside(from) != inside(to) && !(one_way && inside(to)) {
-                            self.cut.push((from, to));
-                        }
-                    }
-                }
-                self.say(|| format!("partition {side:b}, one way: {one_way}"));
-                let heals = self.now + (200 + self.draw(1200)) * MS;
-                self.at(heals, Happening::Heals);
-            }
-            2 => {
-                self.loss = 250;
-                self.say(|| "a quarter of all messages is lost".into());
-                let heals = self.now + (200 + self.draw(600)) * MS;
-                self.at(heals, Happening::Heals);
-            }
-            3 => {
-                for id in ids {
-                    self.crash(id);
-                }
-            }
-            4 | 5 => self.leaders().into_iter().for_each(|id| self.crash(id)),
-            // A leader that reaches one member only leaves entries behind that few have.
-            7 | 8 => {
-                let Some(&leader) = self.leaders().first() else { return };
-                let friend = ids[self.draw(ids.len() as u64) as usize];
-                for &id in ids.iter().filter(|&&id| id != leader && id != friend) {
-                    self.cut.extend([(leader, id), (id, leader)]);
-                }
-                self.say(|| format!("{leader} reaches only {friend}"));
-                let heals = self.now + (20 + self.draw(300)) * MS;
-                self.at(heals, Happening::Heals);
-            }
-            _ => {
-                let id = ids[self.draw(ids.len() as u64) as usize];
-                self.crash(id);
-            }
-        }
+    pub(super) fn crash(&mut self, id: NodeId) {
+        let away = if self.draw(3) == 0 { self.draw(15) } else { self.draw(400) };
+        self.crash_for(id, (1 + away) * MS);
     }
 
-    fn leaders(&self) -> Vec<NodeId> {
-        let leads = |member: &Member| *member.machine.role() == Role::Leader;
-        self.members.iter().filter(|(_, member)| leads(member)).map(|(&id, _)| id).collect()
-    }
-
-    fn crash(&mut self, id: NodeId) {
+    /// A member crashes, and is back after so long.
+    pub(super) fn crash_for(&mut self, id: NodeId, away: Micros) {
         let Some(member) = self.members.remove(&id) else { return };
         let mut disk = member.storage.into_disk();
-        disk.crash(&mut self.rng);
+        let power_fails = self.draw(3) > 0;
+        if power_fails {
+            disk.crash(&mut self.rng);
+        } else {
+            disk.kill();
+        }
         self.down.insert(id, (disk, member.life));
-        self.say(|| format!("{id} crashes"));
-        let away = if self.draw(3) == 0 { self.draw(15) } else { self.draw(400) };
-        let back = self.now + (1 + away) * MS;
-        self.at(back, Happening::Starts { id });
+        self.say(|| format!("{id} {}", if power_fails { "loses power" } else { "is killed" }));
+        self.at(self.now + away, Happening::Starts { id });
+    }
+
+    pub(super) fn leaders(&self) -> Vec<NodeId> {
+        let leads = |member: &Member| *member.machine.role() == Role::Leader;
+        self.members.iter().filter(|(_, member)| leads(member)).map(|(&id, _)| id).collect()
     }
 
     fn start(&mut self, id: NodeId, count: u16) -> Result<(), String> {

@@ -2,36 +2,68 @@
 
 use std::collections::BTreeMap;
 
-use crate::raft::{Machine, NodeId, Role};
-use crate::store::{Answer, Content, Operation};
+use rustc_hash::FxHashMap;
+
+use super::model::Model;
+use crate::raft::{Entry, Machine, NodeId, Role, Write};
+use crate::store::{Answer, Operation, Request};
 
 /// What was seen so far, and must not be contradicted.
 #[derive(Default)]
 pub(super) struct Invariants {
     /// Who led each term.
     leaders: BTreeMap<u64, NodeId>,
+    /// For each index and term, the term before it and the request: then, by induction, logs that
+    /// agree on an entry agree on all before it.
+    entries: FxHashMap<(u64, u64), (u64, Option<Request>)>,
     /// The term of the entry that was committed at each index.
     committed: BTreeMap<u64, u64>,
     /// For each member, how far its commits were compared.
     compared: BTreeMap<NodeId, u64>,
-    /// What was acknowledged of each register: the greatest version, and its value.
-    acknowledged: BTreeMap<String, (u64, i64)>,
-    /// What was ever read or acknowledged at a version of a register.
-    versions: BTreeMap<(String, u64), i64>,
+    /// What the committed log means.
+    model: Model,
     /// The greatest version that an answered operation had reflected.
     newest: u64,
 }
 
-/// What a read may not go back behind: taken when it begins.
-#[derive(Clone, Debug)]
-pub(super) struct Floor {
-    newest: u64,
-    acknowledged: Option<(u64, i64)>,
-}
-
 impl Invariants {
-    /// Election safety, log matching and state machine safety for one member.
-    pub(super) fn check(&mut self, id: NodeId, machine: &Machine) -> Result<(), String> {
+    /// Log matching for what a member is about to write.
+    pub(super) fn check_writes(
+        &mut self,
+        id: NodeId,
+        machine: &Machine,
+        writes: &[Write],
+    ) -> Result<(), String> {
+        for write in writes {
+            let Write::Entries(entries) = write else { continue };
+            // Where the log no longer reaches back to the entry before, that one is committed.
+            let before = entries.first().and_then(|first| machine.log().term(first.index - 1));
+            let mut before = before;
+            for entry in entries {
+                if let Some(before) = before {
+                    self.check_entry(id, before, entry)?;
+                }
+                before = Some(entry.term);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_entry(&mut self, id: NodeId, before: u64, entry: &Entry) -> Result<(), String> {
+        let fresh = || (before, entry.request.clone());
+        let known = self.entries.entry((entry.index, entry.term)).or_insert_with(fresh);
+        if known.0 == before && known.1 == entry.request {
+            return Ok(());
+        }
+        Err(format!(
+            "log matching: {id} has {:?} behind term {before} at index {} of term {}, where {:?} \
+             behind term {} stood before",
+            entry.request, entry.index, entry.term, known.1, known.0
+        ))
+    }
+
+    /// Election safety: one leader a term.
+    pub(super) fn check_role(&mut self, id: NodeId, machine: &Machine) -> Result<(), String> {
         let term = machine.state().term;
         if *machine.role() == Role::Leader {
             let leader = *self.leaders.entry(term).or_insert(id);
@@ -39,10 +71,19 @@ impl Invariants {
                 return Err(format!("election safety: {leader} and {id} both lead term {term}"));
             }
         }
+        Ok(())
+    }
+
+    /// State machine safety: what one member commits is what all do.
+    pub(super) fn check_commits(&mut self, id: NodeId, machine: &Machine) -> Result<(), String> {
         let from = self.compared.get(&id).copied().unwrap_or(0).max(machine.log().base());
         for index in from + 1..=machine.commit() {
             let Some(entry) = machine.log().entry(index) else { continue };
-            let term = *self.committed.entry(index).or_insert(entry.term);
+            let Some(&term) = self.committed.get(&index) else {
+                self.committed.insert(index, entry.term);
+                self.model.commit(entry)?;
+                continue;
+            };
             if term != entry.term {
                 let other = entry.term;
                 return Err(format!(
@@ -75,74 +116,27 @@ impl Invariants {
         }
     }
 
-    /// What an operation on `key` that begins now must not go back behind.
-    pub(super) fn floor(&self, key: &str) -> Floor {
-        Floor { newest: self.newest, acknowledged: self.acknowledged.get(key).copied() }
+    /// What an operation that begins now must not go back behind.
+    pub(super) fn floor(&self) -> u64 {
+        self.newest
     }
 
-    /// An answer reached its client.
+    /// An answer reached its client, whose operation began at `floor`.
     pub(super) fn answered(
         &mut self,
         operation: &Operation,
         answer: &Answer,
-        floor: &Floor,
+        floor: u64,
     ) -> Result<(), String> {
         let Answer::Done { content, version } = answer else { return Ok(()) };
-        match (operation, content) {
-            (Operation::Write { key, value }, _) => {
-                let newer = self.acknowledged.get(key).is_none_or(|(before, _)| before < version);
-                if newer {
-                    self.acknowledged.insert(key.clone(), (*version, *value));
-                }
-                self.newest = self.newest.max(*version);
-                self.agree(key, *version, *value)
-            }
-            (Operation::Read { key }, Content::Register(value)) => {
-                self.newest = self.newest.max(*version);
-                check_read(key, *version, *value, floor)
-            }
-            (Operation::Transact { .. }, Content::Transaction(done)) => {
-                self.newest = self.newest.max(*version);
-                done.iter().try_for_each(|(_, content)| check_list(content))
-            }
-            _ => Ok(()),
+        // A read may reflect what had been answered before; everything else has a new index.
+        if *version < floor || *version == floor && !operation.is_read() {
+            return Err(format!(
+                "clients: {operation:?} was answered from index {version}, although {floor} had \
+                 been answered before it began"
+            ));
         }
-    }
-
-    fn agree(&mut self, key: &str, version: u64, value: i64) -> Result<(), String> {
-        let known = *self.versions.entry((key.to_owned(), version)).or_insert(value);
-        if known == value {
-            return Ok(());
-        }
-        Err(format!("clients: index {version} wrote both {known} and {value} to {key}"))
-    }
-}
-
-/// Values grow with the version here, so a read that goes back shows it.
-fn check_read(key: &str, version: u64, value: Option<i64>, floor: &Floor) -> Result<(), String> {
-    if version < floor.newest {
-        let newest = floor.newest;
-        return Err(format!(
-            "clients: a read of {key} reflects index {version}, although {newest} had been answered"
-        ));
-    }
-    if let Some((written, acknowledged)) = floor.acknowledged
-        && value.is_none()
-    {
-        return Err(format!(
-            "clients: a read of {key} found nothing, although {acknowledged} had been \
-             acknowledged at index {written}"
-        ));
-    }
-    Ok(())
-}
-
-fn check_list(content: &Content) -> Result<(), String> {
-    let Content::Elements(elements) = content else { return Ok(()) };
-    let mut sorted = elements.clone();
-    sorted.sort_unstable();
-    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(format!("clients: {} stands in a list twice", pair[0])),
-        None => Ok(()),
+        self.newest = self.newest.max(*version);
+        self.model.answered(operation, *version, content)
     }
 }

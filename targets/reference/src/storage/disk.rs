@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A few small files.
 pub trait Disk {
@@ -28,7 +28,14 @@ pub struct FolderDisk {
 impl FolderDisk {
     /// The folder at `folder`, made if it is not there.
     pub fn new(folder: PathBuf) -> io::Result<Self> {
+        let folder = std::path::absolute(folder)?;
+        let missing = folder.ancestors().take_while(|level| !level.exists()).count();
         fs::create_dir_all(&folder)?;
+        // The names in the folder, which a node that was killed may not have synced, and, in the
+        // folders above, the names of those that were made just now.
+        for level in folder.ancestors().take(missing + 1) {
+            sync_folder(level)?;
+        }
         Ok(Self { folder, open: None })
     }
 
@@ -38,18 +45,18 @@ impl FolderDisk {
             let fresh = !path.exists();
             let file = OpenOptions::new().create(true).append(true).open(path)?;
             if fresh {
-                self.sync_folder()?;
+                sync_folder(&self.folder)?;
             }
             self.open = Some((name, file));
         }
         let (_, file) = self.open.as_mut().expect("the file was opened just above");
         Ok(file)
     }
+}
 
-    /// A file's name is durable only when its folder is.
-    fn sync_folder(&self) -> io::Result<()> {
-        File::open(&self.folder)?.sync_all()
-    }
+/// A file's name is durable only when its folder is.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 impl Disk for FolderDisk {
@@ -76,7 +83,7 @@ impl Disk for FolderDisk {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&fresh, self.folder.join(name))?;
-        self.sync_folder()
+        sync_folder(&self.folder)
     }
 
     fn truncate(&mut self, name: &'static str, length: usize) -> io::Result<()> {

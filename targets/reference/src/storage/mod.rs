@@ -2,8 +2,9 @@
 //!
 //! Each record is `length, CRC-32, payload`, four bytes, four bytes, postcard. The log is appended
 //! to and synced once for a batch. A record that a crash has torn stands at the end, was never
-//! acknowledged, and is cut off when the node comes up; a damaged record with sound ones behind it
-//! is corruption, and refused. Snapshots, and the log that is rewritten after one, replace their
+//! acknowledged, and is cut off when the node comes up; a damaged record with sound ones anywhere
+//! behind it is corruption, and refused. So is a log that lacks the term and vote that were written
+//! before what stands with it. Snapshots, and the log that is rewritten after one, replace their
 //! files by rename.
 
 mod disk;
@@ -17,8 +18,8 @@ use crate::raft::{Bug, Entry, HardState, Log, Snapshot, Write};
 
 const LOG: &str = "log";
 const SNAPSHOT: &str = "snapshot";
-/// With the bug buffered-log, so many writes are kept back from the operating system.
-const KEPT_BACK: usize = 200;
+/// With the bug buffered-log, up to so many bytes are kept back from the operating system.
+const KEPT_BACK: usize = 4096;
 
 /// Why a node's files could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -63,8 +64,8 @@ pub struct Storage<D> {
     disk: D,
     state: HardState,
     bug: Option<Bug>,
-    kept_back: Vec<u8>,
-    writes: usize,
+    /// Records on their way to the log.
+    buffer: Vec<u8>,
 }
 
 impl<D: Disk> Storage<D> {
@@ -78,46 +79,48 @@ impl<D: Disk> Storage<D> {
         if torn_bytes > 0 {
             disk.truncate(LOG, sound).map_err(failed(LOG))?;
         }
+        // A node that was killed before it had synced finds what it wrote all the same, and counts
+        // it from now on among what it may acknowledge.
+        if sound > 0 {
+            disk.sync(LOG).map_err(failed(LOG))?;
+        }
         let (state, log) = replay(records, snapshot.as_ref())?;
-        let storage = Self { disk, state, bug, kept_back: Vec::new(), writes: 0 };
+        let storage = Self { disk, state, bug, buffer: Vec::new() };
         Ok((storage, Recovered { state, snapshot, log, torn_bytes }))
     }
 
     /// Makes `writes` durable, in order. When this returns, they survive a crash.
     pub fn write(&mut self, writes: &[Write]) -> Result<(), StorageError> {
-        let mut bytes = Vec::new();
         for write in writes {
             match write {
                 Write::State(state) => {
                     self.state = *state;
-                    encode(&mut bytes, &Record::State(*state));
+                    encode(&mut self.buffer, &Record::State(*state));
                 }
                 Write::Entries(entries) => {
                     for entry in entries {
-                        encode(&mut bytes, &Record::Entry(entry.clone()));
+                        encode(&mut self.buffer, &Record::Entry(entry.clone()));
                     }
                 }
                 Write::Snapshot { snapshot, rest } => {
-                    self.append(&std::mem::take(&mut bytes))?;
+                    self.flush()?;
                     self.replace(snapshot, rest)?;
                 }
             }
         }
-        self.append(&bytes)
+        self.flush()
     }
 
-    fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
-        if bytes.is_empty() {
+    fn flush(&mut self) -> Result<(), StorageError> {
+        if self.buffer.is_empty() {
             return Ok(());
         }
-        self.kept_back.extend_from_slice(bytes);
-        self.writes += 1;
-        // Bug buffered-log: the operating system gets only every so many writes.
-        if self.bug == Some(Bug::BufferedLog) && !self.writes.is_multiple_of(KEPT_BACK) {
+        // Bug buffered-log: the operating system gets nothing until enough has come together.
+        if self.bug == Some(Bug::BufferedLog) && self.buffer.len() < KEPT_BACK {
             return Ok(());
         }
-        self.disk.append(LOG, &self.kept_back).map_err(failed(LOG))?;
-        self.kept_back.clear();
+        self.disk.append(LOG, &self.buffer).map_err(failed(LOG))?;
+        self.buffer.clear();
         // Bug no-fsync: the operating system writes when it likes.
         if self.bug == Some(Bug::NoFsync) {
             return Ok(());
@@ -134,9 +137,12 @@ impl<D: Disk> Storage<D> {
         for entry in rest {
             encode(&mut bytes, &Record::Entry(entry.clone()));
         }
-        // What the log kept back is in `rest`.
-        self.kept_back.clear();
         self.disk.replace(LOG, &bytes).map_err(failed(LOG))
+    }
+
+    /// The disk: the simulation stops it in the middle of a write.
+    pub(crate) fn disk_mut(&mut self) -> &mut D {
+        &mut self.disk
     }
 
     /// The disk, as it is.
@@ -193,6 +199,12 @@ fn replay(
         entries.clear();
     }
     entries.retain(|entry| entry.index > base);
+    // A node takes a term over before it writes anything of it.
+    let newest = entries.last().map_or(base_term, |entry| entry.term);
+    if state.term < newest {
+        let problem = format!("term {newest} stands there, and no vote of it: records are missing");
+        return Err(StorageError::Corrupt { file: LOG, offset: 0, problem });
+    }
     Ok((state, Log::new(base, base_term, entries)))
 }
 

@@ -25,8 +25,8 @@ pub(super) fn encode(bytes: &mut Vec<u8>, record: &Record) {
     bytes.extend(payload);
 }
 
-/// The records of a file, and how many of its bytes are sound. What follows is torn; if something
-/// sound follows what is not, the file is corrupt: then its place and the problem.
+/// The records of a file, and how many of its bytes are sound. What follows is torn; if a sound
+/// record stands anywhere behind what is not, the file is corrupt: then its place and the problem.
 pub(super) fn decode(bytes: &[u8]) -> Result<(Vec<Record>, usize), (usize, String)> {
     let mut records = Vec::new();
     let mut offset = 0;
@@ -34,13 +34,16 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(Vec<Record>, usize), (usize, Strin
         records.push(record);
         offset += length;
     }
-    // A crash tears the end. A damaged record in the middle still tells where the next begins.
-    if let Some(length) = claimed(&bytes[offset..])
-        && one(&bytes[offset + length..]).is_some()
-    {
-        return Err((offset, "a record does not match its checksum".into()));
+    // A crash tears the end only. What is damaged need not tell where the next record begins, so
+    // every place is tried: one that is no record seldom claims a length that fits, and hardly
+    // ever matches its checksum.
+    let sound = |at: &usize| one(&bytes[*at..]).is_some();
+    match (offset + 1..bytes.len()).find(sound) {
+        Some(next) => {
+            Err((offset, format!("what stands there is no record, although one follows at {next}")))
+        }
+        None => Ok((records, offset)),
     }
-    Ok((records, offset))
 }
 
 /// The length that the first record claims, if all of it is there.

@@ -97,20 +97,58 @@ fn a_crash_at_any_byte_keeps_all_that_was_synced() {
         );
         // What is written next stands behind it and is found again.
         let index = recovered.log.last_index() + 1;
-        storage.write(&[Write::Entries(vec![entry(index, 9)])]).expect("memory");
+        let next = [Write::State(state(9)), Write::Entries(vec![entry(index, 9)])];
+        storage.write(&next).expect("memory");
         let (_, again) = Storage::recover(storage.into_disk(), None).expect("a sound log");
         assert_eq!((again.log.last_index(), again.torn_bytes), (index, 0), "cut at {cut}");
     }
 }
 
+/// The log with some bytes changed by `damage`: refused, or taken for torn.
+fn check_damage(what: &str, refused: bool, damage: impl FnOnce(&mut Vec<u8>)) {
+    let (_, _, mut files) = batches();
+    damage(files.0.get_mut(LOG).expect("the log"));
+    match Storage::recover(files, None) {
+        Ok(_) => assert!(!refused, "{what}: taken for a torn end"),
+        Err(error) => {
+            assert!(refused, "{what}: {error}");
+            let text = error.to_string();
+            let names = ["log: ", "at byte ", "restore it, or wipe the node"];
+            assert!(names.iter().all(|name| text.contains(name)), "{what}: {text}");
+        }
+    }
+}
+
+/// Where the last record begins.
+fn last_record() -> usize {
+    let mut bytes = Vec::new();
+    encode(&mut bytes, &Record::Entry(entry(5, 2)));
+    batches().2.0[LOG].len() - bytes.len()
+}
+
 #[test]
-fn refuses_a_damaged_record_in_the_middle() {
-    let (_, lengths, files) = batches();
-    let mut damaged = files.clone();
-    let byte = lengths[1] - 2;
-    damaged.0.get_mut(LOG).expect("the log")[byte] ^= 0x10;
-    let error = Storage::recover(damaged, None).err().expect("an error");
-    assert!(error.to_string().contains("damaged"), "{error}");
+fn refuses_any_damaged_byte_before_the_last_record() {
+    let length = batches().2.0[LOG].len();
+    for byte in 0..length {
+        for bit in 0..8 {
+            let what = format!("byte {byte}, bit {bit}");
+            check_damage(&what, byte < last_record(), |bytes| bytes[byte] ^= 1 << bit);
+        }
+    }
+}
+
+#[test]
+fn refuses_damaged_neighbours() {
+    check_damage("two records", true, |bytes| bytes[2..60].fill(0xff));
+    check_damage("zeros", true, |bytes| bytes[..last_record()].fill(0));
+}
+
+#[test]
+fn refuses_a_log_that_lost_its_beginning() {
+    check_damage("no vote", true, |bytes| {
+        bytes.clear();
+        encode(bytes, &Record::Entry(entry(1, 1)));
+    });
 }
 
 #[test]
@@ -135,6 +173,8 @@ fn keeps_snapshot_and_rest_when_a_crash_falls_between_the_two_files() {
 fn drops_a_log_that_disagrees_with_an_installed_snapshot() {
     let (_, _, files) = batches();
     let mut between = files;
+    let log = between.0.get_mut(LOG).expect("the log");
+    encode(log, &Record::State(state(7)));
     let mut bytes = Vec::new();
     encode(&mut bytes, &Record::Snapshot(Snapshot { index: 4, term: 7, state: vec![] }));
     between.0.insert(SNAPSHOT, bytes);
