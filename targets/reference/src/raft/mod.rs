@@ -206,3 +206,6 @@ impl Bug {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, bug)| *bug)
     }
 }
+
+#[cfg(test)]
+mod tests;
