@@ -9,7 +9,7 @@ use schism_checkers::{
     Asked, Budget, CHECKERS, CheckerEntry, Claim, Question, Validity, Verdict, Witness,
 };
 use schism_history::jsonl::{self, Reading};
-use schism_history::{FaultWindow, History};
+use schism_history::{Code, FaultWindow, History, Outcome, Reason};
 use schism_nemesis::Schedule;
 
 use crate::machine;
@@ -223,8 +223,11 @@ fn record(asked: &Asked, verdict: Word, reason: &str, judged: usize) -> ClaimRec
 
 /// One or two sentences for whoever reads nothing else.
 fn story(claims: &[ClaimRecord], faults: &[FaultWindow], history: &History) -> String {
-    let operations = history.operations().len();
-    let proven = faults.iter().filter(|fault| fault.proven()).count();
+    // What was never sent is no evidence of anything.
+    let shed = |reason: &Reason| reason.code == Code::Shed;
+    let sent =
+        |outcome: Option<&Outcome>| !matches!(outcome, Some(Outcome::Fail(reason)) if shed(reason));
+    let operations = history.operations().filter(|operation| sent(operation.outcome)).count();
     let Some(worst) = claims.first() else { return "Nothing was claimed.".into() };
     match worst.verdict {
         Word::Violated => {
@@ -245,12 +248,19 @@ fn story(claims: &[ClaimRecord], faults: &[FaultWindow], history: &History) -> S
                 worst.name, worst.reason
             )
         }
-        Word::Upheld => format!(
-            "All {} claims were upheld by {} operations, under {proven} of {} faults that were proven to bite.",
-            claims.len(),
-            grouped(operations),
-            faults.len(),
-        ),
+        Word::Upheld => {
+            let (subject, were) = match claims.len() {
+                1 => (format!("The claim {}", worst.claim), "was"),
+                count => (format!("All {count} claims"), "were"),
+            };
+            // Nothing is upheld while a fault is unproven.
+            let under = match faults.len() {
+                0 => "without a fault".to_owned(),
+                1 => "under one fault that was proven to bite".to_owned(),
+                all => format!("under {all} faults, each proven to bite"),
+            };
+            format!("{subject} {were} upheld by {} operations, {under}.", grouped(operations))
+        }
     }
 }
 
@@ -343,7 +353,15 @@ mod tests {
     fn upholds_what_was_tested() {
         let fault = "nemesis start F1 kill n1 one \n nemesis bites F1 yes dead \n nemesis stop F1";
         let text = format!("{GOOD}\n{fault}");
-        check(&text, false, (Word::Upheld, 0), "under 1 of 1 faults");
+        let story = "The claim linearizable was upheld by 10 operations, under one fault";
+        check(&text, false, (Word::Upheld, 0), story);
+    }
+
+    #[test]
+    fn counts_what_was_sent_as_evidence_and_nothing_else() {
+        let shed = "p2 invoke write x 6 \n p2 fail shed queue full";
+        let text = format!("{GOOD}\n{shed}");
+        check(&text, false, (Word::Upheld, 0), "by 10 operations, without a fault.");
     }
 
     #[test]
