@@ -30,7 +30,7 @@ claims: [linearizable]
 
 /// A stale read under a partition, a compare-and-set that found another value, an operation without
 /// an answer, and hostile texts wherever a system under test can put some.
-const STALE: &str = r#"
+const STALE: &str = "
 0.100s p0 invoke write xHOSTILE 1 @n1 due=0.09s
 0.110s p0 ok
 0.200s p1 invoke read xHOSTILE @n2
@@ -54,11 +54,12 @@ const STALE: &str = r#"
 5.600s nemesis healed
 5.700s p3 invoke read xHOSTILE @n3
 5.710s p3 ok 2
-"#;
+";
 
 /// A run's folder that a test made.
 struct Run {
-    _place: tempfile::TempDir,
+    /// Removed with the run.
+    place: tempfile::TempDir,
     path: PathBuf,
 }
 
@@ -80,7 +81,7 @@ impl Run {
         let question = Question::new(workload, claims);
         let verdict = judge::judge_folder(&folder, &question, &Budget::default());
         folder.write_json("verdict.json", &verdict.expect("a verdict")).expect("a verdict");
-        Self { path: folder.path().to_owned(), _place: place }
+        Self { path: folder.path().to_owned(), place }
     }
 
     fn stale_read() -> Self {
@@ -287,7 +288,7 @@ fn a_run_without_load_says_so_and_has_no_charts() {
     folder.write("plan.yaml", PLAN.as_bytes()).expect("a plan");
     folder.write_json("run.json", &record).expect("a record");
     folder.write_json("verdict.json", &verdict).expect("a verdict");
-    let run = Run { path: folder.path().to_owned(), _place: place };
+    let run = Run { path: folder.path().to_owned(), place };
     let page = run.redraw();
     assert!(page.contains("<dd>no load, 7.0 s in all</dd>"), "the length");
     assert!(page.contains("<dd>none sent</dd>") && page.contains("<dd>no fault</dd>"));
@@ -310,13 +311,13 @@ fn shows_both_values_that_a_register_would_have_to_hold_at_once() {
 
 #[test]
 fn tells_how_many_violations_are_not_drawn() {
-    let mut history = String::new();
-    for key in 0..5 {
-        for line in ["write K 1", "write K 2"] {
-            history += &format!("p0 invoke {}\np0 ok\n", line.replace('K', &format!("k{key}")));
-        }
-        history += &format!("p1 invoke read k{key}\np1 ok 1\n");
-    }
+    let stale = |key: u32| {
+        format!(
+            "p0 invoke write k{key} 1\np0 ok\np0 invoke write k{key} 2\np0 ok\n\
+             p1 invoke read k{key}\np1 ok 1\n"
+        )
+    };
+    let history = (0..5).map(stale).collect::<Vec<_>>().concat();
     let run = Run::new(PLAN, "register", &[Claim::Linearizable], &history);
     assert_eq!(run.data()["violations"].as_array().map(Vec::len), Some(3));
     assert!(run.redraw().contains("2 more in <a href=\"verdict.json\">"), "the two others");
@@ -329,7 +330,7 @@ fn the_command_that_repeats_a_run_works_from_anywhere() {
     fs::rename(&run.path, &moved).expect("a folder");
     let nameless = PLAN.replace("name: made-up", "");
     fs::write(moved.join("plan.yaml"), nameless).expect("a plan");
-    let run = Run { path: moved, _place: run._place };
+    let run = Run { path: moved, place: run.place };
     let page = run.redraw();
     let path = fs::canonicalize(&run.path).expect("a path").join("plan.yaml");
     let quoted = path.display().to_string().replace('\'', r"'\''").replace('\'', "&#39;");
@@ -348,10 +349,8 @@ fn the_page_may_load_and_send_nothing() {
 
 #[test]
 fn a_thinned_plot_says_that_it_is_thinned() {
-    let mut history = String::new();
-    for number in 0..20_001 {
-        history += &format!("p0 invoke write x {number}\np0 ok\n");
-    }
+    let write = |number: u32| format!("p0 invoke write x {number}\np0 ok\n");
+    let history = (0..20_001).map(write).collect::<Vec<_>>().concat();
     let run = Run::new(PLAN, "register", &[], &history);
     run.redraw();
     let plot = fs::read_to_string(run.path.join("plots/latency.svg")).expect("a plot");

@@ -28,7 +28,7 @@ pub fn timeline(stored: &Stored, events: &Events<'_>, anomaly: &Anomaly) -> Opti
     operations.sort_by_key(|operation| operation.index[0]);
     let first = operations.first()?;
     let (from_index, from_s) = (first.index[0], first.invoke_s);
-    let last_index = operations.iter().flat_map(|one| one.index.last()).max();
+    let last_index = operations.iter().filter_map(|one| one.index.last()).max();
     let ends = operations.iter().map(|one| one.complete_s.unwrap_or(one.invoke_s));
     let to_s = ends.fold(from_s, f64::max);
     let mut rows: Vec<String> = Vec::new();

@@ -41,7 +41,7 @@ pub fn derive(stored: &Stored) -> Found {
         for anomaly in &claim.anomalies {
             let same =
                 |operations: &&[u64]| !operations.is_empty() && **operations == *anomaly.operations;
-            if let Some(place) = drawn.iter().position(|operations| same(&operations)) {
+            if let Some(place) = drawn.iter().position(same) {
                 let claims = &mut violations[place].claims;
                 if !claims.contains(&claim.claim) {
                     claims.push(claim.claim.clone());
