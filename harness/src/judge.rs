@@ -9,7 +9,7 @@ use schism_checkers::{
     Asked, Budget, CHECKERS, CheckerEntry, Claim, Question, Validity, Verdict, Witness,
 };
 use schism_history::jsonl::{self, Reading};
-use schism_history::{Evidence, FaultWindow, History, Time};
+use schism_history::{Code, Evidence, FaultWindow, History, Outcome, Reason, Time};
 use schism_nemesis::Schedule;
 
 use crate::machine;
@@ -259,8 +259,11 @@ fn record(asked: &Asked, verdict: Word, reason: &str, judged: usize) -> ClaimRec
 
 /// One or two sentences for whoever reads nothing else.
 fn story(claims: &[ClaimRecord], faults: &[FaultWindow], history: &History) -> String {
-    let operations = history.operations().len();
-    let proven = faults.iter().filter(|fault| fault.proven()).count();
+    // What was never sent is no evidence of anything.
+    let shed = |reason: &Reason| reason.code == Code::Shed;
+    let sent =
+        |outcome: Option<&Outcome>| !matches!(outcome, Some(Outcome::Fail(reason)) if shed(reason));
+    let operations = history.operations().filter(|operation| sent(operation.outcome)).count();
     let Some(worst) = claims.first() else { return "Nothing was claimed.".into() };
     match worst.verdict {
         Word::Violated => {
@@ -281,12 +284,19 @@ fn story(claims: &[ClaimRecord], faults: &[FaultWindow], history: &History) -> S
                 worst.name, worst.reason
             )
         }
-        Word::Upheld => format!(
-            "All {} claims were upheld by {} operations, under {proven} of {} faults that were proven to bite.",
-            claims.len(),
-            grouped(operations),
-            faults.len(),
-        ),
+        Word::Upheld => {
+            let (subject, were) = match claims.len() {
+                1 => (format!("The claim {}", worst.claim), "was"),
+                count => (format!("All {count} claims"), "were"),
+            };
+            // Nothing is upheld while a fault is unproven.
+            let under = match faults.len() {
+                0 => "without a fault".to_owned(),
+                1 => "under one fault that was proven to bite".to_owned(),
+                all => format!("under {all} faults, each proven to bite"),
+            };
+            format!("{subject} {were} upheld by {} operations, {under}.", grouped(operations))
+        }
     }
 }
 
@@ -380,8 +390,21 @@ mod tests {
 
     #[test]
     fn upholds_what_was_tested() {
-        let text = format!("{GOOD}\n{BIT}\n nemesis gone F1 yes alive \n nemesis stop F1");
-        check(&text, false, (Word::Upheld, 0), "under 1 of 1 faults");
+        let text = format!("{GOOD}
+{BIT}
+ nemesis gone F1 yes alive 
+ nemesis stop F1");
+        let story = "The claim linearizable was upheld by 10 operations, under one fault";
+        check(&text, false, (Word::Upheld, 0), story);
+    }
+
+    #[test]
+    fn counts_what_was_sent_as_evidence_and_nothing_else() {
+        let shed = "p2 invoke write x 6 
+ p2 fail shed queue full";
+        let text = format!("{GOOD}
+{shed}");
+        check(&text, false, (Word::Upheld, 0), "by 10 operations, without a fault.");
     }
 
     #[test]

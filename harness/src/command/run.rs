@@ -154,6 +154,7 @@ fn describe(
         started: started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         load_started: None,
         load_s: plan.load.duration.as_secs_f64(),
+        loaded_s: None,
         clients: plan.load.clients,
         rate: plan.load.rate.map(|rate| rate.per_second),
         timeout_s: plan.load.timeout.as_secs_f64(),
@@ -303,6 +304,7 @@ fn conclude(prepared: Prepared, conduct: &Conduct) -> anyhow::Result<i32> {
     record.lateness_ms =
         conduct.lateness.iter().map(|(second, late)| (*second, late.as_secs_f64() * 1e3)).collect();
     record.load_started = conduct.load_started.map(|time| time.to_string());
+    record.loaded_s = conduct.load_started.map(|_| conduct.load_s);
     record.notes.clone_from(&conduct.notes);
     record.interrupted = conduct.interrupted;
     record.wall_s = Some(prepared.began.elapsed().as_secs_f64());

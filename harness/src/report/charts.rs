@@ -7,15 +7,13 @@ use schism_history::{Code, Outcome, Reason, Time};
 use super::data::{Charts, Column, Counts, NodeShare, Operations, Quantiles, Throughput};
 use super::metrics;
 use super::stored::Stored;
+use super::windows::Windows;
 
 /// Above so many operations, columns stand for points.
 const POINTS_MAX: usize = 20_000;
 /// Above so many failed and indeterminate operations, they become columns, too.
 const FAILED_POINTS_MAX: usize = 5_000;
 const COLUMNS: usize = 2_000;
-/// Windows of half a second, or longer ones where there would be too many.
-const STEP_S: f64 = 0.5;
-const STEPS_MAX: f64 = 240.0;
 
 /// One operation of the load.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +24,9 @@ pub struct Point {
     pub latency_ms: f64,
     /// What became of it.
     pub outcome: Shown,
+    /// Whether the system did its work, as the checkers of time count it: ok, or a compare-and-set
+    /// that was refused because the value had changed.
+    pub answered: bool,
     /// The node, counted from 1; 0 where there is none.
     pub node: u16,
 }
@@ -43,8 +44,14 @@ pub enum Shown {
     Shed,
 }
 
-/// What became of an operation.
-pub fn shown(outcome: Option<&Outcome>) -> Shown {
+impl Point {
+    /// Whether it was sent and not answered.
+    pub fn is_error(&self) -> bool {
+        !self.answered && self.outcome != Shown::Shed
+    }
+}
+
+fn shown(outcome: Option<&Outcome>) -> Shown {
     match outcome {
         Some(Outcome::Ok(_)) => Shown::Ok,
         Some(Outcome::Fail(Reason { code: Code::Shed, .. })) => Shown::Shed,
@@ -53,19 +60,33 @@ pub fn shown(outcome: Option<&Outcome>) -> Shown {
     }
 }
 
+/// Whether an operation was never sent.
+pub fn is_shed(outcome: Option<&Outcome>) -> bool {
+    shown(outcome) == Shown::Shed
+}
+
+fn answered(outcome: Option<&Outcome>) -> bool {
+    let mismatch = |reason: &Reason| reason.code == Code::Mismatch;
+    match outcome {
+        Some(Outcome::Ok(_)) => true,
+        Some(Outcome::Fail(reason)) => mismatch(reason),
+        _ => false,
+    }
+}
+
 /// The operations of the load, in order of their intended starts.
 pub fn points(stored: &Stored) -> Vec<Point> {
-    let healed = stored.history.healed().map_or(u64::MAX, |(index, _)| index);
-    let end = stored.end_of_load();
-    let operations = stored.history.operations().filter(|operation| operation.invoked < healed);
-    let mut points: Vec<Point> = operations
+    let recorded = stored.history.events().last().map_or(Time::ZERO, |event| event.time);
+    let mut points: Vec<Point> = stored
+        .load()
         .map(|operation| {
             let due = operation.intended();
-            let latency = operation.end.unwrap_or(end).since(due);
+            let latency = operation.end.unwrap_or(recorded).since(due);
             Point {
                 due,
                 latency_ms: latency.as_secs_f64() * 1e3,
                 outcome: shown(operation.outcome),
+                answered: answered(operation.outcome),
                 node: operation.node.map_or(0, |node| node.0),
             }
         })
@@ -74,26 +95,32 @@ pub fn points(stored: &Stored) -> Vec<Point> {
     points
 }
 
-/// All charts.
-pub fn derive(stored: &Stored) -> Charts {
-    let points = points(stored);
-    let to_s = (stored.end_of_load().as_secs_f64() * 2.0).ceil().max(2.0) / 2.0;
-    let step_s = STEP_S * (to_s / STEP_S / STEPS_MAX).ceil().max(1.0);
+/// All charts of a load of `points` that ended at `end`.
+pub fn derive(stored: &Stored, points: &[Point], end: Time) -> Charts {
+    // An axis without length could not be drawn.
+    let to_s = end.as_secs_f64().max(0.1);
+    let windows = Windows::until(to_s);
     Charts {
         from_s: 0.0,
         to_s,
-        operations: operations(&points, to_s),
-        quantiles: quantiles(&points, to_s, step_s),
-        throughput: throughput(&points, to_s, step_s),
-        node_ok_share: shares(&points, stored.run.nodes.len(), to_s, step_s),
+        slowest_ms: points.iter().map(|point| point.latency_ms).fold(0.0, f64::max),
+        operations: operations(points, to_s),
+        quantiles: quantiles(points, windows),
+        throughput: throughput(points, windows),
+        node_answered_share: shares(points, stored.run.nodes.len(), windows),
         metrics: metrics::derive(stored, to_s),
     }
 }
 
 fn operations(points: &[Point], to_s: f64) -> Operations {
     let count = |outcome| points.iter().filter(|point| point.outcome == outcome).count();
-    let counts =
-        Counts { ok: count(Shown::Ok), fail: count(Shown::Fail), info: count(Shown::Info) };
+    let mismatch = |point: &&Point| point.outcome == Shown::Fail && point.answered;
+    let counts = Counts {
+        ok: count(Shown::Ok),
+        fail: count(Shown::Fail),
+        info: count(Shown::Info),
+        mismatch: points.iter().filter(mismatch).count(),
+    };
     let total = counts.ok + counts.fail + counts.info;
     let sampled = total > POINTS_MAX;
     let failed_in_columns = counts.fail + counts.info > FAILED_POINTS_MAX;
@@ -110,7 +137,7 @@ fn operations(points: &[Point], to_s: f64) -> Operations {
         };
         let at_s = point.due.as_secs_f64();
         if sampled && (outcome == 0 || failed_in_columns) {
-            let column = (at_s / to_s * COLUMNS as f64) as usize;
+            let column = ((at_s / to_s * COLUMNS as f64) as usize).min(COLUMNS - 1);
             columns.entry((outcome, column)).or_default().push(point.latency_ms);
             continue;
         }
@@ -149,19 +176,17 @@ fn rounded(value: f64) -> f64 {
 }
 
 /// The points of each window.
-fn windows(points: &[Point], to_s: f64, step_s: f64) -> Vec<Vec<&Point>> {
-    let mut windows = vec![Vec::new(); (to_s / step_s).round() as usize];
+fn in_windows(points: &[Point], windows: Windows) -> Vec<Vec<&Point>> {
+    let mut filled = vec![Vec::new(); windows.count];
     for point in points {
-        if let Some(window) = windows.get_mut((point.due.as_secs_f64() / step_s) as usize) {
-            window.push(point);
-        }
+        filled[windows.of(point.due.as_secs_f64())].push(point);
     }
-    windows
+    filled
 }
 
-fn quantiles(points: &[Point], to_s: f64, step_s: f64) -> Quantiles {
-    let mut quantiles = Quantiles { step_s, ..Quantiles::default() };
-    for window in windows(points, to_s, step_s) {
+fn quantiles(points: &[Point], windows: Windows) -> Quantiles {
+    let mut quantiles = Quantiles { step_s: windows.step_s, ..Quantiles::default() };
+    for window in in_windows(points, windows) {
         let ok = window.iter().filter(|point| point.outcome == Shown::Ok);
         let mut latencies: Vec<f64> = ok.map(|point| point.latency_ms).collect();
         latencies.sort_by(f64::total_cmp);
@@ -174,76 +199,40 @@ fn quantiles(points: &[Point], to_s: f64, step_s: f64) -> Quantiles {
     quantiles
 }
 
-fn throughput(points: &[Point], to_s: f64, step_s: f64) -> Throughput {
-    let mut throughput = Throughput { step_s, ..Throughput::default() };
-    for window in windows(points, to_s, step_s) {
-        let rate = |outcome| {
-            let count = window.iter().filter(|point| point.outcome == outcome).count();
-            count as f64 / step_s
+fn throughput(points: &[Point], windows: Windows) -> Throughput {
+    let mut throughput = Throughput { step_s: windows.step_s, ..Throughput::default() };
+    for (number, window) in in_windows(points, windows).into_iter().enumerate() {
+        let rate = |wanted: &dyn Fn(&Point) -> bool| {
+            let count = window.iter().filter(|point| wanted(point)).count();
+            rounded(count as f64 / windows.length_s(number))
         };
-        throughput.offered.push(window.len() as f64 / step_s);
-        throughput.ok.push(rate(Shown::Ok));
-        throughput.fail.push(rate(Shown::Fail));
-        throughput.info.push(rate(Shown::Info));
+        throughput.offered.push(rate(&|_| true));
+        throughput.answered.push(rate(&|point| point.answered));
+        throughput.ok.push(rate(&|point| point.outcome == Shown::Ok));
+        throughput.fail.push(rate(&|point| point.outcome == Shown::Fail));
+        throughput.info.push(rate(&|point| point.outcome == Shown::Info));
     }
     throughput
 }
 
-fn shares(points: &[Point], nodes: usize, to_s: f64, step_s: f64) -> NodeShare {
-    let mut shares = NodeShare { step_s, nodes: vec![Vec::new(); nodes] };
-    for window in windows(points, to_s, step_s) {
+fn shares(points: &[Point], nodes: usize, windows: Windows) -> NodeShare {
+    let mut shares = NodeShare { step_s: windows.step_s, nodes: vec![Vec::new(); nodes] };
+    for window in in_windows(points, windows) {
         let mut sent = vec![(0usize, 0usize); nodes];
         for point in window.iter().filter(|point| point.outcome != Shown::Shed) {
             let place = usize::from(point.node).wrapping_sub(1);
-            if let Some((all, ok)) = sent.get_mut(place) {
+            if let Some((all, answered)) = sent.get_mut(place) {
                 *all += 1;
-                *ok += usize::from(point.outcome == Shown::Ok);
+                *answered += usize::from(point.answered);
             }
         }
-        for (node, (all, ok)) in sent.into_iter().enumerate() {
-            shares.nodes[node].push((all > 0).then(|| rounded(ok as f64 / all as f64)));
+        for (node, (all, answered)) in sent.into_iter().enumerate() {
+            shares.nodes[node].push((all > 0).then(|| rounded(answered as f64 / all as f64)));
         }
     }
     shares
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn point(due_ms: u64, latency_ms: f64) -> Point {
-        Point { due: Time(due_ms * 1_000_000), latency_ms, outcome: Shown::Ok, node: 1 }
-    }
-
-    #[test]
-    fn columns_keep_the_outlier() {
-        let mut points: Vec<Point> = (0..100_000).map(|time| point(time / 5, 1.0)).collect();
-        points[51_234].latency_ms = 900.0;
-        let drawn = operations(&points, 20.0);
-        assert!(drawn.sampled && drawn.columns.len() <= COLUMNS);
-        assert_eq!(drawn.columns.iter().map(|column| column.count).sum::<usize>(), 100_000);
-        let worst = drawn.columns.iter().map(|column| column.max).fold(0.0, f64::max);
-        assert_eq!(worst.to_bits(), 900f64.to_bits());
-    }
-
-    #[test]
-    fn points_add_up_to_their_times() {
-        let points = [point(5, 1.5), point(12, 0.2)];
-        let drawn = operations(&points, 1.0);
-        assert_eq!((drawn.due_delta_ms, drawn.latency_us), (vec![5, 7], vec![1500, 200]));
-    }
-
-    #[test]
-    fn a_window_without_operations_has_no_share() {
-        let shares = shares(&[point(600, 1.0)], 2, 1.0, 0.5);
-        assert_eq!(shares.nodes, [vec![None, Some(1.0)], vec![None, None]]);
-    }
-
-    #[test]
-    fn quantiles_are_values_that_were_seen() {
-        let sorted = [1.0, 2.0, 3.0, 4.0];
-        let seen: Vec<u64> =
-            [0.0, 0.5, 0.99, 1.0].map(|share| quantile(&sorted, share) as u64).into();
-        assert_eq!(seen, [1, 2, 4, 4]);
-    }
-}
+#[path = "charts_tests.rs"]
+mod tests;

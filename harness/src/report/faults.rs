@@ -6,11 +6,9 @@ use schism_checkers::{Claim, Recovery, recoveries};
 use schism_history::{FaultWindow, Time};
 use serde_json::Value;
 
-use super::charts::{Point, Shown, points};
+use super::charts::Point;
 use super::data::{Around, Fault, Leader};
-use super::metrics;
 use super::stored::Stored;
-use crate::plan;
 
 /// The share is shown from here to there, relative to the start of the fault.
 const FROM_S: f64 = -1.0;
@@ -18,33 +16,33 @@ const TO_S: f64 = 8.0;
 const STEP_S: f64 = 0.25;
 const DEFAULT_P99: Duration = Duration::from_secs(1);
 
+/// What the faults of a load are set beside.
+#[derive(Clone, Copy)]
+pub struct Seen<'a> {
+    /// The operations.
+    pub points: &'a [Point],
+    /// Who led.
+    pub leaders: &'a [Leader],
+    /// When the load ended.
+    pub end: Time,
+}
+
 /// The faults of the run.
-pub fn derive(stored: &Stored) -> Vec<Fault> {
-    let points = points(stored);
+pub fn derive(stored: &Stored, seen: Seen<'_>) -> Vec<Fault> {
     let recoveries = recoveries(&stored.history, bound(stored));
-    let end = stored.end_of_load();
-    let leaders = metrics::derive(stored, end.as_secs_f64()).map(|metrics| metrics.leader);
-    let leaders = leaders.unwrap_or_default();
     let faults = stored.faults.iter().zip(recoveries);
-    faults.map(|(fault, recovery)| one(stored, fault, recovery, &points, &leaders)).collect()
+    faults.map(|(fault, recovery)| one(stored, fault, recovery, seen)).collect()
 }
 
 /// The plan's bound on the latency of a good second.
 fn bound(stored: &Stored) -> Duration {
-    let plan = plan::read(&stored.path.join("plan.yaml"), &[]);
-    let claims = plan.map(|plan| plan.claims).unwrap_or_default();
-    let recovers = claims.iter().find(|asked| asked.claim == Claim::Recovers);
+    let claims = stored.asked.iter().flat_map(|plan| &plan.claims);
+    let recovers = claims.into_iter().find(|asked| asked.claim == Claim::Recovers);
     recovers.and_then(|asked| asked.p99).unwrap_or(DEFAULT_P99)
 }
 
-fn one(
-    stored: &Stored,
-    fault: &FaultWindow,
-    recovery: Recovery,
-    points: &[Point],
-    leaders: &[Leader],
-) -> Fault {
-    let end = stored.end_of_load();
+fn one(stored: &Stored, fault: &FaultWindow, recovery: Recovery, seen: Seen<'_>) -> Fault {
+    let Seen { points, leaders, end } = seen;
     let stop = fault.stop.unwrap_or(end);
     let after = |time: Time| time.since(fault.start).as_secs_f64() * 1e3;
     let until = recovery.recovered.unwrap_or(recovery.watched).max(stop);
@@ -53,9 +51,8 @@ fn one(
         let within = points.iter().filter(|point| point.due <= until && wanted(point));
         within.map(finish).filter(|time| *time >= from).min()
     };
-    let unanswered = |point: &Point| matches!(point.outcome, Shown::Fail | Shown::Info);
-    let first_error = ended(fault.start, &unanswered);
-    let first_ok = first_error.and_then(|error| ended(error, &|point| point.outcome == Shown::Ok));
+    let first_error = ended(fault.start, &Point::is_error);
+    let first_answer = first_error.and_then(|error| ended(error, &|point| point.answered));
     let leader = leaders.iter().find(|leader| leader.from_s > fault.start.as_secs_f64());
     let leader = leader.filter(|leader| leader.from_s <= until.as_secs_f64() + 1.0);
     Fault {
@@ -82,7 +79,7 @@ fn one(
             Some(term) => format!("{} leads term {term}", leader.node),
             None => format!("{} leads", leader.node),
         }),
-        first_ok_ms: first_ok.map(after),
+        first_answer_ms: first_answer.map(after),
         recovered_ms: recovery.recovered.map(|time| time.since(stop).as_secs_f64() * 1e3),
         watched_ms: recovery.watched.since(stop).as_secs_f64() * 1e3,
         around: around(fault.start, end, points),
@@ -126,14 +123,14 @@ fn around(start: Time, end: Time, points: &[Point]) -> Around {
         if place < 0.0 {
             continue;
         }
-        if let Some((all, ok)) = sent.get_mut(place as usize) {
+        if let Some((all, answered)) = sent.get_mut(place as usize) {
             *all += 1;
-            *ok += usize::from(point.outcome == Shown::Ok);
+            *answered += usize::from(point.answered);
         }
     }
-    let share = |(all, ok): (usize, usize)| {
-        (all > 0).then(|| (ok as f64 / all as f64 * 1000.0).round() / 1000.0)
+    let share = |(all, answered): (usize, usize)| {
+        (all > 0).then(|| (answered as f64 / all as f64 * 1000.0).round() / 1000.0)
     };
-    let ok_of_offered = sent.into_iter().map(share).collect();
-    Around { from_s: FROM_S, step_s: STEP_S, ok_of_offered }
+    let answered_of_offered = sent.into_iter().map(share).collect();
+    Around { from_s: FROM_S, step_s: STEP_S, answered_of_offered }
 }

@@ -35,17 +35,20 @@ pub fn derive(stored: &Stored, to_s: f64) -> Option<Metrics> {
     for node in &stored.run.nodes {
         let answers = answers.get(node.as_str()).map(Vec::as_slice).unwrap_or_default();
         metrics.leader.extend(reigns(node, answers, to_s));
-        let mut commit = vec![None; to_s.ceil() as usize + 1];
-        for answer in answers {
-            if let Some(place) = commit.get_mut(answer.time_s.round() as usize) {
-                *place = answer.commit;
-            }
-        }
-        metrics.commit.push(commit);
+        let within = answers.iter().filter(|answer| answer.time_s <= to_s);
+        // Milliseconds are as much as a chart shows.
+        let time_s = |answer: &Answer| (answer.time_s * 1e3).round() / 1e3;
+        metrics.commit.push(within.map(|answer| (time_s(answer), answer.commit)).collect());
     }
     metrics.leader.sort_by(|a, b| a.from_s.total_cmp(&b.from_s));
-    let told = !metrics.leader.is_empty() || metrics.commit.iter().flatten().any(Option::is_some);
-    told.then_some(metrics)
+    (!metrics.leader.is_empty() || metrics.tells_commits()).then_some(metrics)
+}
+
+impl Metrics {
+    /// Whether any node told how far it had committed.
+    pub fn tells_commits(&self) -> bool {
+        self.commit.iter().flatten().any(|(_, index)| index.is_some())
+    }
 }
 
 fn read(text: &str, time_s: f64) -> Answer {

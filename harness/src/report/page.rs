@@ -1,24 +1,29 @@
 //! The page: text and tables, which read without JavaScript, and the data that its scripts draw.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use askama::Template;
 
-use super::data::{Data, Fault, Violation};
+use super::data::{Charts, Data, Fault, Violation};
 use super::logs::{self, LogFile};
 use super::stored::Stored;
-use crate::command::shown;
+use super::{charts, plots};
 use crate::judge::grouped;
 use crate::store::{ClaimRecord, RunFolder, Word};
 
 const STYLE: &str = include_str!("style.css");
 /// The scripts, in the order in which they need each other.
-const SCRIPTS: [&str; 6] = [
+const SCRIPTS: [&str; 10] = [
     include_str!("script/shapes.js"),
+    include_str!("script/glance.js"),
     include_str!("script/timeline.js"),
+    include_str!("script/bars.js"),
     include_str!("script/cycle.js"),
     include_str!("script/faults.js"),
+    include_str!("script/latency.js"),
+    include_str!("script/panels.js"),
     include_str!("script/charts.js"),
     include_str!("script/start.js"),
 ];
@@ -33,7 +38,10 @@ struct Page<'a> {
     again: String,
     claims: Vec<Claim<'a>>,
     tally: String,
+    length: String,
     operations: String,
+    faults: String,
+    left_out: &'static str,
     lateness: String,
     notes: Vec<String>,
     logs: Vec<LogFile>,
@@ -50,12 +58,14 @@ struct Claim<'a> {
     judged: String,
     /// Its violations, as (id, name).
     details: Vec<(&'a str, &'a str)>,
+    /// How many more there are.
+    undrawn: usize,
 }
 
 /// A file beside the report.
 struct File {
     path: String,
-    holds: &'static str,
+    holds: String,
     size: String,
 }
 
@@ -67,14 +77,20 @@ pub fn write(stored: &Stored, data: &Data) -> anyhow::Result<()> {
         stored,
         data,
         verdict: word(stored.verdict.verdict),
-        again: format!("schism run {}", shown(&stored.path.join("plan.yaml"))),
+        again: again(stored),
         claims: stored.verdict.claims.iter().map(|record| claim(record, data)).collect(),
         tally: tally(&stored.verdict.claims),
-        operations: operations(data),
+        length: length(stored, data),
+        operations: operations(stored),
+        faults: match stored.verdict.faults {
+            0 => "no fault".into(),
+            all => format!("{} of {all}", stored.verdict.faults_proven),
+        },
+        left_out: data.charts.as_ref().map_or("", left_out),
         lateness: lateness(stored),
         notes: notes(stored, data),
         logs: logs::files(stored),
-        files: files(stored),
+        files: files(stored, data),
         style: STYLE,
         script: SCRIPTS.join("\n"),
         json,
@@ -94,12 +110,13 @@ fn word(word: Word) -> &'static str {
 }
 
 fn claim<'a>(record: &'a ClaimRecord, data: &'a Data) -> Claim<'a> {
-    let own = data.violations.iter().filter(|violation| violation.claim == record.claim);
+    let own = data.violations.iter().filter(|violation| violation.claims.contains(&record.claim));
     Claim {
         record,
         word: word(record.verdict),
         judged: if record.judged == 0 { "–".into() } else { grouped(record.judged) },
         details: own.map(|one| (one.id.as_str(), one.anomaly.as_str())).collect(),
+        undrawn: data.undrawn.get(&record.claim).copied().unwrap_or(0),
     }
 }
 
@@ -111,13 +128,69 @@ fn tally(claims: &[ClaimRecord]) -> String {
     parts.map(|one| format!("{} {}", count(one), word(*one))).collect::<Vec<_>>().join(", ")
 }
 
-fn operations(data: &Data) -> String {
-    let operations = &data.charts.operations;
-    let shed = match operations.shed {
-        0 => String::new(),
-        shed => format!(", {} shed", grouped(shed)),
+/// The command that does this run again, wherever it is typed.
+fn again(stored: &Stored) -> String {
+    let mut command = format!("schism run {}", quoted(&stored.path.join("plan.yaml")));
+    // A plan without a name of its own bears its file's, and the stored file is called plan.yaml.
+    if stored.asked.as_ref().is_some_and(|plan| plan.name != stored.run.name) {
+        let _ = write!(command, " --set name={}", stored.run.name);
+    }
+    command
+}
+
+/// A path as one word of a shell's command.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if path.chars().all(plain) {
+        return path;
+    }
+    format!("'{}'", path.replace('\'', r"'\''"))
+}
+
+fn length(stored: &Stored, data: &Data) -> String {
+    let load = match &data.charts {
+        Some(charts) => format!("{:.1} s of load", charts.to_s),
+        None => "no load".into(),
     };
-    format!("{} recorded{shed}", grouped(operations.total))
+    match stored.run.wall_s {
+        Some(wall) => format!("{load}, {wall:.1} s in all"),
+        None => load,
+    }
+}
+
+fn operations(stored: &Stored) -> String {
+    let shed = stored.load().filter(|operation| charts::is_shed(operation.outcome)).count();
+    let load = stored.load().count();
+    let sent = stored.history.operations().len() - shed;
+    if sent == 0 {
+        return "none sent".into();
+    }
+    let mut text = format!("{} sent", grouped(sent));
+    let reads = stored.history.operations().len() - load;
+    if reads > 0 {
+        let _ = write!(text, ", {} of them final reads", grouped(reads));
+    }
+    if shed > 0 {
+        let _ = write!(text, "; {} shed", grouped(shed));
+    }
+    text
+}
+
+/// Which panels are missing, since the nodes did not tell.
+fn left_out(charts: &Charts) -> &'static str {
+    let (leads, commits) = charts
+        .metrics
+        .as_ref()
+        .map_or((false, false), |metrics| (!metrics.leader.is_empty(), metrics.tells_commits()));
+    match (leads, commits) {
+        (true, true) => "",
+        (false, true) => "No node told that it leads: that panel is left out.",
+        (true, false) => "No node told how far it had committed: that panel is left out.",
+        (false, false) => {
+            "No node told who leads or how far it had committed: those panels are left out."
+        }
+    }
 }
 
 fn lateness(stored: &Stored) -> String {
@@ -149,7 +222,7 @@ fn notes(stored: &Stored, data: &Data) -> Vec<String> {
     notes
 }
 
-fn files(stored: &Stored) -> Vec<File> {
+fn files(stored: &Stored, data: &Data) -> Vec<File> {
     let known = [
         ("history.jsonl", "every event, one a line; judged again by schism check"),
         ("verdict.json", "the claims table, with witnesses"),
@@ -161,10 +234,13 @@ fn files(stored: &Stored) -> Vec<File> {
     let mut files: Vec<File> = Vec::new();
     for (path, holds) in known {
         let Some(size) = size(&stored.path.join(path)) else { continue };
-        files.push(File { path: path.into(), holds, size });
+        files.push(File { path: path.into(), holds: holds.into(), size });
     }
-    for (path, holds) in super::plots::FILES {
-        files.push(File { path: format!("plots/{path}"), holds, size: "svg".into() });
+    if let Some(charts) = &data.charts {
+        for plot in plots::PLOTS {
+            let path = format!("plots/{}", plot.file);
+            files.push(File { path, holds: plot.caption(charts), size: "svg".into() });
+        }
     }
     files
 }
@@ -192,6 +268,19 @@ impl Violation {
         }
     }
 
+    /// How far an order of the operations gets.
+    fn placed(&self) -> Option<String> {
+        let timeline = self.timeline.as_ref()?;
+        let holds = timeline.holds.as_ref().filter(|holds| !holds.is_empty())?;
+        let count = timeline.operations.iter().filter(|one| one.place.is_some()).count();
+        let operations = match count {
+            0 => return None,
+            1 => "One operation can be placed".to_owned(),
+            count => format!("{count} operations can be placed in an order"),
+        };
+        Some(format!("{operations}; the register then holds {holds}. What is left does not fit."))
+    }
+
     fn has_figure(&self) -> bool {
         self.timeline.is_some() || self.cycle.is_some()
     }
@@ -215,13 +304,13 @@ impl Fault {
     fn times(&self) -> [(&'static str, String); 5] {
         let recovered = match (self.recovered_ms, self.watched_ms) {
             (Some(ms), _) => milliseconds(Some(ms)),
-            (None, watched) if watched < 1000.0 => "too short to tell".into(),
+            (None, watched) if watched < 1000.0 => "cannot tell".into(),
             (None, watched) => format!("not within {}", milliseconds(Some(watched))),
         };
         [
             ("bites", milliseconds(self.bites_ms)),
             ("first error", milliseconds(self.first_error_ms)),
-            ("first ok again", milliseconds(self.first_ok_ms)),
+            ("answers again", milliseconds(self.first_answer_ms)),
             ("new leader", milliseconds(self.detected_ms)),
             ("recovered", recovered),
         ]

@@ -4,24 +4,80 @@ use anyhow::Context as _;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::charts::{Point, Shown, points};
+use super::charts::{Point, Shown};
 use super::data::{Charts, Data, Fault};
 use super::stored::Stored;
 
-/// The files and what they show.
-pub const FILES: [(&str, &str); 4] = [
-    ("latency.svg", "latency of every operation from its intended start, by outcome"),
-    ("quantiles.svg", "quantiles of the latency of ok operations over time"),
-    ("throughput.svg", "operations a second by outcome, and what was offered"),
-    ("nodes.svg", "share of ok by node over time"),
+/// A file, and how it is drawn.
+pub struct Plot {
+    /// Its name.
+    pub file: &'static str,
+    shows: &'static str,
+    /// What it shows instead, where there are too many operations for a point each.
+    shows_thinned: Option<&'static str>,
+    draw: fn(&Area<'_>, &str, &Picture<'_>) -> Drawn,
+}
+
+impl Plot {
+    /// What it shows.
+    pub fn caption(&self, charts: &Charts) -> String {
+        let sent = charts.operations.total;
+        match self.shows_thinned {
+            Some(thinned) if sent > POINTS_MAX => {
+                let few = (sent + charts.operations.shed).div_ceil(POINTS_MAX);
+                format!("{thinned} {few} neighbours")
+            }
+            _ => self.shows.to_owned(),
+        }
+    }
+}
+
+/// The files.
+pub const PLOTS: [Plot; 4] = [
+    Plot {
+        file: "latency.svg",
+        shows: "latency of every operation from its intended start, by outcome",
+        shows_thinned: Some(
+            "latency from the intended start, by outcome: the slowest operation of each",
+        ),
+        draw: latency,
+    },
+    Plot {
+        file: "quantiles.svg",
+        shows: "quantiles of the latency of ok operations over time",
+        shows_thinned: None,
+        draw: quantiles,
+    },
+    Plot {
+        file: "throughput.svg",
+        shows: "operations a second by outcome, and what was offered",
+        shows_thinned: None,
+        draw: throughput,
+    },
+    Plot {
+        file: "nodes.svg",
+        shows: "share of answered operations by node; red line: none answered; hatched: nothing sent",
+        shows_thinned: None,
+        draw: nodes,
+    },
 ];
+
+/// What is drawn.
+struct Picture<'a> {
+    data: &'a Data,
+    charts: &'a Charts,
+    points: &'a [Point],
+}
 
 const SIZE: (u32, u32) = (960, 360);
 const OK: RGBColor = RGBColor(0, 103, 168);
 const FAIL: RGBColor = RGBColor(184, 68, 12);
 const INFO: RGBColor = RGBColor(82, 26, 92);
 const BAND: RGBColor = RGBColor(96, 80, 20);
-/// Fixed decades, so that runs compare: 0.1 ms to 10 s.
+/// A share below this is drawn as none.
+const NONE_BELOW: f64 = 0.02;
+const MUTED: RGBColor = RGBColor(85, 96, 108);
+/// Fixed decades, so that runs compare: 0.1 ms to 10 s, and more only where something took longer.
 const LATENCY_MS: std::ops::Range<f64> = 0.1..10_000.0;
 /// More points than this make files that no program likes to open: the slowest of each column stay.
 const POINTS_MAX: usize = 20_000;
@@ -30,21 +86,21 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 /// Writes all of them.
-pub fn write(stored: &Stored, data: &Data) -> anyhow::Result<()> {
+pub fn write(
+    stored: &Stored,
+    data: &Data,
+    charts: &Charts,
+    points: &[Point],
+) -> anyhow::Result<()> {
     let folder = stored.path.join("plots");
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let points = points(stored);
-    for (name, what) in FILES {
-        let path = folder.join(name);
+    let picture = Picture { data, charts, points };
+    for plot in PLOTS {
+        let path = folder.join(plot.file);
         let draw = || -> Drawn {
             let area = SVGBackend::new(&path, SIZE).into_drawing_area();
             area.fill(&WHITE)?;
-            match name {
-                "latency.svg" => latency(&area, what, data, &points)?,
-                "quantiles.svg" => quantiles(&area, what, data)?,
-                "throughput.svg" => throughput(&area, what, data)?,
-                _ => nodes(&area, what, data)?,
-            }
+            (plot.draw)(&area, &plot.caption(charts), &picture)?;
             Ok(area.present()?)
         };
         draw().map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
@@ -66,17 +122,28 @@ fn bands<'a>(faults: &'a [Fault], low: f64, high: f64) -> Vec<Band<'a>> {
     faults.iter().map(band).collect()
 }
 
-fn latency(area: &Area<'_>, what: &str, data: &Data, points: &[Point]) -> Drawn {
+/// The axis of latencies, chosen from all operations, not only from those that went well.
+fn latency_ms(charts: &Charts) -> std::ops::Range<f64> {
+    let mut range = LATENCY_MS;
+    while charts.slowest_ms > range.end {
+        range.end *= 10.0;
+    }
+    range
+}
+
+fn latency(area: &Area<'_>, what: &str, picture: &Picture<'_>) -> Drawn {
+    let Picture { data, charts, points } = picture;
+    let range = latency_ms(charts);
     let mut chart = ChartBuilder::on(area)
         .caption(what, ("sans-serif", 16))
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(64)
-        .build_cartesian_2d(data.charts.from_s..data.charts.to_s, LATENCY_MS.log_scale())?;
+        .build_cartesian_2d(charts.from_s..charts.to_s, range.clone().log_scale())?;
     chart.configure_mesh().x_desc("seconds").y_desc("milliseconds").draw()?;
-    for (band, name, start) in bands(&data.faults, LATENCY_MS.start, LATENCY_MS.end) {
+    for (band, name, start) in bands(&data.faults, range.start, range.end) {
         chart.draw_series([band])?;
-        let at = (start, LATENCY_MS.end * 0.9);
+        let at = (start, range.end * 0.9);
         chart.draw_series([Text::new(name.to_owned(), at, ("sans-serif", 13))])?;
     }
     let step = points.len().div_ceil(POINTS_MAX).max(1);
@@ -89,7 +156,7 @@ fn latency(area: &Area<'_>, what: &str, data: &Data, points: &[Point]) -> Drawn 
             own.max_by(|a, b| a.latency_ms.total_cmp(&b.latency_ms))
         });
         let dots = slowest.map(|point| {
-            let ms = point.latency_ms.clamp(LATENCY_MS.start, LATENCY_MS.end);
+            let ms = point.latency_ms.clamp(range.start, range.end);
             let at = (point.due.as_secs_f64(), ms);
             let size = if outcome == Shown::Ok { 1 } else { 3 };
             EmptyElement::at(at) + Circle::new((0, 0), size, color.mix(0.7).filled())
@@ -103,16 +170,21 @@ fn latency(area: &Area<'_>, what: &str, data: &Data, points: &[Point]) -> Drawn 
     Ok(())
 }
 
+/// Where a window begins and ends: the last one ends with the load.
+fn window(place: usize, count: usize, step_s: f64, to_s: f64) -> (f64, f64) {
+    let from = place as f64 * step_s;
+    (from, if place + 1 == count { to_s } else { from + step_s })
+}
+
 /// Points of a stepped line; where a value is missing, the line breaks.
-fn steps(values: &[Option<f64>], step_s: f64) -> Vec<Vec<(f64, f64)>> {
+fn steps(values: &[Option<f64>], step_s: f64, to_s: f64) -> Vec<Vec<(f64, f64)>> {
     let mut lines = vec![Vec::new()];
     for (place, value) in values.iter().enumerate() {
         match value {
             Some(value) => {
-                let line = lines.last_mut().map(|line: &mut Vec<(f64, f64)>| line);
-                let start = place as f64 * step_s;
-                if let Some(line) = line {
-                    line.extend([(start, *value), (start + step_s, *value)]);
+                let (from, to) = window(place, values.len(), step_s, to_s);
+                if let Some(line) = lines.last_mut() {
+                    line.extend([(from, *value), (to, *value)]);
                 }
             }
             None => lines.push(Vec::new()),
@@ -122,18 +194,20 @@ fn steps(values: &[Option<f64>], step_s: f64) -> Vec<Vec<(f64, f64)>> {
     lines
 }
 
-fn quantiles(area: &Area<'_>, what: &str, data: &Data) -> Drawn {
-    let Charts { quantiles, from_s, to_s, .. } = &data.charts;
+fn quantiles(area: &Area<'_>, what: &str, picture: &Picture<'_>) -> Drawn {
+    let Picture { data, charts, .. } = picture;
+    let Charts { quantiles, from_s, to_s, .. } = charts;
+    let range = latency_ms(charts);
     let mut chart = ChartBuilder::on(area)
         .caption(what, ("sans-serif", 16))
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(64)
-        .build_cartesian_2d(*from_s..*to_s, LATENCY_MS.log_scale())?;
+        .build_cartesian_2d(*from_s..*to_s, range.clone().log_scale())?;
     chart.configure_mesh().x_desc("seconds").y_desc("milliseconds").draw()?;
-    for (band, name, start) in bands(&data.faults, LATENCY_MS.start, LATENCY_MS.end) {
+    for (band, name, start) in bands(&data.faults, range.start, range.end) {
         chart.draw_series([band])?;
-        let at = (start, LATENCY_MS.end * 0.9);
+        let at = (start, range.end * 0.9);
         chart.draw_series([Text::new(name.to_owned(), at, ("sans-serif", 13))])?;
     }
     for (name, values, style) in [
@@ -143,7 +217,7 @@ fn quantiles(area: &Area<'_>, what: &str, data: &Data) -> Drawn {
         ("p50", &quantiles.p50, BLACK.stroke_width(1)),
     ] {
         let mut first = true;
-        for line in steps(values, quantiles.step_s) {
+        for line in steps(values, quantiles.step_s, *to_s) {
             let series = chart.draw_series(LineSeries::new(line, style))?;
             if first {
                 let legend = move |at: (i32, i32)| {
@@ -158,8 +232,9 @@ fn quantiles(area: &Area<'_>, what: &str, data: &Data) -> Drawn {
     Ok(())
 }
 
-fn throughput(area: &Area<'_>, what: &str, data: &Data) -> Drawn {
-    let Charts { throughput, from_s, to_s, .. } = &data.charts;
+fn throughput(area: &Area<'_>, what: &str, picture: &Picture<'_>) -> Drawn {
+    let Picture { data, charts, .. } = picture;
+    let Charts { throughput, from_s, to_s, .. } = charts;
     let most = throughput.offered.iter().copied().fold(1.0, f64::max) * 1.15;
     let mut chart = ChartBuilder::on(area)
         .caption(what, ("sans-serif", 16))
@@ -187,9 +262,10 @@ fn throughput(area: &Area<'_>, what: &str, data: &Data) -> Drawn {
             .iter()
             .enumerate()
             .map(|(place, value)| {
-                let (from, low) = (place as f64 * step_s, base[place]);
+                let (from, to) = window(place, values.len(), step_s, *to_s);
+                let low = base[place];
                 base[place] += value;
-                Rectangle::new([(from, low), (from + step_s, base[place])], color.mix(0.6).filled())
+                Rectangle::new([(from, low), (to, base[place])], color.mix(0.6).filled())
             })
             .collect();
         let legend = move |at: (i32, i32)| {
@@ -198,7 +274,7 @@ fn throughput(area: &Area<'_>, what: &str, data: &Data) -> Drawn {
         chart.draw_series(bars)?.label(name).legend(legend);
     }
     let offered: Vec<Option<f64>> = throughput.offered.iter().copied().map(Some).collect();
-    for line in steps(&offered, step_s) {
+    for line in steps(&offered, step_s, *to_s) {
         let legend = |at: (i32, i32)| PathElement::new([(at.0, at.1), (at.0 + 16, at.1)], BLACK);
         chart.draw_series(LineSeries::new(line, BLACK))?.label("offered").legend(legend);
     }
@@ -206,8 +282,9 @@ fn throughput(area: &Area<'_>, what: &str, data: &Data) -> Drawn {
     Ok(())
 }
 
-fn nodes(area: &Area<'_>, what: &str, data: &Data) -> Drawn {
-    let Charts { node_ok_share: share, from_s, to_s, .. } = &data.charts;
+fn nodes(area: &Area<'_>, what: &str, picture: &Picture<'_>) -> Drawn {
+    let Picture { data, charts, .. } = picture;
+    let Charts { node_answered_share: share, from_s, to_s, .. } = charts;
     let names = &data.run.nodes;
     let rows = names.len().max(1) as f64;
     let mut chart = ChartBuilder::on(area)
@@ -227,14 +304,41 @@ fn nodes(area: &Area<'_>, what: &str, data: &Data) -> Drawn {
     }
     for (row, (name, values)) in names.iter().zip(&share.nodes).enumerate() {
         let base = rows - 1.0 - row as f64;
-        let bars = values.iter().enumerate().filter_map(|(place, value)| {
-            let from = place as f64 * share.step_s;
-            let corners = [(from, base), (from + share.step_s, base + (*value)? * 0.8)];
-            Some(Rectangle::new(corners, OK.mix(0.6).filled()))
-        });
-        chart.draw_series(bars.collect::<Vec<_>>())?;
+        for (place, value) in values.iter().enumerate() {
+            let (from, to) = window(place, values.len(), share.step_s, *to_s);
+            let Some(value) = value else {
+                // Nothing was sent, which is not the same as nothing answered.
+                chart.draw_series(hatch((from, base), (to, base + 0.8)))?;
+                continue;
+            };
+            let corners = [(from, base), (to, base + value * 0.8)];
+            chart.draw_series([Rectangle::new(corners, OK.mix(0.6).filled())])?;
+            if *value < NONE_BELOW {
+                let line = [(from, base + 0.03), (to, base + 0.03)];
+                chart.draw_series([PathElement::new(line, FAIL.stroke_width(3))])?;
+            }
+        }
         let at = (*from_s, base + 0.5);
         chart.draw_series([Text::new(name.clone(), at, ("sans-serif", 13))])?;
     }
     Ok(())
+}
+
+/// A rectangle of slanted lines.
+fn hatch(low: (f64, f64), high: (f64, f64)) -> Vec<PathElement<(f64, f64)>> {
+    const LINES: usize = 4;
+    let (width, height) = (high.0 - low.0, high.1 - low.1);
+    let part = |number: usize| number as f64 / LINES as f64;
+    // From the left or the lower edge to the upper or the right one.
+    let line = |number: usize| {
+        let share = part(number);
+        let ends = if number <= LINES {
+            [(low.0, low.1 + height * share), (low.0 + width * share, low.1)]
+        } else {
+            let rest = share - 1.0;
+            [(low.0 + width * rest, high.1), (high.0, low.1 + height * rest)]
+        };
+        PathElement::new(ends, MUTED.mix(0.6))
+    };
+    (1..2 * LINES).map(line).collect()
 }

@@ -38,6 +38,10 @@ pub struct RunRecord {
     pub load_started: Option<String>,
     /// How long the load was to run, in seconds.
     pub load_s: f64,
+    /// How long it ran, until its last operation had ended, in seconds; null if there was none, or
+    /// the run was killed.
+    #[serde(default)]
+    pub loaded_s: Option<f64>,
     /// Clients.
     pub clients: u32,
     /// Arrivals a second; null in a closed loop.

@@ -1,57 +1,137 @@
 'use strict';
-/* All text reaches the page through textContent: values of the system under test are never markup. */
-const D = JSON.parse(document.getElementById('report-data').textContent);
-const NS = 'http://www.w3.org/2000/svg', C = D.charts, $ = id => document.getElementById(id);
-const put = (e, at, kids) => { for (const k in at) if (at[k] != null) e.setAttribute(k, at[k]); for (const k of kids) if (k != null) e.append(k); return e; };
-const S = (tag, at = {}, ...kids) => put(document.createElementNS(NS, tag), at, kids);
-const H = (tag, at = {}, ...kids) => put(document.createElement(tag), at, kids);
-const T = (x, y, text, at = {}) => S('text', { x, y, ...at }, text);
-const sec = (t, d = 3) => t.toFixed(d) + ' s';
-const ms = v => v == null ? '–' : v >= 1000 ? (v / 1000).toFixed(2) + ' s' : (v < 10 ? +v.toPrecision(2) : Math.round(v)) + ' ms';
-const OUT = ['ok', 'fail', 'info'], COL = { ok: 'var(--ok)', fail: 'var(--fail)', info: 'var(--info)' };
-/* One shape per outcome, everywhere: dot = ok, triangle = fail, cross = info, octagon with a cross = impossible. */
-function glyph(kind, x, y, r = 4) {
-  if (kind === 'ok') return S('circle', { cx: x, cy: y, r: r * .75, fill: 'var(--ok)' });
-  if (kind === 'fail') return S('path', { d: `M${x - r} ${y + r * .8}L${x} ${y - r}L${x + r} ${y + r * .8}Z`, fill: 'none', stroke: 'var(--fail)', 'stroke-width': 1.6 });
-  if (kind === 'info') return S('path', { d: `M${x - r} ${y - r}l${2 * r} ${2 * r}m0 ${-2 * r}l${-2 * r} ${2 * r}`, stroke: 'var(--info)', 'stroke-width': 1.8, fill: 'none' });
-  const a = r * .41, p = [[-a, -r], [a, -r], [r, -a], [r, a], [a, r], [-a, r], [-r, a], [-r, -a]].map(q => (x + q[0]) + ',' + (y + q[1])).join(' ');
-  return S('g', {}, S('polygon', { points: p, fill: 'var(--bad)' }), S('path', { d: `M${x - r * .42} ${y - r * .42}l${r * .84} ${r * .84}m0 ${-r * .84}l${-r * .84} ${r * .84}`, stroke: 'var(--on-bad)', 'stroke-width': Math.max(1.6, r * .22), fill: 'none' }));
-}
-/* A viewBox on every figure, so that print can scale what it has no time to redraw. */
-const scale = box => { for (const s of box.querySelectorAll('svg[role][width]')) s.setAttribute('viewBox', `0 0 ${s.getAttribute('width')} ${s.getAttribute('height')}`); };
-function responsive(box, drawOnce) {
-  let w = 0;
-  const draw = n => { drawOnce(n); scale(box); };
-  if (box.classList.contains('mini')) { addEventListener('beforeprint', () => draw(290)); addEventListener('afterprint', () => draw(w)); }
-  new ResizeObserver(() => { const n = Math.floor(box.clientWidth); if (n && n !== w) { w = n; draw(n); } }).observe(box);
-  draw(w = Math.floor(box.clientWidth));
-}
-/* The window of a fault: filled if it was proven, dashed otherwise. */
-const band = (f, x, y, width, height, more = {}) => S('rect', { x, y, width: Math.max(1, width), height, fill: f.proven ? 'var(--band)' : 'none', stroke: f.proven ? null : 'var(--band-line)', 'stroke-dasharray': '3 3', ...more });
+/* What every figure is made of: elements, texts, the shapes of outcomes, windows of faults.
+   All text reaches the page through text nodes: values of the system under test are never markup. */
 
-/* The run at a glance: the answered share of what was offered, the faults, the violations. */
-function glance(box) {
-  responsive(box, W => {
-    const h = 46, x = t => t / C.to_s * (W - 1), y0 = 24, v = C.throughput;
-    const g = S('svg', { width: W, height: h + 20, role: 'img', 'aria-label': `The run at a glance: answered share of the offered load, ${D.faults.length} faults, ${D.violations.length} violations` });
-    let free = -1;
-    for (const f of D.faults) {
-      g.append(band(f, x(f.start_s), y0 - 4, x(f.stop_s) - x(f.start_s), h - y0 + 4));
-      const at = x(f.start_s) + 2, long = f.id + ' ' + f.name, room = W < 560 || x(f.stop_s) - at < long.length * 6.5 ? f.id : long;
-      if (at > free) { g.append(T(at, h + 14, room, { class: 'mu' })); free = at + room.length * 6.5; }
-    }
-    let d = `M0 ${h}`;
-    v.ok.forEach((o, i) => { const y = h - (h - y0) * (v.offered[i] ? Math.min(1, o / v.offered[i]) : 0); d += `L${x(i * v.step_s)} ${y}L${x((i + 1) * v.step_s)} ${y}`; });
-    g.append(S('path', { d: d + `L${x(v.ok.length * v.step_s)} ${h}Z`, fill: 'var(--okfill)' }), S('path', { d: d.replace(/^M0 \d+L/, 'M'), fill: 'none', stroke: 'var(--ok)', 'stroke-width': 1.2 }));
-    g.append(S('line', { x1: 0, x2: W, y1: h, y2: h, stroke: 'var(--line)' }));
-    const near = [];
-    for (const v of D.violations) { const last = near.at(-1); if (last && Math.abs(x(v.at_s) - x(last.at)) < 70) last.ids.push(v.id); else near.push({ at: v.at_s, ids: [v.id] }); }
-    for (const { at, ids } of near) {
-      const text = `${ids.length > 3 ? ids.length + ' violations' : ids.join(' ')} at ${at.toFixed(1)} s`, right = x(at) + 13 + text.length * 7 < W;
-      g.append(S('line', { x1: x(at), x2: x(at), y1: 16, y2: h, stroke: 'var(--bad)', 'stroke-width': 1.5 }), glyph('bad', x(at), 9, 8), T(x(at) + (right ? 13 : -13), 13, text, { 'text-anchor': right ? 'start' : 'end', style: 'fill:var(--bad);font-weight:700' }));
-    }
-    if (!near.length || x(near[0].at) > 100) g.append(T(0, 13, 'ok / offered', { class: 'mu' }));
-    if (D.run.torn) g.append(S('line', { x1: W - 1, x2: W - 1, y1: 0, y2: h, stroke: 'var(--text)', 'stroke-width': 2 }), T(W - 6, 13, 'recording ends here', { 'text-anchor': 'end', class: 'halo' }));
-    box.replaceChildren(g);
+addEventListener('error', (event) => {
+  document.documentElement.dataset.failed = event.message;
+});
+
+const DATA = JSON.parse(document.getElementById('report-data').textContent);
+/* The run over time; null if no load was put on the system. */
+const CHARTS = DATA.charts;
+const OUTCOMES = ['ok', 'fail', 'info'];
+const COLORS = { ok: 'var(--ok)', fail: 'var(--fail)', info: 'var(--info)' };
+const BOLD_BAD = 'fill:var(--bad);font-weight:700';
+
+const byId = (id) => document.getElementById(id);
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes))
+    if (value != null) element.setAttribute(name, value);
+  for (const child of children) if (child != null) element.append(child);
+  return element;
+}
+const svg = (tag, attributes = {}, ...children) =>
+  filled(document.createElementNS('http://www.w3.org/2000/svg', tag), attributes, children);
+const html = (tag, attributes = {}, ...children) =>
+  filled(document.createElement(tag), attributes, children);
+const label = (x, y, text, attributes = {}) => svg('text', { x, y, ...attributes }, text);
+const line = (x1, y1, x2, y2, attributes = {}) =>
+  svg('line', { x1, y1, x2, y2, stroke: 'var(--line)', ...attributes });
+const box = (x, y, width, height, attributes = {}) =>
+  svg('rect', { x, y, width: Math.max(0, width), height, ...attributes });
+
+const seconds = (time) => time.toFixed(3) + ' s';
+function milliseconds(value) {
+  if (value == null) return '–';
+  if (value >= 1000) return (value / 1000).toFixed(2) + ' s';
+  return (value < 10 ? +value.toPrecision(2) : Math.round(value)) + ' ms';
+}
+
+/* One shape per outcome, everywhere: dot = ok, triangle = fail, cross = info, and an octagon with a
+   cross for what is impossible. */
+function glyph(kind, x, y, r = 4) {
+  if (kind === 'ok') return svg('circle', { cx: x, cy: y, r: r * 0.75, fill: 'var(--ok)' });
+  if (kind === 'fail') {
+    const d = `M${x - r} ${y + r * 0.8}L${x} ${y - r}L${x + r} ${y + r * 0.8}Z`;
+    return svg('path', { d, fill: 'none', stroke: 'var(--fail)', 'stroke-width': 1.6 });
+  }
+  if (kind === 'info') {
+    const d = `M${x - r} ${y - r}l${2 * r} ${2 * r}m0 ${-2 * r}l${-2 * r} ${2 * r}`;
+    return svg('path', { d, stroke: 'var(--info)', 'stroke-width': 1.8, fill: 'none' });
+  }
+  const a = r * 0.41;
+  const c = r * 0.42;
+  const corners = [
+    [-a, -r],
+    [a, -r],
+    [r, -a],
+    [r, a],
+    [a, r],
+    [-a, r],
+    [-r, a],
+    [-r, -a],
+  ];
+  const points = corners.map(([dx, dy]) => `${x + dx},${y + dy}`).join(' ');
+  const d = `M${x - c} ${y - c}l${2 * c} ${2 * c}m0 ${-2 * c}l${-2 * c} ${2 * c}`;
+  return svg(
+    'g',
+    {},
+    svg('polygon', { points, fill: 'var(--bad)' }),
+    svg('path', {
+      d,
+      stroke: 'var(--on-bad)',
+      'stroke-width': Math.max(1.6, r * 0.22),
+      fill: 'none',
+    }),
+  );
+}
+
+/* The window of a fault: filled if it was proven, dashed otherwise. */
+const band = (fault, x, y, width, height, more = {}) =>
+  box(x, y, Math.max(1, width), height, {
+    fill: fault.proven ? 'var(--band)' : 'none',
+    stroke: fault.proven ? null : 'var(--band-line)',
+    'stroke-dasharray': '3 3',
+    ...more,
   });
+
+/* The windows of a series: equal ones, but for the last, which ends with the load. */
+const windowStart = (series, place) => place * series.step_s;
+const windowEnd = (series, place, count) =>
+  place + 1 === count ? CHARTS.to_s : (place + 1) * series.step_s;
+const windowAt = (series, time, count) => Math.min(count - 1, Math.floor(time / series.step_s));
+
+/* A stepped line. Where a value is missing, it breaks: nothing is interpolated. */
+function steppedPath(values, startOf, endOf, x, y) {
+  let d = '';
+  let drawing = false;
+  values.forEach((value, place) => {
+    if (value == null) {
+      drawing = false;
+      return;
+    }
+    const height = y(value).toFixed(1);
+    const start = x(startOf(place)).toFixed(1);
+    const end = x(endOf(place)).toFixed(1);
+    d += `${drawing ? 'L' : 'M'}${start} ${height}L${end} ${height}`;
+    drawing = true;
+  });
+  return d;
+}
+
+/* A viewBox on every figure, so that print can scale what it has no time to redraw. */
+function scale(place) {
+  for (const figure of place.querySelectorAll('svg[role][width]')) {
+    const size = `${figure.getAttribute('width')} ${figure.getAttribute('height')}`;
+    figure.setAttribute('viewBox', '0 0 ' + size);
+  }
+}
+
+/* Draws a figure now, and again whenever its place changes its width. */
+function responsive(place, drawAt) {
+  let width = 0;
+  const draw = (wanted) => {
+    drawAt(wanted);
+    scale(place);
+  };
+  if (place.classList.contains('mini')) {
+    addEventListener('beforeprint', () => draw(290));
+    addEventListener('afterprint', () => draw(width));
+  }
+  new ResizeObserver(() => {
+    const now = Math.floor(place.clientWidth);
+    if (now && now !== width) draw((width = now));
+  }).observe(place);
+  draw((width = Math.floor(place.clientWidth)));
 }

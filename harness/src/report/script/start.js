@@ -1,11 +1,81 @@
+/* Draws every figure of the page, and makes its buttons work. */
+
 /* The theme is remembered where there is storage; #dark and #light force one. */
-const dark = matchMedia('(prefers-color-scheme: dark)'); let theme = null; try { theme = localStorage.getItem('schism-theme'); } catch { /* a file opened without storage */ }
-if (location.hash === '#dark' || location.hash === '#light') theme = location.hash.slice(1);
-const paint = () => { const d = theme ? theme === 'dark' : dark.matches; document.documentElement.toggleAttribute('data-dark', d); $('theme').textContent = d ? 'Light' : 'Dark'; $('theme').setAttribute('aria-label', d ? 'Use light colours' : 'Use dark colours'); };
-$('theme').addEventListener('click', () => { theme = document.documentElement.hasAttribute('data-dark') ? 'light' : 'dark'; try { localStorage.setItem('schism-theme', theme); } catch { /* as above */ } paint(); }); dark.addEventListener('change', paint); paint();
-glance($('glance'));
-for (const v of D.violations) { if (v.timeline) timeline($(v.id), v); else if (v.cycle) cycle($(v.id), v); }
-for (const f of D.faults) { const e = $(f.id); if (D.run.nodes.length) e.querySelector('.topo').append(topology(f)); mini(e.querySelector('.mini'), f); }
-charts($('charts'));
-for (const b of document.querySelectorAll('[data-copy]')) b.addEventListener('click', async () => { try { await navigator.clipboard.writeText(b.dataset.copy); b.textContent = 'Copied'; } catch { const r = document.createRange(); r.selectNodeContents(b.previousElementSibling); getSelection().removeAllRanges(); getSelection().addRange(r); b.textContent = 'Selected'; } setTimeout(() => { b.textContent = 'Copy'; }, 1500); });
-let opened = []; addEventListener('beforeprint', () => { opened = [...document.querySelectorAll('details:not([open])')]; for (const d of opened) d.open = true; }); addEventListener('afterprint', () => { for (const d of opened) d.open = false; });
+function themes() {
+  const button = byId('theme');
+  const dark = matchMedia('(prefers-color-scheme: dark)');
+  let theme = null;
+  try {
+    theme = localStorage.getItem('schism-theme');
+  } catch {
+    /* A file may be opened where there is no storage. */
+  }
+  if (['#dark', '#light'].includes(location.hash)) theme = location.hash.slice(1);
+  const paint = () => {
+    const isDark = theme ? theme === 'dark' : dark.matches;
+    document.documentElement.toggleAttribute('data-dark', isDark);
+    button.textContent = isDark ? 'Light' : 'Dark';
+    button.setAttribute('aria-label', isDark ? 'Use light colours' : 'Use dark colours');
+  };
+  button.addEventListener('click', () => {
+    theme = document.documentElement.hasAttribute('data-dark') ? 'light' : 'dark';
+    try {
+      localStorage.setItem('schism-theme', theme);
+    } catch {
+      /* As above. */
+    }
+    paint();
+  });
+  dark.addEventListener('change', paint);
+  paint();
+}
+
+/* Copies the command; where a page may not, selects it. */
+async function copy(button) {
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = 'Copied';
+  } catch {
+    const range = document.createRange();
+    range.selectNodeContents(button.previousElementSibling);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    button.textContent = 'Selected';
+  }
+  setTimeout(() => {
+    button.textContent = 'Copy';
+  }, 1500);
+}
+
+/* On paper, every detail is open. */
+function openOnPaper() {
+  let opened = [];
+  addEventListener('beforeprint', () => {
+    opened = [...document.querySelectorAll('details:not([open])')];
+    for (const details of opened) details.open = true;
+  });
+  addEventListener('afterprint', () => {
+    for (const details of opened) details.open = false;
+  });
+}
+
+themes();
+openOnPaper();
+if (CHARTS) glance(byId('glance'));
+for (const violation of DATA.violations) {
+  if (violation.timeline) timeline(byId(violation.id), violation);
+  else if (violation.cycle) cycle(byId(violation.id), violation);
+}
+for (const fault of DATA.faults) {
+  const row = byId(fault.id);
+  if (DATA.run.nodes.length) row.querySelector('.topo').append(topology(fault));
+  mini(row.querySelector('.mini'), fault);
+}
+if (CHARTS) charts(byId('charts'));
+for (const button of document.querySelectorAll('[data-copy]'))
+  button.addEventListener('click', () => copy(button));
+
+/* For tests: that everything was drawn, and by how much it is wider than the page. */
+const page = document.documentElement;
+page.dataset.overflow = `${page.scrollWidth - page.clientWidth} of ${page.clientWidth}`;
+page.dataset.drawn = 'yes';
