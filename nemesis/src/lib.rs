@@ -7,12 +7,14 @@
 //! A new fault is one file and one line in [`FAULTS`].
 
 mod faults;
+mod hands;
 mod injection;
 mod injector;
 mod nearest;
 mod probe;
 mod schedule;
 mod spec;
+mod standing;
 mod victims;
 
 pub use injector::{Healing, Nemesis, Recorder};

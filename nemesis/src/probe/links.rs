@@ -1,6 +1,6 @@
 //! Probes of links: datagrams between sockets that stand on the nodes, outside their processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,9 +11,14 @@ use schism_targets::Cluster;
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 
+use self::judge::{Observable, mean, milliseconds};
 use super::evidence;
+use crate::standing::Rules;
 
-type Link = (End, End);
+mod judge;
+pub(crate) use judge::margin;
+
+pub(crate) type Link = (End, End);
 
 /// Datagrams for each link and look: one may be lost in a full queue without any fault.
 const ROUNDS: u32 = 3;
@@ -22,9 +27,34 @@ const ROUND_EVERY: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_millis(80);
 /// A busy machine is looked at again before a link that should be open counts as silent.
 const LOOKS: u32 = 4;
+/// How long links are looked at after a fault, however often other faults change them meanwhile.
+const GONE_WITHIN: Duration = Duration::from_secs(8);
 /// Open links that are looked at beside the broken ones, at most.
 const CONTROLS_MAX: usize = 40;
 const MAGIC: [u8; 8] = *b"schism\0p";
+
+/// What a look saw of one link.
+#[derive(Clone, Debug, Default)]
+struct Sight {
+    sent: u32,
+    /// How long those took that came.
+    times: Vec<Duration>,
+}
+
+impl Sight {
+    /// How long those took that came, on average.
+    fn mean(&self) -> Option<Duration> {
+        (!self.times.is_empty()).then(|| mean(self.times.iter().copied()))
+    }
+
+    /// The same, with `patience` for each that did not come.
+    fn mean_with(&self, patience: Duration) -> Duration {
+        let lost = self.sent.saturating_sub(self.times.len() as u32);
+        mean(self.times.iter().copied().chain((0..lost).map(|_| patience)))
+    }
+}
+
+type Sights = BTreeMap<Link, Sight>;
 
 /// Sockets on every node and in the controller, and what arrived at them.
 pub(crate) struct LinkProbe {
@@ -77,7 +107,8 @@ impl LinkProbe {
                 break;
             }
             let seen = probe.look(&rest, PATIENCE).await;
-            probe.before.extend(seen.into_iter().filter_map(|(link, time)| Some((link, time?))));
+            let came = seen.into_iter().filter_map(|(link, sight)| Some((link, sight.mean()?)));
+            probe.before.extend(came);
         }
         Ok(probe)
     }
@@ -87,9 +118,9 @@ impl LinkProbe {
         ends().flat_map(|from| ends().map(move |to| (from, to))).filter(|(a, b)| a != b).collect()
     }
 
-    /// Sends datagrams over `links`, and waits until something came over each, at most `patience`
-    /// after the last. The shortest one-way time of each link, `None` where nothing came.
-    async fn look(&self, links: &[Link], patience: Duration) -> Vec<(Link, Option<Duration>)> {
+    /// Sends datagrams over `links`, and waits until all have come, at most `patience` after the
+    /// last was sent.
+    async fn look(&self, links: &[Link], patience: Duration) -> Sights {
         let mut sent: Vec<(Link, u64, Instant)> = Vec::new();
         for _ in 0..ROUNDS {
             for &(from, to) in links {
@@ -110,144 +141,124 @@ impl LinkProbe {
             tokio::time::sleep(ROUND_EVERY).await;
         }
         let deadline = Instant::now() + patience;
-        loop {
-            let result = self.result(links, &sent);
-            if result.iter().all(|(_, time)| time.is_some()) || Instant::now() >= deadline {
-                let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
-                for (_, number, _) in &sent {
-                    arrived.remove(number);
-                }
-                return result;
-            }
+        while !self.came(&sent) && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+        self.collect(&sent)
     }
 
-    fn result(
-        &self,
-        links: &[Link],
-        sent: &[(Link, u64, Instant)],
-    ) -> Vec<(Link, Option<Duration>)> {
-        let arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut best: BTreeMap<Link, Duration> = BTreeMap::new();
+    fn arrivals(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Instant>> {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn came(&self, sent: &[(Link, u64, Instant)]) -> bool {
+        let arrived = self.arrivals();
+        sent.iter().all(|(_, number, _)| arrived.contains_key(number))
+    }
+
+    /// What came of what was sent, which is forgotten.
+    fn collect(&self, sent: &[(Link, u64, Instant)]) -> Sights {
+        let mut arrived = self.arrivals();
+        let mut sights = Sights::new();
         for (link, number, at) in sent {
-            let Some(time) = arrived.get(number).map(|then| then.duration_since(*at)) else {
-                continue;
-            };
-            best.entry(*link).and_modify(|least| *least = time.min(*least)).or_insert(time);
+            let sight = sights.entry(*link).or_default();
+            sight.sent += 1;
+            sight.times.extend(arrived.remove(number).map(|then| then.duration_since(*at)));
         }
-        links.iter().map(|link| (*link, best.get(link).copied())).collect()
+        sights
     }
 
-    /// Links that carried datagrams before and that no rule of `all` is about.
-    fn controls(&self, all: &LinkRules) -> Vec<Link> {
-        let open: Vec<Link> =
-            self.before.keys().filter(|link| !all.0.contains_key(link)).copied().collect();
+    /// Links that carried datagrams before and that none of these rules is about.
+    fn controls(&self, own: &LinkRules, all: &LinkRules) -> Vec<Link> {
+        let free = |link: &&Link| !all.0.contains_key(link) && !own.0.contains_key(link);
+        let open: Vec<Link> = self.before.keys().filter(free).copied().collect();
         let step = open.len().div_ceil(CONTROLS_MAX).max(1);
         open.into_iter().step_by(step).collect()
     }
 
     /// Whether the links of `rules` are broken as they should be, while other links still work.
     ///
-    /// `all` are the rules of all faults: it tells for how long to wait and which links to compare
-    /// with, never what was seen.
-    pub(crate) async fn bites(&self, rules: &LinkRules, all: &LinkRules) -> Evidence {
-        let broken: Vec<Link> = rules.0.keys().copied().collect();
+    /// `current` tells the rules of all faults. They say for how long to wait, which links to
+    /// compare with and which other faults stand in the way, never what was seen. A look during
+    /// which they changed counts for nothing, so that this may take for ever.
+    pub(crate) async fn bites(&self, rules: &LinkRules, current: impl Fn() -> Rules) -> Evidence {
         let unseen: Vec<&Link> =
-            broken.iter().filter(|link| !self.before.contains_key(link)).collect();
+            rules.0.keys().filter(|link| !self.before.contains_key(link)).collect();
         if !unseen.is_empty() {
             let text = format!("{} carried nothing even before the fault", links(&unseen));
             return evidence(false, text);
         }
-        let slowest = all.0.values().map(|rule| rule.delay + rule.jitter).max().unwrap_or_default();
-        let mut answer = evidence(false, "nothing was looked at");
-        for _ in 0..LOOKS {
-            let controls = self.controls(all);
-            let every: Vec<Link> = broken.iter().chain(&controls).copied().collect();
-            let seen: BTreeMap<Link, Option<Duration>> =
-                self.look(&every, PATIENCE + slowest).await.into_iter().collect();
-            answer = self.judge(rules, &controls, &seen);
-            if answer.seen {
-                break;
+        let mut looks = 0;
+        loop {
+            let now = current();
+            let observable = Observable::of(rules, &now.all);
+            if let Some(nothing) = observable.nothing() {
+                return evidence(false, nothing);
+            }
+            let controls = self.controls(rules, &now.all);
+            let every: Vec<Link> = observable.links().into_iter().chain(controls.clone()).collect();
+            let slowest = now.all.0.values().map(|rule| rule.delay + rule.jitter).max();
+            let seen = self.look(&every, PATIENCE + slowest.unwrap_or_default()).await;
+            if !now.held_until(&current()) {
+                continue;
+            }
+            let answer = judge::bites(&observable, &self.before, &controls, &seen);
+            looks += 1;
+            if answer.seen || looks == LOOKS {
+                return answer;
             }
         }
-        answer
     }
 
-    fn judge(
-        &self,
-        rules: &LinkRules,
-        controls: &[Link],
-        seen: &BTreeMap<Link, Option<Duration>>,
-    ) -> Evidence {
-        let time = |link: &Link| seen.get(link).copied().flatten();
-        let open = controls.iter().filter(|link| time(link).is_some()).count();
-        let (cut, slow): (Vec<_>, Vec<_>) =
-            rules.0.iter().partition(|(_, rule)| rule.drop || rule.hold);
-        let silent = cut.iter().filter(|(link, _)| time(link).is_none()).count();
-        let late = |(link, rule): &&(&Link, &schism_lab::LinkRule)| {
-            time(link).is_some_and(|time| {
-                time + Duration::from_millis(1) >= rule.delay.saturating_sub(rule.jitter)
-            })
-        };
-        let slowed = slow.iter().filter(late).count();
-        let mut parts = Vec::new();
-        if !cut.is_empty() {
-            parts.push(format!("{silent} of {} cut links carried nothing", cut.len()));
-        }
-        if !slow.is_empty() {
-            let times: Vec<Duration> = slow.iter().filter_map(|(link, _)| time(link)).collect();
-            let before = slow.iter().filter_map(|(link, _)| self.before.get(link)).max();
-            let (least, most) = (times.iter().min().copied(), times.iter().max().copied());
-            parts.push(format!(
-                "{slowed} of {} slowed links took {} to {} ms, at most {} ms before",
-                slow.len(),
-                milliseconds(least),
-                milliseconds(most),
-                milliseconds(before.copied()),
-            ));
-        }
-        if !controls.is_empty() {
-            parts.push(format!("{open} of {} other links worked", controls.len()));
-        }
-        let all = silent == cut.len() && slowed == slow.len() && open == controls.len();
-        evidence(all, parts.join("; "))
-    }
-
-    /// Whether the links of `rules` that no other fault is about work again.
-    pub(crate) async fn gone(&self, rules: &LinkRules, others: &LinkRules) -> Evidence {
-        let healed: Vec<Link> =
-            rules.0.keys().filter(|link| !others.0.contains_key(link)).copied().collect();
-        let mut silent: Vec<Link> = healed.clone();
-        let mut slowest = Duration::ZERO;
-        for _ in 0..LOOKS * 3 {
-            if silent.is_empty() {
-                break;
+    /// Whether the links of `rules` that no other fault is about work again, and those that were
+    /// slow are as fast as others.
+    pub(crate) async fn gone(&self, rules: &LinkRules, current: impl Fn() -> Rules) -> Evidence {
+        let deadline = Instant::now() + GONE_WITHIN;
+        let mut worked: BTreeSet<Link> = BTreeSet::new();
+        let (mut looks, mut slow) = (0, Ok(()));
+        while looks < LOOKS * 3 && Instant::now() < deadline {
+            let now = current();
+            let free: Vec<Link> =
+                rules.0.keys().filter(|link| !now.all.0.contains_key(link)).copied().collect();
+            if free.is_empty() {
+                let count = rules.0.len();
+                let text = format!("another fault is about all {count} links, and ends later");
+                return evidence(true, text);
             }
-            let seen = self.look(&silent, PATIENCE).await;
-            let times = seen.iter().filter_map(|(_, time)| *time);
-            slowest = times.max().unwrap_or_default().max(slowest);
-            silent =
-                seen.into_iter().filter(|(_, time)| time.is_none()).map(|(link, _)| link).collect();
+            let controls = self.controls(rules, &now.all);
+            let every: Vec<Link> = free.iter().chain(&controls).copied().collect();
+            let seen = self.look(&every, PATIENCE).await;
+            if !now.held_until(&current()) {
+                continue;
+            }
+            looks += 1;
+            let came = |link: &&Link| seen.get(link).is_some_and(|sight| !sight.times.is_empty());
+            worked.extend(free.iter().filter(came));
+            let slowed = now.slowed.into_iter().filter(|(link, _)| free.contains(link)).collect();
+            slow = judge::fast(&slowed, &self.before, &controls, &seen, PATIENCE);
+            if slow.is_ok() && free.iter().all(|link| worked.contains(link)) {
+                return evidence(true, working(&free, rules, &seen));
+            }
         }
-        let held = match rules.0.len() - healed.len() {
-            0 => String::new(),
-            held => format!("; {held} are still held by another fault"),
-        };
-        if silent.is_empty() {
-            let slowest = milliseconds(Some(slowest));
-            return evidence(
-                true,
-                format!("{} links work again, within {slowest} ms{held}", healed.len()),
-            );
+        let silent: Vec<&Link> = rules.0.keys().filter(|link| !worked.contains(link)).collect();
+        match slow {
+            _ if !silent.is_empty() => {
+                evidence(false, format!("{} still carry nothing", links(&silent)))
+            }
+            Err(slow) => evidence(false, slow),
+            Ok(()) => evidence(false, "the rules changed too often to look at the links"),
         }
-        let silent: Vec<&Link> = silent.iter().collect();
-        evidence(false, format!("{} still carry nothing{held}", links(&silent)))
     }
 }
 
-fn milliseconds(time: Option<Duration>) -> String {
-    time.map_or_else(|| "–".into(), |time| format!("{:.1}", time.as_secs_f64() * 1e3))
+/// The healed links in words.
+fn working(free: &[Link], rules: &LinkRules, seen: &Sights) -> String {
+    let times = free.iter().filter_map(|link| seen.get(link)).filter_map(Sight::mean);
+    let held = match rules.0.len() - free.len() {
+        0 => String::new(),
+        held => format!("; another fault is about {held} more, and ends later"),
+    };
+    format!("{} links work again, within {} ms{held}", free.len(), milliseconds(times.max()))
 }
 
 fn links(links: &[&Link]) -> String {

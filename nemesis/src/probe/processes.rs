@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use schism_history::Evidence;
-use schism_lab::{Host, NodeId, ProcessState};
+use schism_history::{Evidence, FaultId};
+use schism_lab::{NodeId, ProcessState};
 use schism_targets::{Cluster, Target};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::evidence;
@@ -19,8 +20,18 @@ const STILL_FOR: Duration = Duration::from_millis(60);
 const BACK_WITHIN: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// What ran on the victims before the fault: processes, and the target's incarnation.
-pub(crate) type Before = BTreeMap<NodeId, (Vec<ProcessState>, Option<String>)>;
+/// What ran on the victims before the fault.
+pub(crate) type Before = BTreeMap<NodeId, Was>;
+
+/// What ran on a node: its processes, and the target's incarnation if it answered.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Was {
+    processes: Vec<ProcessState>,
+    incarnation: Option<String>,
+}
+
+/// What is seen on the nodes right after their fault was healed, while no other can begin.
+pub(crate) type Healed = BTreeMap<NodeId, (bool, String)>;
 
 /// Looks at processes of nodes.
 #[derive(Clone)]
@@ -34,90 +45,96 @@ impl ProcessProbe {
         Self { cluster, target }
     }
 
+    /// The same question about every node at once; the answers in the order of the nodes.
+    async fn each<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        &self,
+        nodes: impl IntoIterator<Item = NodeId>,
+        ask: impl Fn(Self, NodeId) -> F,
+    ) -> BTreeMap<NodeId, T> {
+        let mut asked = JoinSet::new();
+        for node in nodes {
+            let answer = ask(self.clone(), node);
+            asked.spawn(async move { (node, answer.await) });
+        }
+        let mut answers = BTreeMap::new();
+        while let Some(answer) = asked.join_next().await {
+            answers.extend(answer.ok());
+        }
+        answers
+    }
+
+    /// The evidence of all victims together; a victim without an answer is one against it.
+    async fn evidence<F: Future<Output = (bool, String)> + Send + 'static>(
+        &self,
+        before: &Before,
+        ask: impl Fn(Self, NodeId, Was) -> F,
+    ) -> Evidence {
+        let answers = self
+            .each(before.keys().copied(), |probe, node| {
+                ask(probe, node, before.get(&node).cloned().unwrap_or_default())
+            })
+            .await;
+        let all = answers.len() == before.len() && answers.values().all(|(seen, _)| *seen);
+        let parts: Vec<String> =
+            answers.iter().map(|(node, (_, text))| format!("{node}: {text}")).collect();
+        evidence(all && !before.is_empty(), parts.join("; "))
+    }
+
     /// What runs on the victims now.
     pub(crate) async fn before(&self, victims: &[NodeId]) -> Before {
-        let mut before = Before::new();
-        for &victim in victims {
-            let Some(host) = self.cluster.host(victim) else { continue };
+        self.each(victims.iter().copied(), async |probe: Self, node| {
+            let Some(host) = probe.cluster.host(node) else { return Was::default() };
             let processes = host.processes().await.unwrap_or_default();
-            before.insert(victim, (processes, self.incarnation(victim).await));
-        }
-        before
+            Was { processes, incarnation: probe.incarnation(node).await }
+        })
+        .await
     }
 
     /// Whether the processes that were there are dead and the nodes silent.
     pub(crate) async fn killed(&self, before: &Before) -> Evidence {
-        let mut parts = Vec::new();
-        let mut all = !before.is_empty();
-        for (&victim, (processes, incarnation)) in before {
-            let (seen, text) = self.killed_one(victim, processes, incarnation.as_deref()).await;
-            all &= seen;
-            parts.push(format!("{victim}: {text}"));
-        }
-        evidence(all, parts.join("; "))
+        self.evidence(before, async |probe: Self, node, was| probe.killed_one(node, &was).await)
+            .await
     }
 
-    async fn killed_one(
-        &self,
-        victim: NodeId,
-        before: &[ProcessState],
-        incarnation: Option<&str>,
-    ) -> (bool, String) {
+    async fn killed_one(&self, victim: NodeId, was: &Was) -> (bool, String) {
         let Some(host) = self.cluster.host(victim) else {
             return (false, "is not in the cluster".into());
         };
-        if before.is_empty() {
+        if was.processes.is_empty() {
             return (false, "nothing ran there before".into());
         }
         let now = match host.processes().await {
             Ok(now) => now,
             Err(error) => return (false, error.to_string()),
         };
-        let same = |old: &&ProcessState| {
-            now.iter().any(|new| new.pid == old.pid && new.started == old.started)
-        };
-        if let Some(alive) = before.iter().find(same) {
+        if let Some(alive) = survivor(&was.processes, &now) {
             return (false, format!("{} (process {}) is still alive", alive.name, alive.pid));
         }
-        // A node that did not answer before says nothing by its silence now.
-        match self.incarnation(victim).await {
-            Some(answer) if Some(answer.as_str()) == incarnation => {
+        let gone = names(&was.processes);
+        match (&was.incarnation, self.incarnation(victim).await) {
+            (Some(was), Some(now)) if *was == now => {
                 (false, "the same incarnation still answers".into())
             }
-            _ => {
-                let silent = if incarnation.is_some() { ", and it answers no more" } else { "" };
-                (true, format!("{} gone{silent}", names(before)))
-            }
+            (_, Some(_)) => (true, format!("{gone} gone, though another incarnation answers")),
+            (Some(_), None) => (true, format!("{gone} gone, and it answers no more")),
+            // A node that did not answer before says nothing by its silence now.
+            (None, None) => (true, format!("{gone} gone")),
         }
-    }
-
-    /// Whether the nodes answer again, as another incarnation than before.
-    pub(crate) async fn restarted(&self, before: &Before) -> Evidence {
-        self.back(before, |before, now| Some(now) != before, "answers as a new incarnation").await
     }
 
     /// Whether every process stands still and uses no processor time, and the nodes are silent.
     pub(crate) async fn paused(&self, before: &Before) -> Evidence {
-        let mut parts = Vec::new();
-        let mut all = !before.is_empty();
-        for &victim in before.keys() {
-            let Some(host) = self.cluster.host(victim) else { continue };
-            let (seen, text) = match self.paused_one(victim, host, before).await {
+        self.evidence(before, async |probe: Self, node, was| {
+            match probe.paused_one(node, &was).await {
                 Ok(text) => (true, text),
                 Err(text) => (false, text),
-            };
-            all &= seen;
-            parts.push(format!("{victim}: {text}"));
-        }
-        evidence(all, parts.join("; "))
+            }
+        })
+        .await
     }
 
-    async fn paused_one(
-        &self,
-        victim: NodeId,
-        host: &Arc<dyn Host>,
-        before: &Before,
-    ) -> Result<String, String> {
+    async fn paused_one(&self, victim: NodeId, was: &Was) -> Result<String, String> {
+        let host = self.cluster.host(victim).ok_or("is not in the cluster")?;
         let look = async || host.processes().await.map_err(|error| error.to_string());
         let first = look().await?;
         tokio::time::sleep(STILL_FOR).await;
@@ -136,43 +153,96 @@ impl ProcessProbe {
         if self.incarnation(victim).await.is_some() {
             return Err("still answers".into());
         }
-        let answered = before.get(&victim).is_some_and(|(_, incarnation)| incarnation.is_some());
-        let silent = if answered { ", and it answers no more" } else { "" };
+        let silent = if was.incarnation.is_some() { ", and it answers no more" } else { "" };
         Ok(format!("{} stopped, no processor time used{silent}", names(&second)))
     }
 
-    /// Whether the nodes answer again, as the incarnation that they were.
-    pub(crate) async fn resumed(&self, before: &Before) -> Evidence {
-        let same = |before: Option<&str>, now: &str| before.is_none_or(|before| before == now);
-        self.back(before, |before, now| same(before, now), "answers as before").await
+    /// What runs on the nodes again, by /proc: after a kill other processes than before, after a
+    /// pause none that is stopped. To be asked before another fault may begin.
+    pub(crate) async fn healed(&self, before: &Before, killed: bool) -> Healed {
+        self.each(before.keys().copied(), |probe, node| {
+            let was = before.get(&node).cloned().unwrap_or_default();
+            async move {
+                match probe.healed_one(node, &was, killed).await {
+                    Ok(text) => (true, text),
+                    Err(text) => (false, text),
+                }
+            }
+        })
+        .await
     }
 
-    async fn back(
+    async fn healed_one(&self, node: NodeId, was: &Was, killed: bool) -> Result<String, String> {
+        let host = self.cluster.host(node).ok_or("is not in the cluster")?;
+        let now = host.processes().await.map_err(|error| error.to_string())?;
+        if now.is_empty() {
+            return Err("nothing runs there".into());
+        }
+        if killed && let Some(alive) = survivor(&was.processes, &now) {
+            return Err(format!("{} (process {}) was never dead", alive.name, alive.pid));
+        }
+        match now.iter().find(|state| matches!(state.state, 'T' | 't')) {
+            Some(stopped) => Err(format!("{} (process {}) is stopped", stopped.name, stopped.pid)),
+            None => Ok(format!("{} there", names(&now))),
+        }
+    }
+
+    /// Whether the nodes answer again: after a kill as another incarnation than before, after a
+    /// pause as the same.
+    ///
+    /// `silenced` names another fault that has kept a node from answering since it was healed. Then
+    /// what was seen when it was `healed` has to do.
+    pub(crate) async fn back(
         &self,
         before: &Before,
-        expected: impl Fn(Option<&str>, &str) -> bool,
-        what: &str,
+        killed: bool,
+        healed: &Healed,
+        silenced: impl Fn(NodeId) -> Option<FaultId> + Clone + Send + Sync + 'static,
     ) -> Evidence {
-        let start = Instant::now();
-        let mut parts = Vec::new();
-        let mut all = true;
-        for (&victim, (_, incarnation)) in before {
-            let back = loop {
-                match self.incarnation(victim).await {
-                    Some(now) if expected(incarnation.as_deref(), &now) => break true,
-                    _ if start.elapsed() > BACK_WITHIN => break false,
-                    _ => tokio::time::sleep(LOOK_EVERY).await,
+        self.evidence(before, |probe, node, was| {
+            let (seen, silenced) = (healed.get(&node).cloned(), silenced.clone());
+            async move {
+                let (seen, text) = seen.unwrap_or((false, "was not looked at".into()));
+                if !seen {
+                    return (false, text);
                 }
-            };
-            all &= back;
-            let after = start.elapsed().as_millis();
-            parts.push(if back {
-                format!("{victim} {what} after {after} ms")
-            } else {
-                format!("{victim} does not answer as expected after {after} ms")
-            });
+                match probe.answers(node, &was, killed, || silenced(node)).await {
+                    Ok(answer) => (true, answer),
+                    Err(Some(other)) => {
+                        (true, format!("{text}; {other} kept it from answering since"))
+                    }
+                    Err(None) => (false, format!("{text}, but it does not answer as expected")),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits until the node answers as it should; otherwise the other fault that keeps it from
+    /// that, or nothing when the time is over.
+    async fn answers(
+        &self,
+        node: NodeId,
+        was: &Was,
+        killed: bool,
+        silenced: impl Fn() -> Option<FaultId>,
+    ) -> Result<String, Option<FaultId>> {
+        let start = Instant::now();
+        loop {
+            let answer = self.incarnation(node).await;
+            let same = answer == was.incarnation;
+            if answer.is_some() && (was.incarnation.is_none() || same != killed) {
+                let how = if killed { "as a new incarnation" } else { "as before" };
+                return Ok(format!("answers {how} after {} ms", start.elapsed().as_millis()));
+            }
+            if let Some(other) = silenced() {
+                return Err(Some(other));
+            }
+            if start.elapsed() > BACK_WITHIN {
+                return Err(None);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
-        evidence(all, parts.join("; "))
     }
 
     async fn incarnation(&self, node: NodeId) -> Option<String> {
@@ -180,6 +250,14 @@ impl ProcessProbe {
         let asked = self.target.incarnation(&self.cluster, host.node(), ANSWER_WITHIN);
         tokio::time::timeout(ANSWER_WITHIN * 2, asked).await.ok()?.ok()?
     }
+}
+
+/// A process of `before` that is there now.
+fn survivor<'a>(before: &'a [ProcessState], now: &[ProcessState]) -> Option<&'a ProcessState> {
+    let there = |old: &&ProcessState| {
+        now.iter().any(|new| new.pid == old.pid && new.started == old.started)
+    };
+    before.iter().find(there)
 }
 
 /// `raft (process 4711)`, or how many there were.

@@ -1,0 +1,215 @@
+//! What stands at this moment: which faults are under way, and what each of them is about.
+//!
+//! Nothing waits in here, so that probes may ask at any time, whatever a fault is doing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use schism_history::FaultId;
+use schism_lab::{End, LinkRules, NodeId};
+
+use crate::Injection;
+use crate::injection::together;
+use crate::probe::links::{Link, margin};
+
+/// A moment, counted: it is later after every change.
+pub(crate) type Tick = u64;
+
+/// All faults that are under way, or were.
+#[derive(Default)]
+pub(crate) struct Standing {
+    tick: Tick,
+    /// The faults that have begun and are not healed.
+    open: BTreeSet<FaultId>,
+    /// Whether the rules are on their way to the switch.
+    setting: bool,
+    rules: BTreeMap<FaultId, LinkRules>,
+    /// How much the links that were ever slowed down may be slow by, at the most, when healed.
+    slowed: BTreeMap<Link, Duration>,
+    down: BTreeMap<NodeId, FaultId>,
+    /// Who was kept from answering the controller, by whom, and until when.
+    silences: Vec<Silence>,
+}
+
+struct Silence {
+    fault: FaultId,
+    nodes: BTreeSet<NodeId>,
+    ended: Option<Tick>,
+}
+
+/// The rules of all faults together, as they were at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    tick: Tick,
+    setting: bool,
+    pub(crate) all: LinkRules,
+    /// How much a link may be slow by, at the most, to count as healed.
+    pub(crate) slowed: BTreeMap<Link, Duration>,
+}
+
+impl Rules {
+    /// Whether these rules held all the time until `later`.
+    pub(crate) fn held_until(&self, later: &Rules) -> bool {
+        !self.setting && self.tick == later.tick
+    }
+}
+
+impl Standing {
+    fn next_tick(&mut self) -> Tick {
+        self.tick += 1;
+        self.tick
+    }
+
+    pub(crate) fn rules(&self) -> Rules {
+        let all = together(self.rules.values());
+        Rules { tick: self.tick, setting: self.setting, all, slowed: self.slowed.clone() }
+    }
+
+    /// Nodes that are held down.
+    pub(crate) fn down(&self) -> Vec<NodeId> {
+        self.down.keys().copied().collect()
+    }
+
+    /// The nodes that this fault still holds down.
+    pub(crate) fn held_by(&self, fault: FaultId) -> Vec<NodeId> {
+        self.down.iter().filter(|(_, by)| **by == fault).map(|(node, _)| *node).collect()
+    }
+
+    /// The faults that are not healed.
+    pub(crate) fn open(&self) -> BTreeSet<FaultId> {
+        self.open.clone()
+    }
+
+    /// A fault is about to touch what it is about.
+    pub(crate) fn begin(&mut self, fault: FaultId, injection: &Injection) {
+        self.open.insert(fault);
+        let nodes = match injection {
+            Injection::Links { rules, .. } => {
+                self.rules.insert(fault, rules.clone());
+                self.setting = true;
+                for (link, rule) in rules.0.iter().filter(|(_, rule)| !rule.delay.is_zero()) {
+                    let margin = margin(rule);
+                    let least = self.slowed.entry(*link).or_insert(margin);
+                    *least = margin.min(*least);
+                }
+                rules.0.keys().filter_map(|link| client_link(*link)).collect()
+            }
+            Injection::Kill(victims) | Injection::Pause(victims) => {
+                self.down.extend(victims.iter().map(|victim| (*victim, fault)));
+                victims.iter().copied().collect()
+            }
+            Injection::Nothing { .. } => BTreeSet::new(),
+        };
+        self.next_tick();
+        self.silences.push(Silence { fault, nodes, ended: None });
+    }
+
+    /// The rules of a fault are about to be taken back.
+    pub(crate) fn lift(&mut self, fault: FaultId) {
+        self.rules.remove(&fault);
+        self.setting = true;
+        self.next_tick();
+    }
+
+    /// The switch has the rules of this moment.
+    pub(crate) fn set(&mut self) {
+        self.setting = false;
+        self.next_tick();
+    }
+
+    /// A node that was down is well again.
+    pub(crate) fn is_up(&mut self, node: NodeId) {
+        self.down.remove(&node);
+    }
+
+    /// Everything that the fault was about is well again: the moment.
+    pub(crate) fn end(&mut self, fault: FaultId) -> Tick {
+        self.open.remove(&fault);
+        let now = self.next_tick();
+        for silence in self.silences.iter_mut().filter(|silence| silence.fault == fault) {
+            silence.ended = Some(now);
+        }
+        now
+    }
+
+    /// Which other fault kept the node from answering at any time since then, if one did.
+    pub(crate) fn silenced_since(
+        &self,
+        since: Tick,
+        node: NodeId,
+        fault: FaultId,
+    ) -> Option<FaultId> {
+        let silences = |silence: &&Silence| {
+            let over = silence.ended.is_some_and(|ended| ended < since);
+            silence.fault != fault && silence.nodes.contains(&node) && !over
+        };
+        self.silences.iter().find(silences).map(|silence| silence.fault)
+    }
+}
+
+/// The node of a link between it and the controller.
+fn client_link(link: Link) -> Option<NodeId> {
+    match link {
+        (End::Controller, End::Node(node)) | (End::Node(node), End::Controller) => Some(node),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schism_lab::LinkRule;
+
+    use super::*;
+
+    const ONE: FaultId = FaultId(1);
+    const TWO: FaultId = FaultId(2);
+
+    #[test]
+    fn a_node_is_down_until_it_is_up_and_a_fault_open_until_its_end() {
+        let mut standing = Standing::default();
+        standing.begin(ONE, &Injection::Kill(vec![NodeId(1), NodeId(3)]));
+        standing.is_up(NodeId(1));
+        assert_eq!((standing.down(), standing.open()), (vec![NodeId(3)], [ONE].into()));
+        assert_eq!((standing.held_by(ONE), standing.held_by(TWO)), (vec![NodeId(3)], vec![]));
+        standing.is_up(NodeId(3));
+        standing.end(ONE);
+        assert!(standing.open().is_empty() && standing.down().is_empty());
+    }
+
+    #[test]
+    fn rules_that_changed_during_a_look_did_not_hold() {
+        let mut standing = Standing::default();
+        let rule = LinkRule { drop: true, ..LinkRule::default() };
+        let rules = LinkRules([((End::Controller, End::Node(NodeId(2))), rule)].into());
+        let cut = Injection::Links { victims: vec![NodeId(2)], rules };
+        let first = standing.rules();
+        assert!(first.held_until(&standing.rules()));
+        standing.begin(ONE, &cut);
+        let setting = standing.rules();
+        assert!(!first.held_until(&setting) && !setting.held_until(&standing.rules()));
+        standing.set();
+        let there = standing.rules();
+        assert!(there.held_until(&standing.rules()) && there.all.0.len() == 1);
+        standing.lift(ONE);
+        standing.set();
+        standing.begin(TWO, &cut);
+        standing.set();
+        // The same rules again are not the same rules still.
+        assert!(!there.held_until(&standing.rules()) && there.all == standing.rules().all);
+    }
+
+    #[test]
+    fn tells_who_else_kept_a_node_from_answering() {
+        let mut standing = Standing::default();
+        let pause = |node| Injection::Pause(vec![NodeId(node)]);
+        standing.begin(FaultId(7), &pause(1));
+        standing.end(FaultId(7));
+        standing.begin(ONE, &pause(1));
+        let since = standing.end(ONE);
+        assert_eq!(standing.silenced_since(since, NodeId(1), ONE), None);
+        standing.begin(TWO, &pause(1));
+        standing.end(TWO);
+        assert_eq!(standing.silenced_since(since, NodeId(1), ONE), Some(TWO));
+        assert_eq!(standing.silenced_since(since, NodeId(2), ONE), None);
+    }
+}
