@@ -33,9 +33,12 @@ bench: ## Recorded operations a second, and how fast histories are read and judg
 	$(CARGO) run --release -p schism-history --example read_speed
 	target/release/schism run plans/memory.yaml --quiet
 
-nightly: build ## The long runs: a million random histories, 10,000 simulated seeds
+nightly: build ## The long runs: a million random histories, 10,000 simulated seeds, bugs found in simulation
 	SCHISM_CASES=1000000 $(CARGO) test --release -p schism-checkers
 	target/release/schism node simulate --seeds 1..10000
+	for bug in commit-old-term forget-vote no-fsync; do \
+		! target/release/schism node simulate --seeds 1..1000 --bug $$bug || exit 1; \
+	done
 
 track-record: build ## Every planted bug over SEEDS seeds, and the same plans without the bug; rewrites README's table
 	$(CARGO) run --release -p schism --example track_record -- --seeds $(SEEDS)

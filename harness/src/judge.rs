@@ -118,8 +118,7 @@ pub fn judge_folder(
     budget: &Budget,
 ) -> anyhow::Result<VerdictRecord> {
     let path = folder.join("history.jsonl");
-    let Reading { history, torn } =
-        jsonl::read(&path).with_context(|| format!("{} cannot be judged", path.display()))?;
+    let Reading { history, torn } = jsonl::read(&path).context("the history cannot be judged")?;
     let mut question = question.clone();
     let mut circumstances = Circumstances { torn, ..Circumstances::default() };
     // A run that was killed before it wrote its schedule had no faults either.
@@ -390,10 +389,12 @@ mod tests {
 
     #[test]
     fn upholds_what_was_tested() {
-        let text = format!("{GOOD}
+        let text = format!(
+            "{GOOD}
 {BIT}
  nemesis gone F1 yes alive 
- nemesis stop F1");
+ nemesis stop F1"
+        );
         let story = "The claim linearizable was upheld by 10 operations, under one fault";
         check(&text, false, (Word::Upheld, 0), story);
     }
@@ -402,8 +403,10 @@ mod tests {
     fn counts_what_was_sent_as_evidence_and_nothing_else() {
         let shed = "p2 invoke write x 6 
  p2 fail shed queue full";
-        let text = format!("{GOOD}
-{shed}");
+        let text = format!(
+            "{GOOD}
+{shed}"
+        );
         check(&text, false, (Word::Upheld, 0), "by 10 operations, without a fault.");
     }
 

@@ -121,6 +121,7 @@ fn record(workload: &str) -> RunRecord {
         started: "2026-01-01T00:00:00Z".into(),
         load_started: Some("2026-01-01T00:00:01Z".into()),
         load_s: 5.0,
+        interrupted: false,
         loaded_s: Some(5.02),
         clients: 3,
         rate: Some(10.0),

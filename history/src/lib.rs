@@ -29,7 +29,7 @@ pub use fault::{Evidence, FaultId, FaultMark, FaultWindow, Phase};
 pub use history::{History, Malformed, Operation};
 pub use id::{NodeId, Process, TraceId};
 pub use op::{Call, F, Key, Mop, MopKind, Op, Value};
-pub use option::{OptionError, Options, nearest};
+pub use option::{OptionError, Options, did_you_mean, nearest};
 pub use outcome::{Code, Outcome, Reason, Reply};
 pub use symbol::Symbol;
 pub use text::TextError;

@@ -71,8 +71,7 @@ impl<'a> Options<'a> {
         if let Some(word) = of.iter().find(|word| value.as_str() == Some(word)) {
             return Ok(Some(word));
         }
-        let near = value.as_str().and_then(|text| nearest(text, of));
-        let near = near.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
+        let near = value.as_str().map(|text| did_you_mean(text, of)).unwrap_or_default();
         let of = of.join(", ");
         Err(self.error(key, format!("`{key}` is {value}; it must be one of {of}{near}")))
     }
@@ -110,9 +109,8 @@ impl<'a> Options<'a> {
         let options = Self { path, given };
         match given.and_then(|given| given.keys().find(|key| !known.contains(&key.as_str()))) {
             Some(key) => {
-                let near = nearest(key, known).map(|word| format!("did you mean `{word}`? "));
-                let near = near.unwrap_or_default();
-                let problem = format!("`{key}` is no option here; {near}{}", allowed(known));
+                let (all, near) = (allowed(known), did_you_mean(key, known));
+                let problem = format!("`{key}` is no option here; {all}{near}");
                 Err(options.error(key, problem))
             }
             None => Ok(options),
@@ -136,6 +134,11 @@ pub fn nearest<'a>(word: &str, valid: &[&'a str]) -> Option<&'a str> {
         .min()
         .filter(|(distance, candidate)| *distance <= candidate.len().max(3) / 2)
         .map(|(_, candidate)| candidate)
+}
+
+/// `; did you mean X?`, to be put behind what is said of `word`; nothing if no valid word is near.
+pub fn did_you_mean(word: &str, valid: &[&str]) -> String {
+    nearest(word, valid).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
 fn allowed(known: &[&str]) -> String {
@@ -182,7 +185,7 @@ mod tests {
             json!({ "mix": { "reed": 1 } }),
             Err((
                 &["mix", "reed"],
-                "`reed` is no option here; did you mean `read`? the options are read, write",
+                "`reed` is no option here; the options are read, write; did you mean `read`?",
             )),
         );
         check(

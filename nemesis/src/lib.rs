@@ -10,7 +10,6 @@ mod faults;
 mod hands;
 mod injection;
 mod injector;
-mod nearest;
 mod probe;
 mod schedule;
 mod spec;

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use schism_history::{OptionError, Span};
+use schism_history::{OptionError, Span, did_you_mean};
 use schism_lab::NodeId;
 use serde_json::{Map, Value};
 
-use crate::nearest::did_you_mean;
 use crate::{FAULTS, Fault, FaultSpec, Injection, View, When};
 
 /// What a fault of a plan is made of, besides the faults themselves.

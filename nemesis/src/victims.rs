@@ -2,11 +2,11 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
+use schism_history::did_you_mean;
 use schism_lab::NodeId;
 use serde_json::Value;
 
 use crate::View;
-use crate::nearest::did_you_mean;
 
 /// Victims as a plan names them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -121,7 +121,7 @@ fn check_file(arguments: &CheckArguments) -> Result<i32, Problem> {
 }
 
 fn read(path: &Path) -> anyhow::Result<Reading> {
-    jsonl::read(path).with_context(|| format!("{} cannot be judged", path.display()))
+    jsonl::read(path).context("the history cannot be judged")
 }
 
 fn question(entry: &WorkloadEntry, claims: Vec<Asked>) -> Question {

@@ -13,7 +13,7 @@ use clap::Parser as _;
 use crate::arguments::{Arguments, Command};
 use crate::judge;
 
-pub(crate) use output::{print_verdict, say, warn};
+pub(crate) use output::{print_verdict, say, shown, warn};
 
 /// Does what the command line says, and returns the exit code.
 ///

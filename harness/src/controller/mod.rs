@@ -216,8 +216,8 @@ impl Run {
         });
         let nemesis = self.nemesis().map(|nemesis| tokio::spawn(nemesis.run(stop.child_token())));
         let (arrivals, pacer) = self.start_arrivals(&stop).unzip();
-        let workers = self.wait(self.start_workers(arrivals.as_ref(), &stop), &stop).await?;
-        conduct.load_s = self.clock.elapsed().as_secs_f64();
+        let (workers, ran) = self.wait(self.start_workers(arrivals.as_ref(), &stop), &stop).await?;
+        conduct.load_s = ran.as_secs_f64();
         conduct.operations = workers.iter().map(Worker::completed).sum();
         conduct.peak_memory_bytes = machine::peak_memory_bytes();
         if let (Some(arrivals), Some(pacer)) = (arrivals, pacer) {
@@ -285,12 +285,12 @@ impl Run {
     }
 
     /// Waits until the load's time is over, every operation is done, or `stop` is given; then for
-    /// the operations that are under way.
+    /// the operations that are under way. Also says how long the load ran, without those.
     async fn wait(
         &self,
         mut workers: JoinSet<Worker>,
         stop: &CancellationToken,
-    ) -> anyhow::Result<Vec<Worker>> {
+    ) -> anyhow::Result<(Vec<Worker>, Duration)> {
         let end = self.clock.instant(Time::from(self.stage.plan.load.duration));
         let mut look = tokio::time::interval(Duration::from_millis(50));
         let mut back = Vec::new();
@@ -309,11 +309,12 @@ impl Run {
                 anyhow::bail!(problem);
             }
         }
+        let ran = self.clock.elapsed();
         stop.cancel();
         while let Some(worker) = workers.join_next().await {
             back.push(worker.context("a client broke off")?);
         }
-        Ok(back)
+        Ok((back, ran))
     }
 
     async fn quiesce(&self, conduct: &mut Conduct) {

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
-use schism_history::{OptionError, Span};
+use schism_history::{OptionError, Options, Span};
 use schism_lab::{End, LinkRule, LinkRules};
 use serde_json::Value;
 
-use crate::nearest::read_options;
 use crate::victims::Victims;
 use crate::{Fault, FaultEntry, Injection, View};
 
@@ -32,7 +31,7 @@ struct Delay {
 }
 
 fn construct(given: &Value) -> Result<Box<dyn Fault>, OptionError> {
-    let options = read_options(given, &["by", "jitter", "of"])?;
+    let options = Options::read(given, &["by", "jitter", "of"])?;
     let Some(by) = options.span("by")? else {
         let problem = "delay: `by` is missing; it must be a duration such as 100ms";
         return Err(OptionError::new(Vec::<String>::new(), problem));

@@ -1,11 +1,10 @@
 //! `partition`: some links carry nothing.
 
 use rand_chacha::ChaCha8Rng;
-use schism_history::OptionError;
+use schism_history::{OptionError, Options, did_you_mean};
 use schism_lab::{End, LinkRule, LinkRules, NodeId};
 use serde_json::Value;
 
-use crate::nearest::{did_you_mean, read_options};
 use crate::victims::{Victims, shuffle};
 use crate::{Fault, FaultEntry, Injection, View};
 
@@ -57,7 +56,7 @@ fn construct(given: &Value) -> Result<Box<dyn Fault>, OptionError> {
 }
 
 fn from_options(given: &Value) -> Result<Partition, OptionError> {
-    let options = read_options(given, &["isolate", "one-way", "direction", "clients"])?;
+    let options = Options::read(given, &["isolate", "one-way", "direction", "clients"])?;
     let victims = |key: &str| {
         let victims = given.get(key).map(Victims::parse);
         victims.transpose().map_err(|problem| options.error(key, problem))

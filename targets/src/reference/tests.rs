@@ -253,7 +253,7 @@ fn refuses_options_that_it_does_not_know() {
     check(
         json!({ "protocol": "raft", "bgu": "stale-read" }),
         &["bgu"],
-        "`bgu` is no option here; did you mean `bug`? the options are protocol, bug, snapshot_every",
+        "`bgu` is no option here; the options are protocol, bug, snapshot_every; did you mean `bug`?",
     );
     check(
         json!({ "protocol": "raft", "bug": "stale" }),
