@@ -102,7 +102,7 @@ impl Reference {
         };
         Ok(Self {
             protocol,
-            bug: given.choice("bug", BUGS)?,
+            bug: given.choice("bug", &[&["none"], BUGS].concat())?.filter(|bug| *bug != "none"),
             snapshot_every: given.count("snapshot_every", 1..=1_000_000_000)?,
             ports: PORTS,
             status: Status::new(),

@@ -231,9 +231,10 @@ impl Run {
         conduct.lateness = canary.await.unwrap_or_default();
         let _ = shown.await;
         if let Some(prefix) = prefix {
-            let reason = prefix.await.unwrap_or_default();
-            conduct.notes.extend(reason.map(|reason| {
-                format!("Ended after {:.1} s, at the first violation: {reason}", conduct.load_s)
+            let claim = prefix.await.unwrap_or_default();
+            conduct.notes.extend(claim.map(|claim| {
+                let ended = format!("Ended after {:.1} s, at the first violation", conduct.load_s);
+                format!("{ended}, which was of {claim}.")
             }));
         }
         if self.stage.interrupt.is_cancelled() {

@@ -31,7 +31,7 @@ impl Observer for Prefix {
 }
 
 impl Prefix {
-    /// Runs until `stop`, or until a violation is proved: then it is said in words, and `found` is
+    /// Runs until `stop`, or until a violation is proved: then its claim is named, and `found` is
     /// given. Claims about time and about final reads are left to the end: only what is violated
     /// by a prefix, and therefore by every history that begins with it, ends a run.
     pub async fn watch(
@@ -52,9 +52,9 @@ impl Prefix {
             }
             let (events, question) = (self.events.clone(), question.clone());
             let check = tokio::task::spawn_blocking(move || violation(&events, &question));
-            if let Ok(Some(reason)) = check.await {
+            if let Ok(Some(claim)) = check.await {
                 found.cancel();
-                return Some(reason);
+                return Some(claim);
             }
         }
     }
@@ -67,5 +67,5 @@ fn violation(events: &Mutex<Vec<Arc<[Event]>>>, question: &Question) -> Option<S
     let budget = Budget::new(BUDGET, BUDGET_BYTES);
     let verdicts = judge::verdicts(question, &history, &budget);
     let worst = verdicts.into_iter().find(|verdict| verdict.validity == Validity::Invalid)?;
-    Some(format!("{}: {}", worst.asked, worst.reason))
+    Some(worst.asked.to_string())
 }

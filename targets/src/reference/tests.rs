@@ -258,7 +258,7 @@ fn refuses_options_that_it_does_not_know() {
     check(
         json!({ "protocol": "raft", "bug": "stale" }),
         &["bug"],
-        "`bug` is \"stale\"; it must be one of stale-read, ack-before-commit, buffered-log, \
+        "`bug` is \"stale\"; it must be one of none, stale-read, ack-before-commit, buffered-log, \
          drop-on-snapshot, apply-twice, commit-old-term, forget-vote, no-fsync",
     );
     check(
