@@ -102,13 +102,14 @@ fn bar(length: Duration) -> ProgressBar {
     bar
 }
 
+/// What may be cut off at the end of a narrow terminal comes last.
 fn line(counts: &Counts, rate: f64, now: Duration, length: Duration) -> String {
     let left = length.saturating_sub(now).as_secs_f64().ceil();
     let faults: Vec<&str> = counts.faults.values().map(String::as_str).collect();
     let faults = if faults.is_empty() { "no fault".into() } else { faults.join(" + ") };
     let shed = if counts.shed > 0 { format!(" shed {}", counts.shed) } else { String::new() };
     format!(
-        "{:>5.1} s  {rate:.0} ops/s  ok {} fail {} info {}{shed}  {faults}  {left:.0} s left",
+        "{:>5.1} s, {left:.0} s left  {rate:.0} ops/s  ok {} fail {} info {}{shed}  {faults}",
         now.as_secs_f64(),
         counts.ok,
         counts.fail,
@@ -125,7 +126,7 @@ mod tests {
         let mut counts = Counts { ok: 7, fail: 2, info: 1, shed: 3, faults: BTreeMap::new() };
         counts.faults.insert(FaultId(2), "F2 pause leader".into());
         let text = line(&counts, 399.6, Duration::from_millis(7500), Duration::from_secs(20));
-        let expected = "  7.5 s  400 ops/s  ok 7 fail 2 info 1 shed 3  F2 pause leader  13 s left";
+        let expected = "  7.5 s, 13 s left  400 ops/s  ok 7 fail 2 info 1 shed 3  F2 pause leader";
         assert_eq!(text, expected);
     }
 }
