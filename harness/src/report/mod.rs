@@ -3,8 +3,8 @@
 //! Everything is derived from the files of the run's folder, so that a report can be drawn again at
 //! any time, also of a run that was killed. What is missing is said, never invented.
 //!
-//! [`Stored`] reads the folder; `charts`, `faults`, `violations` (with their `timeline`) and `metrics`
-//! turn it into the JSON that the page's scripts draw ([`data`]); `page` writes the text and tables,
+//! `Stored` reads the folder; `charts`, `faults`, `violations` (with their `timeline`) and `metrics`
+//! turn it into the JSON that the page's scripts draw (`data`); `page` writes the text and tables,
 //! which read without JavaScript; `plots` draws the SVG files.
 
 mod charts;
