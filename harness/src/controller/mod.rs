@@ -185,6 +185,8 @@ impl Run {
         self.quiesce(&mut conduct).await;
         self.pen.record(Process::NEMESIS, Kind::Fault(FaultMark::Healed));
         self.read_finally(workers, &mut conduct).await;
+        // Whoever interrupts now has waited for the reads, but wants no plan after this one.
+        conduct.interrupted |= self.stage.interrupt.is_cancelled();
         watchers.cancel();
         if let Ok(Some(problem)) = scrapes.await {
             conduct.notes.push(format!("Metrics could not be stored: {problem}."));

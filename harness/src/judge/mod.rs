@@ -228,7 +228,8 @@ fn doubt(faults: &[FaultWindow], circumstances: &Circumstances) -> Option<String
     (!missing.is_empty()).then(|| format!("the run ended before {} began", missing.join(", ")))
 }
 
-/// `watched`: whether the controller's own lateness is known.
+/// The row of a claim. Without knowing the controller's own lateness (`watched`), nothing that was
+/// slow is held against the system.
 fn tell(verdict: &Verdict, doubt: Option<&str>, watched: bool) -> ClaimRecord {
     let (word, reason) = match (verdict.validity, doubt) {
         (Validity::Invalid, _) if verdict.asked.claim.is_about_time() && !watched => (
