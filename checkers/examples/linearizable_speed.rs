@@ -82,7 +82,7 @@ fn measure(name: &str, shape: Shape) {
     let forgotten = std::fs::write("/proc/self/clear_refs", "5").is_ok();
     let before = status_mb("VmRSS:");
     let start = Instant::now();
-    let verdicts = (row.construct)().check(&question, &history, &Budget::default());
+    let verdicts = row.check(&question, &history, &Budget::default());
     let elapsed = start.elapsed();
     let rise = status_mb("VmHWM:") - before;
     let memory = if forgotten { format!("{rise:.0} MB") } else { "unknown memory".to_owned() };

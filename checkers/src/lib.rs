@@ -11,12 +11,14 @@ mod linearizable;
 mod list_append;
 mod phrase;
 mod set;
+mod subject;
 mod survival;
 mod timing;
 mod verdict;
 
 pub use budget::Budget;
-pub use claim::{Asked, Claim, Question};
+pub use claim::{Asked, Claim, Parameters, Question};
+pub use subject::{SUBJECTS, Subject};
 pub use timing::{Recovery, recoveries};
 pub use verdict::{
     Anomaly, Blocker, Bound, Edge, MustHold, Transaction, Validity, Verdict, Witness,
@@ -24,30 +26,39 @@ pub use verdict::{
 
 use schism_history::History;
 
-/// Decides some claims about a history.
-pub trait Checker: Send + Sync {
-    /// The checker's name in [`CHECKERS`].
-    fn name(&self) -> &'static str;
-
-    /// The claims that it can decide.
-    fn decides(&self) -> &'static [Claim];
-
-    /// One verdict for each claim of `question` that this checker decides, in that order.
-    ///
-    /// Never fails and never panics: what cannot be decided within `budget` is `Unknown`.
-    fn check(&self, question: &Question, history: &History, budget: &Budget) -> Vec<Verdict>;
-}
-
 /// A row of [`CHECKERS`].
 pub struct CheckerEntry {
     /// The checker's name.
     pub name: &'static str,
     /// One line on what it decides, and how.
     pub summary: &'static str,
-    /// The claims that it decides.
+    /// The subjects whose histories it can read; empty: those of any.
+    pub subjects: &'static [&'static str],
+    /// The claims that it decides about them.
     pub decides: &'static [Claim],
-    /// Makes it.
-    pub construct: fn() -> Box<dyn Checker>,
+    /// Decides: one verdict for each claim of the question, in that order. The question holds claims
+    /// of `decides` only, and at least one. Never fails: what cannot be decided within the budget is
+    /// `Unknown`, with the reason.
+    check: fn(&Question, &History, &Budget) -> Vec<Verdict>,
+}
+
+impl CheckerEntry {
+    /// Whether it decides `claim` of histories of `subject`.
+    pub fn concerns(&self, subject: &str, claim: Claim) -> bool {
+        (self.subjects.is_empty() || self.subjects.contains(&subject))
+            && self.decides.contains(&claim)
+    }
+
+    /// One verdict for each claim of the question that this checker decides about its subject, in
+    /// that order.
+    pub fn check(&self, question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
+        let concerns = |asked: &&Asked| self.concerns(&question.workload, asked.claim);
+        let claims: Vec<Asked> = question.claims.iter().filter(concerns).cloned().collect();
+        if claims.is_empty() {
+            return Vec::new();
+        }
+        (self.check)(&Question { claims, ..question.clone() }, history, budget)
+    }
 }
 
 /// The checkers that there are.

@@ -14,6 +14,8 @@ pub struct History {
     events: Vec<Event>,
     /// Positions in `events` of each invocation and of its completion, in order of invocation.
     pairs: Vec<(u32, Option<u32>)>,
+    /// Whether only the order within each process is known, and not that between processes.
+    without_real_time: bool,
 }
 
 /// Why a sequence of events is no history.
@@ -175,7 +177,18 @@ impl History {
                 reply.value = mops;
             }
         }
-        Ok(Self { events, pairs })
+        Ok(Self { events, pairs, without_real_time: false })
+    }
+
+    /// The same history, of which only the order within each process is known: some formats record
+    /// no more. Nothing that depends on real time can be decided of it.
+    pub fn without_real_time(self) -> Self {
+        Self { without_real_time: true, ..self }
+    }
+
+    /// Whether the order of events of different processes means anything.
+    pub fn has_real_time(&self) -> bool {
+        !self.without_real_time
     }
 
     /// The events, in order.

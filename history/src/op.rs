@@ -65,6 +65,8 @@ pub enum Value {
     Text(Box<str>),
     /// Values in order.
     List(Box<[Value]>),
+    /// Keys with their values, in the order of the file: what a bank read, `{0 100, 1 0}`.
+    Map(Box<[(Value, Value)]>),
     /// The micro-operations of a transaction, in order.
     Mops(Box<[Mop]>),
 }
@@ -89,6 +91,12 @@ pub enum MopKind {
     Write,
     /// Appends one element to a list (`append`).
     Append,
+    /// Sends one message to a partition of a log (`send`). The value is the message; once it is
+    /// acknowledged `List([offset, message])`, where the offset is known.
+    Send,
+    /// Polls one partition of a log (`poll`): of the reply the flat list
+    /// `[offset, message, offset, message …]`, `Nil` before it returned.
+    Poll,
 }
 
 /// One operation: a function, the object that it is about where there is one, and its argument.
@@ -140,6 +148,14 @@ impl fmt::Display for Value {
                     write!(formatter, "{space}{value}")?;
                 }
                 formatter.write_str("]")
+            }
+            Value::Map(entries) => {
+                formatter.write_str("{")?;
+                for (place, (key, value)) in entries.iter().enumerate() {
+                    let comma = if place == 0 { "" } else { ", " };
+                    write!(formatter, "{comma}{key} {value}")?;
+                }
+                formatter.write_str("}")
             }
             Value::Mops(mops) => {
                 formatter.write_str("[")?;

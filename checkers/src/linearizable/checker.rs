@@ -13,15 +13,16 @@ use super::prefix::{ambiguous, first_failing_prefix, past_open_failures};
 use super::search::{Answer, Exhausted, Limits, search};
 use super::witness::{self, Proof};
 use crate::phrase::{count, in_words, list, span};
-use crate::{Asked, Budget, Checker, CheckerEntry, Claim, Question, Verdict};
+use crate::{Asked, Budget, CheckerEntry, Claim, Question, Verdict};
 
 /// The row of this checker.
 pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
     name: "linearizable",
     summary: "registers with read, write and compare-and-set: zones of chains where values are \
               unique, a search with a budget where they repeat",
+    subjects: &["register", "cas-register"],
     decides: &[Claim::Linearizable],
-    construct: || Box::new(Linearizable),
+    check,
 };
 
 /// With fewer ok operations nothing is upheld.
@@ -33,27 +34,10 @@ const TESTED_MIN: usize = 5;
 /// register does not keep the others from being decided.
 const FIRST_LOOK: u64 = 200_000;
 
-/// Decides whether every register of a history is linearizable.
-#[derive(Debug)]
-struct Linearizable;
-
-impl Checker for Linearizable {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn decides(&self) -> &'static [Claim] {
-        ENTRY.decides
-    }
-
-    fn check(&self, question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
-        let asked = question.claims.iter().filter(|asked| asked.claim == Claim::Linearizable);
-        let mut asked = asked.copied().peekable();
-        let Some(&first) = asked.peek() else { return Vec::new() };
-        let extract = Extract::new(history, &question.initial);
-        let verdict = judge(first, history, extract, budget);
-        asked.map(|asked| Verdict { asked, ..verdict.clone() }).collect()
-    }
+fn check(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
+    let extract = Extract::new(history, &question.initial);
+    let verdict = judge(question.claims[0], history, extract, budget);
+    question.claims.iter().map(|&asked| Verdict { asked, ..verdict.clone() }).collect()
 }
 
 /// What is known of one register.

@@ -220,7 +220,7 @@ fn check_hard(before: &str, expected: Validity, says: &str) {
     let history = from_text(&text);
     let question = Question::new("register", vec![Asked::new(Claim::Linearizable)]);
     let budget = Budget::new(std::time::Duration::from_millis(200), 64 << 20);
-    let verdict = (ENTRY.construct)().check(&question, &history, &budget).remove(0);
+    let verdict = ENTRY.check(&question, &history, &budget).remove(0);
     let said = verdict.anomalies.first().map_or(&verdict.reason, |anomaly| &anomaly.explanation);
     assert_eq!(verdict.validity, expected, "{said}");
     assert!(said.contains(says), "{said}");

@@ -9,14 +9,15 @@ use super::graph::{Graph, anything_read, reads};
 use super::transactions::{Fate, Transactions};
 use super::versions::{Lists, lists};
 use crate::phrase::{count, list};
-use crate::{Anomaly, Asked, Budget, Checker, CheckerEntry, Claim, Question, Verdict};
+use crate::{Anomaly, Asked, Budget, CheckerEntry, Claim, Question, Verdict};
 
 /// The row of this checker.
 pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
     name: "list-append",
     summary: "isolation of transactions on lists, by circles of dependencies (G0 to G2) and by contradictions",
+    subjects: &["list-append"],
     decides: DECIDES,
-    construct: || Box::new(ListAppend),
+    check,
 };
 
 /// Weakest first: what breaks one also breaks those after it.
@@ -33,37 +34,15 @@ const COMMITTED_MIN: usize = 10;
 /// Proofs of one class that are kept.
 const KEPT_MAX: usize = 8;
 
-/// Decides the levels of isolation.
-#[derive(Debug)]
-struct ListAppend;
-
-impl Checker for ListAppend {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn decides(&self) -> &'static [Claim] {
-        DECIDES
-    }
-
-    fn check(&self, question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
-        let asked: Vec<Asked> = question
-            .claims
-            .iter()
-            .filter(|asked| DECIDES.contains(&asked.claim))
-            .copied()
-            .collect();
-        if asked.is_empty() {
-            return Vec::new();
-        }
-        let transactions = Transactions::of(history);
-        let lists = lists(&transactions);
-        let judge = Judge { transactions, lists };
-        // Each level is looked at once, from the weakest to the strongest that is asked for.
-        let strongest = asked.iter().map(|asked| level(asked.claim)).max().unwrap_or(0);
-        let findings = judge.findings(strongest, budget);
-        asked.into_iter().map(|asked| judge.verdict(asked, &findings, budget)).collect()
-    }
+fn check(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
+    let asked = &question.claims;
+    let transactions = Transactions::of(history);
+    let lists = lists(&transactions);
+    let judge = Judge { transactions, lists };
+    // Each level is looked at once, from the weakest to the strongest that is asked for.
+    let strongest = asked.iter().map(|asked| level(asked.claim)).max().unwrap_or(0);
+    let findings = judge.findings(strongest, budget);
+    asked.iter().map(|&asked| judge.verdict(asked, &findings, budget)).collect()
 }
 
 fn level(claim: Claim) -> usize {

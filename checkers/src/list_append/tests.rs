@@ -24,7 +24,7 @@ fn judge(text: &str) -> Vec<Verdict> {
 
 fn judge_history(history: &History) -> Vec<Verdict> {
     let claims = ENTRY.decides.iter().copied().map(Asked::new).collect();
-    (ENTRY.construct)().check(&Question::new("list-append", claims), history, &Budget::default())
+    ENTRY.check(&Question::new("list-append", claims), history, &Budget::default())
 }
 
 /// `name` must be the first anomaly of `weakest` and of every stronger claim; weaker claims hold.
@@ -177,7 +177,7 @@ fn upholds_nothing_that_has_no_room() {
     let claims: Vec<Asked> = ENTRY.decides.iter().copied().map(Asked::new).collect();
     let ask = |memory_bytes| {
         let budget = Budget::new(std::time::Duration::from_mins(1), memory_bytes);
-        (ENTRY.construct)().check(&Question::new("list-append", claims.clone()), &history, &budget)
+        ENTRY.check(&Question::new("list-append", claims.clone()), &history, &budget)
     };
     // Nine `ww` edges and one `wr`; those of real time are ten more.
     let room = |verdicts: Vec<Verdict>| {

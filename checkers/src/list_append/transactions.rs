@@ -118,7 +118,7 @@ fn alien(operation: &Operation<'_>, txn: F) -> Option<(u64, String)> {
     let fits = |mop: &Mop| match mop.kind {
         MopKind::Append => matches!(mop.value, Value::Int(_)),
         MopKind::Read => true,
-        MopKind::Write => false,
+        MopKind::Write | MopKind::Send | MopKind::Poll => false,
     };
     if !asked.iter().all(fits) {
         let problem = format!(

@@ -8,14 +8,15 @@ use schism_history::History;
 use super::elements::{Against, Analysis, KEPT_MAX, Violations, analyse};
 use super::operations::{Alien, by_set};
 use crate::phrase::{count, list, span, who};
-use crate::{Anomaly, Asked, Budget, Checker, CheckerEntry, Claim, Question, Verdict, Witness};
+use crate::{Anomaly, Asked, Budget, CheckerEntry, Claim, Question, Verdict, Witness};
 
 /// The row of this checker.
 pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
     name: "set",
     summary: "grow-only sets, element by element: lost, stale, duplicated, unexpected",
+    subjects: &["set", "set-full"],
     decides: DECIDES,
-    construct: || Box::new(SetFull),
+    check,
 };
 
 const DECIDES: &[Claim] =
@@ -28,33 +29,14 @@ const TESTED_READS_MIN: usize = 3;
 /// … or fewer elements in all reads together, each of which could have been none of theirs.
 const RETURNED_MIN: usize = 10;
 
-/// Decides the claims about sets.
-#[derive(Debug)]
-struct SetFull;
-
-impl Checker for SetFull {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn decides(&self) -> &'static [Claim] {
-        DECIDES
-    }
-
-    /// The cost is linear, so that the budget is not looked at.
-    fn check(&self, question: &Question, history: &History, _: &Budget) -> Vec<Verdict> {
-        let asked = question.claims.iter().filter(|asked| DECIDES.contains(&asked.claim));
-        let mut asked = asked.peekable();
-        if asked.peek().is_none() {
-            return Vec::new();
-        }
-        let (sets, alien) = by_set(history);
-        let healed = history.healed().map(|(index, _)| index);
-        // rayon keeps the order of the sets.
-        let analyses = sets.par_iter().map(|set| analyse(set, healed)).collect();
-        let judge = Judge { history, analyses, alien };
-        asked.map(|&asked| judge.verdict(asked)).collect()
-    }
+/// The cost is linear, so that the budget is not looked at.
+fn check(question: &Question, history: &History, _: &Budget) -> Vec<Verdict> {
+    let (sets, alien) = by_set(history);
+    let healed = history.healed().map(|(index, _)| index);
+    // rayon keeps the order of the sets.
+    let analyses = sets.par_iter().map(|set| analyse(set, healed)).collect();
+    let judge = Judge { history, analyses, alien };
+    question.claims.iter().map(|&asked| judge.verdict(asked)).collect()
 }
 
 struct Judge<'a> {

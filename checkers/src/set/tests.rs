@@ -19,7 +19,7 @@ const ALL_OF_T: &str = "
 fn judge(text: &str) -> Vec<Verdict> {
     let history = History::from_text(text).expect("the text is a history");
     let claims = ENTRY.decides.iter().copied().map(Asked::new).collect();
-    (ENTRY.construct)().check(&Question::new("set", claims), &history, &Budget::default())
+    ENTRY.check(&Question::new("set", claims), &history, &Budget::default())
 }
 
 /// The validities in the order of the row: lost, stale, duplicated, unexpected.
@@ -157,7 +157,7 @@ fn answers_only_what_it_was_asked() {
     let history = History::from_text(ENOUGH).expect("the text is a history");
     let claims = vec![Asked::new(Claim::Linearizable), Asked::new(Claim::NoDuplicates)];
     let question = Question::new("set", claims);
-    let verdicts = (ENTRY.construct)().check(&question, &history, &Budget::default());
+    let verdicts = ENTRY.check(&question, &history, &Budget::default());
     assert_eq!(verdicts.len(), 1);
     assert_eq!(verdicts[0].asked.claim, Claim::NoDuplicates);
 }

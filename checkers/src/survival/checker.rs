@@ -7,39 +7,23 @@ use schism_history::{History, Key, Value};
 
 use super::evidence::{FinalRead, Object, Objects, Write};
 use crate::phrase::{count, list, span, who};
-use crate::{Anomaly, Asked, Budget, Checker, CheckerEntry, Claim, Question, Verdict, Witness};
+use crate::{Anomaly, Asked, Budget, CheckerEntry, Claim, Question, Verdict, Witness};
 
 /// The row of this checker.
 pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
     name: "survival",
     summary: "acknowledged writes that no final read shows",
-    decides: DECIDES,
-    construct: || Box::new(Survival),
+    subjects: &[],
+    decides: &[Claim::AcknowledgedWritesSurvive],
+    check,
 };
-
-const DECIDES: &[Claim] = &[Claim::AcknowledgedWritesSurvive];
 
 /// Proofs of one history that are kept; the rest is counted.
 const KEPT_MAX: usize = 8;
 
-/// Decides `acknowledged-writes-survive`.
-#[derive(Debug)]
-struct Survival;
-
-impl Checker for Survival {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn decides(&self) -> &'static [Claim] {
-        DECIDES
-    }
-
-    /// The cost is linear, so that the budget is not looked at.
-    fn check(&self, question: &Question, history: &History, _: &Budget) -> Vec<Verdict> {
-        let asked = question.claims.iter().filter(|asked| DECIDES.contains(&asked.claim));
-        asked.map(|&asked| verdict(asked, &question.initial, history)).collect()
-    }
+/// The cost is linear, so that the budget is not looked at.
+fn check(question: &Question, history: &History, _: &Budget) -> Vec<Verdict> {
+    question.claims.iter().map(|&asked| verdict(asked, &question.initial, history)).collect()
 }
 
 /// What was found, over all objects.

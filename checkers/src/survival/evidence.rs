@@ -118,7 +118,7 @@ fn mops_of<'a>(
         match mop.kind {
             MopKind::Append => growing.entry(mop.key).or_default().take(write),
             MopKind::Write => registers.entry(mop.key).or_default().take(write),
-            MopKind::Read => {}
+            MopKind::Read | MopKind::Send | MopKind::Poll => {}
         }
     }
     let Some(Outcome::Ok(reply)) = operation.outcome else { return };

@@ -9,8 +9,7 @@ use crate::{Asked, Budget, Claim, Question, Validity, Verdict};
 fn check(text: &str, expected: Validity, part: &str) -> Verdict {
     let history = History::from_text(text).expect("the text is a history");
     let claims = vec![Asked::new(Claim::AcknowledgedWritesSurvive)];
-    let checker = (ENTRY.construct)();
-    let mut verdicts = checker.check(&Question::new("any", claims), &history, &Budget::default());
+    let mut verdicts = ENTRY.check(&Question::new("any", claims), &history, &Budget::default());
     let verdict = verdicts.pop().expect("one verdict");
     assert_eq!(verdict.validity, expected, "{}", verdict.reason);
     assert!(verdict.reason.contains(part), "{part} is not in: {}", verdict.reason);

@@ -10,40 +10,25 @@ use super::recoveries::watches;
 use super::recovery::DEFAULT_P99;
 use crate::phrase::{count, span};
 use crate::verdict::Bound;
-use crate::{Anomaly, Asked, Budget, Checker, CheckerEntry, Claim, Question, Verdict, Witness};
+use crate::{Anomaly, Asked, Budget, CheckerEntry, Claim, Question, Verdict, Witness};
 
 /// The row of this checker.
 pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
     name: "availability",
     summary: "latency and errors outside the faults and their recoveries",
-    decides: DECIDES,
-    construct: || Box::new(Available),
+    subjects: &[],
+    decides: &[Claim::Availability],
+    check,
 };
 
-const DECIDES: &[Claim] = &[Claim::Availability];
 /// With fewer operations a 99th percentile is only the slowest one.
 const OFFERED_MIN: usize = 100;
 /// A late controller's backlog reaches into the next second, and an operation of the last one waits for it.
 const AFTERMATH_S: u64 = 1;
 
-/// Decides `availability`.
-#[derive(Debug)]
-struct Available;
-
-impl Checker for Available {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn decides(&self) -> &'static [Claim] {
-        DECIDES
-    }
-
-    /// The cost is small, so that the budget is not looked at.
-    fn check(&self, question: &Question, history: &History, _: &Budget) -> Vec<Verdict> {
-        let asked = question.claims.iter().filter(|asked| DECIDES.contains(&asked.claim));
-        asked.map(|asked| verdict(*asked, question, history)).collect()
-    }
+/// The cost is small, so that the budget is not looked at.
+fn check(question: &Question, history: &History, _: &Budget) -> Vec<Verdict> {
+    question.claims.iter().map(|asked| verdict(*asked, question, history)).collect()
 }
 
 fn verdict(asked: Asked, question: &Question, history: &History) -> Verdict {

@@ -8,38 +8,23 @@ use super::load::Load;
 use super::recoveries::{OFFERED_MIN, SECOND, Watch, watches};
 use crate::phrase::{count, list, span};
 use crate::verdict::Bound;
-use crate::{Anomaly, Asked, Budget, Checker, CheckerEntry, Claim, Question, Verdict, Witness};
+use crate::{Anomaly, Asked, Budget, CheckerEntry, Claim, Question, Verdict, Witness};
 
 /// The row of this checker.
 pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
     name: "recovery",
     summary: "how soon after each fault the system answers as before",
-    decides: DECIDES,
-    construct: || Box::new(Recovers),
+    subjects: &[],
+    decides: &[Claim::Recovers],
+    check,
 };
 
-const DECIDES: &[Claim] = &[Claim::Recovers];
 const DEFAULT_WITHIN: Duration = Duration::from_secs(5);
 pub(super) const DEFAULT_P99: Duration = Duration::from_secs(1);
 
-/// Decides `recovers`.
-#[derive(Debug)]
-struct Recovers;
-
-impl Checker for Recovers {
-    fn name(&self) -> &'static str {
-        ENTRY.name
-    }
-
-    fn decides(&self) -> &'static [Claim] {
-        DECIDES
-    }
-
-    /// The cost is small, so that the budget is not looked at.
-    fn check(&self, question: &Question, history: &History, _: &Budget) -> Vec<Verdict> {
-        let asked = question.claims.iter().filter(|asked| DECIDES.contains(&asked.claim));
-        asked.map(|asked| verdict(*asked, question, history)).collect()
-    }
+/// The cost is small, so that the budget is not looked at.
+fn check(question: &Question, history: &History, _: &Budget) -> Vec<Verdict> {
+    question.claims.iter().map(|asked| verdict(*asked, question, history)).collect()
 }
 
 fn verdict(asked: Asked, question: &Question, history: &History) -> Verdict {

@@ -51,7 +51,7 @@ fn check(
     question: &Question,
     expected: Validity,
 ) -> Verdict {
-    let verdicts = (entry.construct)().check(question, history, &Budget::default());
+    let verdicts = entry.check(question, history, &Budget::default());
     let verdict = verdicts.into_iter().next().expect("a verdict");
     assert_eq!(verdict.validity, expected, "{}", verdict.reason);
     assert_eq!(expected == Invalid, !verdict.anomalies.is_empty());

@@ -57,14 +57,14 @@ fn ask(
     let claims: Vec<Asked> = question
         .claims
         .iter()
-        .filter(|asked| entry.decides.contains(&asked.claim))
+        .filter(|asked| entry.concerns(&question.workload, asked.claim))
         .copied()
         .collect();
     if claims.is_empty() {
         return Ok(Vec::new());
     }
     let question = Question { claims: claims.clone(), ..question.clone() };
-    let check = AssertUnwindSafe(|| (entry.construct)().check(&question, history, budget));
+    let check = AssertUnwindSafe(|| entry.check(&question, history, budget));
     catch_unwind(check).map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked");

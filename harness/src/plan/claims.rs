@@ -64,7 +64,10 @@ impl Reader {
             self.problem_with_help(place, title, format!("it can decide {}", can.join(", ")));
             return None;
         }
-        if !CHECKERS.iter().any(|checker| checker.decides.contains(&claim)) {
+        if !CHECKERS
+            .iter()
+            .any(|checker| workload.is_none_or(|workload| checker.concerns(workload.name, claim)))
+        {
             self.problem(place, format!("no checker decides `{name}`"));
             return None;
         }

@@ -28,6 +28,8 @@ pub fn mop(mop: &Mop) -> String {
         (MopKind::Read, value) => format!("r {} → {}", mop.key, cut(&value.to_string())),
         (MopKind::Append, value) => format!("append {} {value}", mop.key),
         (MopKind::Write, value) => format!("w {} {value}", mop.key),
+        (MopKind::Send, value) => format!("send {} {}", mop.key, cut(&value.to_string())),
+        (MopKind::Poll, value) => format!("poll {} → {}", mop.key, cut(&value.to_string())),
     }
 }
 

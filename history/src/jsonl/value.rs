@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
 use crate::{Key, Mop, MopKind, Value};
@@ -14,12 +14,14 @@ impl MopKind {
             MopKind::Read => "r",
             MopKind::Write => "w",
             MopKind::Append => "append",
+            MopKind::Send => "send",
+            MopKind::Poll => "poll",
         }
     }
 
     /// What the word stands for.
     pub fn named(word: &str) -> Option<Self> {
-        [MopKind::Read, MopKind::Write, MopKind::Append]
+        [MopKind::Read, MopKind::Write, MopKind::Append, MopKind::Send, MopKind::Poll]
             .into_iter()
             .find(|kind| kind.as_str() == word)
     }
@@ -33,6 +35,13 @@ impl Serialize for Value {
             Value::Int(number) => serializer.serialize_i64(*number),
             Value::Text(text) => serializer.serialize_str(text),
             Value::List(values) => serializer.collect_seq(values.iter()),
+            Value::Map(entries) => serializer.collect_map(entries.iter().map(|(key, value)| {
+                let key = match key {
+                    Value::Text(text) => text.to_string(),
+                    key => key.to_string(),
+                };
+                (key, value)
+            })),
             Value::Mops(mops) => serializer.collect_seq(mops.iter()),
         }
     }
@@ -62,7 +71,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("null, a truth value, an integer, a text or an array of them")
+        formatter
+            .write_str("null, a truth value, an integer, a text, or an array or an object of them")
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -94,6 +104,20 @@ impl<'de> Visitor<'de> for ValueVisitor {
         }
         Ok(Value::List(values.into()))
     }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut entries: Vec<(Value, Value)> = Vec::new();
+        while let Some((key, value)) = map.next_entry::<String, Value>()? {
+            entries.push((key_of(&key), value));
+        }
+        Ok(Value::Map(entries.into()))
+    }
+}
+
+/// A key of a JSON object: a number where it is written like one, so that JSON and EDN agree.
+fn key_of(text: &str) -> Value {
+    let number = text.parse::<i64>().ok().filter(|number| number.to_string() == text);
+    number.map_or_else(|| Value::Text(text.into()), Value::Int)
 }
 
 impl Value {

@@ -121,12 +121,17 @@ fn parse_value(text: &str, transaction: bool) -> Result<(Value, &str), String> {
     if let Some(inside) = text.strip_prefix('[') {
         return if transaction { parse_mops(inside) } else { parse_list(inside) };
     }
+    if let Some(inside) = text.strip_prefix('{') {
+        return parse_map(inside);
+    }
     if text.starts_with('"') {
         let wrong = "a text without its second quote, or with an escape that JSON does not know";
         let (quoted, rest) = read_quoted(text).ok_or(wrong)?;
         return Ok((Value::Text(quoted.into()), rest.trim_start()));
     }
-    let end = text.find(|c: char| c.is_whitespace() || c == ',' || c == ']').unwrap_or(text.len());
+    let end = text
+        .find(|c: char| c.is_whitespace() || matches!(c, ',' | ']' | '}'))
+        .unwrap_or(text.len());
     let (word, rest) = text.split_at(end);
     let value = match word {
         "_" => Value::Nil,
@@ -153,6 +158,23 @@ fn parse_list(mut rest: &str) -> Result<(Value, &str), String> {
     }
 }
 
+fn parse_map(mut rest: &str) -> Result<(Value, &str), String> {
+    let mut entries = Vec::new();
+    loop {
+        rest = rest.trim_start().trim_start_matches(',').trim_start();
+        if let Some(after) = rest.strip_prefix('}') {
+            return Ok((Value::Map(entries.into()), after.trim_start()));
+        }
+        if rest.is_empty() {
+            return Err("a map without its end".into());
+        }
+        let (key, after) = parse_value(rest, false)?;
+        let (value, after) = parse_value(after, false)?;
+        entries.push((key, value));
+        rest = after;
+    }
+}
+
 fn parse_mops(mut rest: &str) -> Result<(Value, &str), String> {
     let mut mops = Vec::new();
     loop {
@@ -161,8 +183,8 @@ fn parse_mops(mut rest: &str) -> Result<(Value, &str), String> {
             return Ok((Value::Mops(mops.into()), after.trim_start()));
         }
         let (word, after) = split(rest);
-        let kind =
-            MopKind::named(word).ok_or_else(|| format!("`{word}` is none of r, w, append"))?;
+        let kind = MopKind::named(word)
+            .ok_or_else(|| format!("`{word}` is none of r, w, append, send, poll"))?;
         let (key, after) = read_word(after);
         let value;
         (value, rest) = parse_value(after, false)?;

@@ -137,6 +137,9 @@ impl<'a> Locked<'a> {
 
     /// Whether `mop` fits what its key holds, or what `before` it in the transaction makes of it.
     fn admits(&mut self, mop: &Mop, before: &[Mop]) -> Result<(), Reason> {
+        if matches!(mop.kind, MopKind::Send | MopKind::Poll) {
+            return Err(Reason::new(Code::Other, "this store holds objects, no logs"));
+        }
         let Some(kind) = kind_of(mop) else { return Ok(()) };
         let key = mop.key;
         fits(self.shard(key).get(&key), key, kind)?;
@@ -152,6 +155,8 @@ impl<'a> Locked<'a> {
         let shard = self.shard(mop.key);
         match mop.kind {
             MopKind::Read => shard.get(&mop.key).map_or(Value::Nil, Object::value),
+            // Such a transaction was not admitted.
+            MopKind::Send | MopKind::Poll => Value::Nil,
             MopKind::Write => {
                 shard.insert(mop.key, Object::Register(mop.value.clone()));
                 mop.value.clone()
@@ -199,7 +204,7 @@ impl Kind {
 /// What `mop` makes of its key; a read takes what there is.
 fn kind_of(mop: &Mop) -> Option<Kind> {
     match mop.kind {
-        MopKind::Read => None,
+        MopKind::Read | MopKind::Send | MopKind::Poll => None,
         MopKind::Write => Some(Kind::Register),
         MopKind::Append => Some(Kind::List),
     }
