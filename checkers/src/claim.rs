@@ -268,6 +268,17 @@ pub struct Parameters {
     pub idempotent: bool,
 }
 
+impl Parameters {
+    /// What is assumed when nobody says anything.
+    pub const DEFAULT: Parameters = Parameters {
+        group_size: None,
+        total: None,
+        negative_balances: false,
+        read_committed: false,
+        idempotent: false,
+    };
+}
+
 impl Question {
     /// A question about `claims` of a history of `workload`.
     pub fn new(workload: &str, claims: Vec<Asked>) -> Self {

@@ -7,6 +7,7 @@
 
 mod budget;
 mod claim;
+mod lesson;
 mod linearizable;
 mod list_append;
 mod phrase;
@@ -18,6 +19,7 @@ mod verdict;
 
 pub use budget::Budget;
 pub use claim::{Asked, Claim, Parameters, Question};
+pub use lesson::Lesson;
 pub use subject::{SUBJECTS, Subject};
 pub use timing::{Recovery, recoveries};
 pub use verdict::{
