@@ -10,6 +10,7 @@ mod claim;
 mod lesson;
 mod linearizable;
 mod list_append;
+mod minimal;
 mod phrase;
 mod set;
 mod subject;
@@ -20,6 +21,7 @@ mod verdict;
 pub use budget::Budget;
 pub use claim::{Asked, Claim, Parameters, Question};
 pub use lesson::Lesson;
+pub use minimal::minimal;
 pub use subject::{SUBJECTS, Subject};
 pub use timing::{Recovery, recoveries};
 pub use verdict::{
