@@ -16,6 +16,7 @@ mod set;
 mod subject;
 mod survival;
 mod timing;
+mod transactional;
 mod verdict;
 
 pub use budget::Budget;
