@@ -6,12 +6,16 @@
 //! A new checker is one file and one line in [`CHECKERS`].
 
 mod budget;
+#[cfg(test)]
+mod chance;
 mod claim;
+mod evidence;
 mod lesson;
 mod linearizable;
 mod list_append;
 mod minimal;
 mod phrase;
+mod refutation;
 mod set;
 mod subject;
 mod survival;
