@@ -11,6 +11,7 @@ mod lesson;
 mod linearizable;
 mod list_append;
 mod phrase;
+mod queue;
 mod set;
 mod subject;
 mod survival;
@@ -68,6 +69,7 @@ pub const CHECKERS: &[CheckerEntry] = &[
     linearizable::ENTRY,
     set::ENTRY,
     list_append::ENTRY,
+    queue::LINEARIZABLE,
     survival::ENTRY,
     timing::RECOVERY,
     timing::AVAILABILITY,
