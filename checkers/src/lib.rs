@@ -69,6 +69,7 @@ pub const CHECKERS: &[CheckerEntry] = &[
     linearizable::ENTRY,
     set::ENTRY,
     list_append::ENTRY,
+    queue::ENTRY,
     queue::LINEARIZABLE,
     survival::ENTRY,
     timing::RECOVERY,
