@@ -33,7 +33,7 @@ impl Lesson {
 }
 
 /// The lessons of each room.
-const LESSONS: &[&[Lesson]] = &[crate::set::LESSONS];
+const LESSONS: &[&[Lesson]] = &[crate::set::LESSONS, crate::queue::LESSONS];
 
 #[cfg(test)]
 mod tests {

@@ -15,6 +15,7 @@ mod linearizable;
 mod list_append;
 mod minimal;
 mod phrase;
+mod queue;
 mod refutation;
 mod set;
 mod subject;
@@ -75,6 +76,8 @@ pub const CHECKERS: &[CheckerEntry] = &[
     linearizable::ENTRY,
     set::ENTRY,
     list_append::ENTRY,
+    queue::ENTRY,
+    queue::LINEARIZABLE,
     survival::ENTRY,
     timing::RECOVERY,
     timing::AVAILABILITY,

@@ -67,4 +67,22 @@ pub const SUBJECTS: &[Subject] = &[
         summary: "transactions that append to lists and read them: txn [append k v], [r k _]",
         usual: &[Claim::StrictSerializable],
     },
+    Subject {
+        name: "queue",
+        aliases: &["unordered-queue"],
+        summary: "messages in no order: enqueue, dequeue",
+        usual: &[Claim::Linearizable],
+    },
+    Subject {
+        name: "fifo-queue",
+        aliases: &[],
+        summary: "messages, first in first out: enqueue, dequeue",
+        usual: &[Claim::Linearizable],
+    },
+    Subject {
+        name: "total-queue",
+        aliases: &[],
+        summary: "messages, all of which come out: enqueue, dequeue, drain",
+        usual: &[Claim::NoLostElements, Claim::NoUnexpectedElements],
+    },
 ];
