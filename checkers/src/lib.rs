@@ -11,6 +11,7 @@ mod lesson;
 mod linearizable;
 mod list_append;
 mod phrase;
+mod session;
 mod set;
 mod subject;
 mod survival;
@@ -67,6 +68,8 @@ impl CheckerEntry {
 pub const CHECKERS: &[CheckerEntry] = &[
     linearizable::ENTRY,
     set::ENTRY,
+    session::SESSION,
+    session::CAUSAL,
     list_append::ENTRY,
     survival::ENTRY,
     timing::RECOVERY,
