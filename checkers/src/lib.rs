@@ -17,6 +17,7 @@ mod minimal;
 mod phrase;
 mod queue;
 mod refutation;
+mod session;
 mod set;
 mod subject;
 mod survival;
@@ -75,6 +76,8 @@ impl CheckerEntry {
 pub const CHECKERS: &[CheckerEntry] = &[
     linearizable::ENTRY,
     set::ENTRY,
+    session::SESSION,
+    session::CAUSAL,
     list_append::ENTRY,
     queue::ENTRY,
     queue::LINEARIZABLE,
