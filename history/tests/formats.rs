@@ -435,7 +435,7 @@ fn operations_that_span_pieces_are_whole() {
     // Maps on several lines, values longer than a piece, and no newline at all.
     let mut lines = String::from("[");
     let mut one_line = String::from("(");
-    let long: String = (0..300_000).map(|number| format!("{number} ")).collect();
+    let long = "1234567 ".repeat(300_000);
     let mut expected = 0;
     for number in 0..60_000 {
         let value = if number % 20_000 == 7 { format!("[{long}]") } else { number.to_string() };
@@ -460,10 +460,8 @@ fn operations_that_span_pieces_are_whole() {
 
 #[test]
 fn errors_far_into_a_file_have_their_place() {
-    let mut text = String::new();
-    for number in 0..100_000 {
-        text.push_str(&format!("{{:type :invoke :process {number} :f :read}}\n"));
-    }
+    let line = |number: usize| format!("{{:type :invoke :process {number} :f :read}}\n");
+    let text = (0..100_000).map(line).collect::<Vec<_>>().concat();
     fails(format!("{text}  {{:type :ok :process [x]}}").as_bytes(), "100001:23: process");
     fails(format!("{text}  {{:type :ok :process 7 :f :write}}").as_bytes(), "100001:3: process 7");
     fails(
