@@ -33,7 +33,11 @@ impl Lesson {
 }
 
 /// The lessons of each room.
-const LESSONS: &[&[Lesson]] = &[crate::set::LESSONS, crate::queue::LESSONS];
+const LESSONS: &[&[Lesson]] = &[
+    crate::set::LESSONS,
+    crate::queue::LESSONS,
+    crate::linearizable::LESSONS,
+];
 
 #[cfg(test)]
 mod tests {

@@ -50,6 +50,18 @@ pub const SUBJECTS: &[Subject] = &[
         usual: &[Claim::Linearizable],
     },
     Subject {
+        name: "multi-register",
+        aliases: &["multi-key-register"],
+        summary: "registers as one object: txn [r x _, w y 1]; initial values may be unknown",
+        usual: &[Claim::Linearizable],
+    },
+    Subject {
+        name: "kv-append",
+        aliases: &["kv"],
+        summary: "one text a key: get, put, append",
+        usual: &[Claim::Linearizable],
+    },
+    Subject {
         name: "set",
         aliases: &["g-set"],
         summary: "a set that grows: add, read (read-set)",
