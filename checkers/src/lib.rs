@@ -11,6 +11,7 @@ mod lesson;
 mod linearizable;
 mod list_append;
 mod phrase;
+mod sequential;
 mod session;
 mod set;
 mod subject;
@@ -70,6 +71,7 @@ pub const CHECKERS: &[CheckerEntry] = &[
     set::ENTRY,
     session::SESSION,
     session::CAUSAL,
+    sequential::ENTRY,
     list_append::ENTRY,
     survival::ENTRY,
     timing::RECOVERY,
