@@ -17,6 +17,7 @@ mod minimal;
 mod phrase;
 mod queue;
 mod refutation;
+mod sequential;
 mod session;
 mod set;
 mod subject;
@@ -79,6 +80,7 @@ pub const CHECKERS: &[CheckerEntry] = &[
     set::ENTRY,
     session::SESSION,
     session::CAUSAL,
+    sequential::ENTRY,
     list_append::ENTRY,
     queue::ENTRY,
     queue::LINEARIZABLE,

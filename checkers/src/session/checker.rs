@@ -36,12 +36,7 @@ pub(crate) const CAUSAL: CheckerEntry = CheckerEntry {
     summary: "PRAM and causal consistency of registers with unique values, by what must come \
               before what; no order of versions need be known",
     subjects: SUBJECTS,
-    decides: &[
-        Claim::Pram,
-        Claim::Causal,
-        Claim::CausalMemory,
-        Claim::CausalConvergence,
-    ],
+    decides: &[Claim::Pram, Claim::Causal, Claim::CausalMemory, Claim::CausalConvergence],
     check: check_models,
 };
 
@@ -72,8 +67,8 @@ fn check_models(question: &Question, history: &History, budget: &Budget) -> Vec<
     let frame = Frame::of(&steps);
     let room = frame.clock_bytes().saturating_mul(2) <= budget.memory_bytes;
     let causal = |claim| claim != Claim::Pram;
-    let past = (room && question.claims.iter().any(|asked| causal(asked.claim)))
-        .then(|| Past::of(&frame));
+    let past =
+        (room && question.claims.iter().any(|asked| causal(asked.claim))).then(|| Past::of(&frame));
     let mut sound: Option<bool> = None;
     let mut decide = |asked: &Asked| {
         if !room {
@@ -119,8 +114,11 @@ pub(crate) fn verdict(
     let judged = steps.steps.len();
     let teller = Teller { steps };
     let mut proofs: Vec<Anomaly> = Vec::new();
-    proofs.extend(steps.from_nowhere.iter().take(KEPT_MAX).map(|it| teller.oddity("ThinAirRead", it)));
-    proofs.extend(steps.contradictions.iter().take(KEPT_MAX).map(|it| teller.oddity("internal", it)));
+    proofs.extend(
+        steps.from_nowhere.iter().take(KEPT_MAX).map(|it| teller.oddity("ThinAirRead", it)),
+    );
+    proofs
+        .extend(steps.contradictions.iter().take(KEPT_MAX).map(|it| teller.oddity("internal", it)));
     let (violations, open): (Vec<Violation>, _) = match finding {
         Finding::Holds => (Vec::new(), None),
         Finding::Breaks(violations) => (violations, None),

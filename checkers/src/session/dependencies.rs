@@ -8,8 +8,8 @@
 use rustc_hash::FxHashMap;
 
 use super::guarantees::{Demand, Judge};
-use super::versions::{Known, Orders};
 use super::step::Steps;
+use super::versions::{Known, Orders};
 use crate::Claim;
 
 /// What one session read of one key, in its order.

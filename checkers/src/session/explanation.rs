@@ -114,12 +114,18 @@ impl Teller<'_> {
                     "WriteCORead" | "WriteCOInitRead" => {
                         "though in its causal past that had been replaced"
                     }
-                    "CyclicCF" => "and no one order of all writes explains that together with \
-                        what others found",
-                    "nonsequential" => "and no one order of all operations explains that together \
-                        with what others found",
-                    _ => "and no order of all writes explains that together with what its own \
-                        session had found",
+                    "CyclicCF" => {
+                        "and no one order of all writes explains that together with \
+                        what others found"
+                    }
+                    "nonsequential" => {
+                        "and no one order of all operations explains that together \
+                        with what others found"
+                    }
+                    _ => {
+                        "and no order of all writes explains that together with what its own \
+                        session had found"
+                    }
                 };
                 format!("{read} found {value} in {key}, {scope}: ")
             }
@@ -128,8 +134,10 @@ impl Teller<'_> {
         explanation += &self.tell(&circle);
         let mut paths: Vec<Hop> = Vec::new();
         for path in &violation.paths {
-            let new: Vec<Hop> =
-                merged(path).into_iter().filter(|it| !circle.contains(it) && !paths.contains(it)).collect();
+            let new: Vec<Hop> = merged(path)
+                .into_iter()
+                .filter(|it| !circle.contains(it) && !paths.contains(it))
+                .collect();
             paths.extend(new);
         }
         if !paths.is_empty() {
@@ -161,10 +169,9 @@ impl Teller<'_> {
             let place = circle.iter().position(|hop| hop.0 == step).unwrap_or(0);
             format!("T{}", place + 1)
         };
-        let transactions = circle.iter().map(|&(from, ..)| Transaction {
-            name: name(from),
-            operation: self.invoked(from),
-        });
+        let transactions = circle
+            .iter()
+            .map(|&(from, ..)| Transaction { name: name(from), operation: self.invoked(from) });
         let edges = circle.iter().map(|hop| {
             let kind = match hop.1 {
                 Why::Session => "process",
@@ -213,14 +220,19 @@ impl Teller<'_> {
         let process = self.steps.session(demand.read).process;
         let other = self.steps.session(demand.because).process;
         let older = self.why_older(demand, orders);
-        let seen = || format!("{} had found what {} wrote", self.step(demand.by), self.step(demand.seen));
+        let seen =
+            || format!("{} had found what {} wrote", self.step(demand.by), self.step(demand.seen));
         let read = capitalized(&read);
         let story = match claim {
             Claim::ReadYourWrites => {
-                format!("{read} found {found} in {key}, although {process} itself had done {because} before: {older}")
+                format!(
+                    "{read} found {found} in {key}, although {process} itself had done {because} before: {older}"
+                )
             }
             Claim::MonotonicReads => {
-                format!("{read} found {found} in {key}, although {because} of the same session had found {least} before: {older}")
+                format!(
+                    "{read} found {found} in {key}, although {because} of the same session had found {least} before: {older}"
+                )
             }
             Claim::MonotonicWrites => format!(
                 "{read} found {found} in {key}, although {}, and {other} had done {because} before that: {older}",
@@ -233,9 +245,11 @@ impl Teller<'_> {
         };
         let mut operations: Vec<u64> =
             [demand.because, demand.seen, demand.by].map(|it| self.invoked(it)).to_vec();
-        operations.extend([demand.found, demand.least].into_iter().filter_map(|version| {
-            self.steps.writer(version).map(|it| self.invoked(it))
-        }));
+        operations.extend(
+            [demand.found, demand.least]
+                .into_iter()
+                .filter_map(|version| self.steps.writer(version).map(|it| self.invoked(it))),
+        );
         operations.sort_unstable();
         operations.dedup();
         let last = self.invoked(demand.read);

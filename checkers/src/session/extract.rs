@@ -36,7 +36,8 @@ impl<'a> Steps<'a> {
         let alien = history.operations().filter(|it| !it.failed()).find_map(|operation| {
             let problem = functions.parse(&operation).err()?;
             let (index, f) = (operation.invoked, operation.op.f);
-            let index = operation.completed.filter(|_| problem.starts_with("returned")).unwrap_or(index);
+            let index =
+                operation.completed.filter(|_| problem.starts_with("returned")).unwrap_or(index);
             Some((index, format!("the {f} of event {} {problem}", operation.invoked)))
         });
         let mut builder = Builder::new(history, initial);
@@ -166,7 +167,9 @@ impl<'a> Builder<'a> {
             needed.extend(&candidate.reads);
         }
         while let Some(version) = needed.pop() {
-            let Source::Step(place) = self.steps.versions[version as usize].source else { continue };
+            let Source::Step(place) = self.steps.versions[version as usize].source else {
+                continue;
+            };
             let candidate = &mut self.candidates[place as usize];
             if !std::mem::replace(&mut candidate.counts, true) {
                 needed.extend(&candidate.reads);
@@ -212,8 +215,7 @@ impl<'a> Builder<'a> {
         for version in &mut steps.versions {
             if let Source::Step(place) = version.source {
                 let step = moved[place as usize];
-                version.source =
-                    if step == u32::MAX { Source::Nobody } else { Source::Step(step) };
+                version.source = if step == u32::MAX { Source::Nobody } else { Source::Step(step) };
             }
         }
         if alien.is_some() {

@@ -51,15 +51,24 @@ pub(crate) struct Frame<'a> {
     pub writers: Writers,
     readers: Vec<(u32, u32)>,
     reader_starts: Vec<u32>,
-    /// Of each session its dimension in clocks; [`NONE`] if it never writes.
+    /// Of each session its dimension in clocks; [`NONE`] if it has none, since it never writes.
     pub dimensions: Vec<u32>,
-    /// How many sessions write.
+    /// How many sessions have a dimension.
     pub width: usize,
 }
 
 impl<'a> Frame<'a> {
-    /// Sorts the reads by what they read. O(n).
+    /// Sorts the reads by what they read. O(n log n).
     pub fn of(steps: &'a Steps<'a>) -> Self {
+        Self::with(steps, false)
+    }
+
+    /// The same, with clocks that count sessions that never write, too.
+    pub fn complete(steps: &'a Steps<'a>) -> Self {
+        Self::with(steps, true)
+    }
+
+    fn with(steps: &'a Steps<'a>, all: bool) -> Self {
         let mut readers: Vec<(u32, u32, u32)> = Vec::with_capacity(steps.read.len());
         for step in 0..steps.steps.len() as u32 {
             for &version in steps.reads(step) {
@@ -78,8 +87,9 @@ impl<'a> Frame<'a> {
         }
         let mut width = 0;
         let mut dimension = |session: &super::step::Session| {
-            let writes = (session.from..session.to).any(|step| !steps.writes(step).is_empty());
-            if writes {
+            let counts =
+                all || (session.from..session.to).any(|step| !steps.writes(step).is_empty());
+            if counts {
                 width += 1;
                 width - 1
             } else {
@@ -315,6 +325,14 @@ impl Clocks<'_> {
             let from = frame.steps.sessions[session as usize].from;
             let place = writes.partition_point(|&it| it - from < reach);
             place.checked_sub(1).map(|last| writes[last])
+        })
+    }
+
+    /// Of each session that writes `key` the first step after `step` that does.
+    pub fn next_writes(&self, step: u32, key: u32) -> impl Iterator<Item = u32> {
+        self.frame.writers.of_key(key).filter_map(move |(_, writes)| {
+            let place = writes.partition_point(|&it| !self.precedes(step, it));
+            writes.get(place).copied()
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Read-your-writes, monotonic reads, monotonic writes, writes-follow-reads: which version a read
 //! must not fall behind, and whether it does.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use super::graph::Frame;
 use super::pending::Pending;
@@ -128,7 +128,12 @@ impl<'a> Judge<'a> {
         let steps = self.frame.steps;
         let range = steps.sessions[session as usize];
         let mut last: FxHashMap<u32, (u32, u32)> = FxHashMap::default();
-        let mut own_blocks: FxHashSet<u32> = FxHashSet::default();
+        let mut own_blocks: FxHashMap<u32, u32> = FxHashMap::default();
+        for step in range.from..range.to {
+            for &version in steps.writes(step) {
+                own_blocks.entry(self.orders.block(version).0).or_insert(step);
+            }
+        }
         for step in range.from..range.to {
             if step % 1024 == 0 && !self.goes_on() {
                 return;
@@ -137,15 +142,16 @@ impl<'a> Judge<'a> {
                 let key = steps.versions[found as usize].key;
                 let Some(&(least, because)) = last.get(&key) else { continue };
                 // A session's own writes came in its order, as far as nothing else is known.
-                let own = own_blocks.contains(&self.orders.block(found).0);
+                let own = own_blocks.get(&self.orders.block(found).0);
                 let unknown = self.orders.compare(least, found) == Known::Unknown;
-                let surely = (own && unknown).then_some(Known::Older);
+                let own = own.filter(|_| unknown);
+                let surely =
+                    own.map(|&own| if own < because { Known::Older } else { Known::NotOlder });
                 let (seen, by) = (because, because);
                 self.demand(Demand { read: step, found, least, because, seen, by }, surely, true);
             }
             for &version in steps.writes(step) {
                 last.insert(steps.versions[version as usize].key, (version, step));
-                own_blocks.insert(self.orders.block(version).0);
             }
         }
     }

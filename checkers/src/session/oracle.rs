@@ -13,7 +13,8 @@ pub(crate) struct Effect {
     pub process: Process,
     pub actions: Vec<Action>,
     pub maybe: bool,
-    pub number: usize,
+    /// Whether it is a compare-and-set.
+    pub cas: bool,
 }
 
 impl Effect {
@@ -26,7 +27,8 @@ impl Effect {
 
     /// What it leaves behind.
     pub fn writes(&self) -> impl Iterator<Item = (Key, &Value)> {
-        let later = |at: usize, key: Key| self.actions[at + 1..].iter().any(|it| it.0 && it.1 == key);
+        let later =
+            |at: usize, key: Key| self.actions[at + 1..].iter().any(|it| it.0 && it.1 == key);
         let writes = self.actions.iter().enumerate().filter(|(_, it)| it.0);
         writes.filter(move |(at, it)| !later(*at, it.1)).map(|(_, it)| (it.1, &it.2))
     }
@@ -52,9 +54,7 @@ pub(crate) fn effects(history: &History) -> Vec<Effect> {
         }
         let key = || operation.op.key.expect("single operations have keys");
         let actions: Vec<Action> = match (operation.op.f.as_str(), &operation.op.value) {
-            ("read", _) => {
-                ok.iter().map(|reply| (false, key(), reply.value.clone())).collect()
-            }
+            ("read", _) => ok.iter().map(|reply| (false, key(), reply.value.clone())).collect(),
             ("write", value) => vec![(true, key(), value.clone())],
             ("cas", Value::List(pair)) => {
                 vec![(false, key(), pair[0].clone()), (true, key(), pair[1].clone())]
@@ -67,9 +67,10 @@ pub(crate) fn effects(history: &History) -> Vec<Effect> {
             }
             other => panic!("{other:?} is no operation of a register"),
         };
-        let (process, maybe, number) = (operation.process, ok.is_none(), operation.number);
+        let (process, maybe) = (operation.process, ok.is_none());
+        let cas = operation.op.f.as_str() == "cas";
         if !actions.is_empty() {
-            effects.push(Effect { process, actions, maybe, number });
+            effects.push(Effect { process, actions, maybe, cas });
         }
     }
     effects

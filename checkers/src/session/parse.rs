@@ -74,10 +74,7 @@ fn scalar<'a>(value: &'a Value, problem: &'static str) -> Result<&'a Value, &'st
     }
 }
 
-fn transaction<'a>(
-    asked: &'a Value,
-    reply: Option<&'a Value>,
-) -> Result<Parsed<'a>, &'static str> {
+fn transaction<'a>(asked: &'a Value, reply: Option<&'a Value>) -> Result<Parsed<'a>, &'static str> {
     let mops = |value: &'a Value| match value {
         Value::Mops(mops) => Some(&**mops),
         Value::List(none) if none.is_empty() => Some(&[][..]),

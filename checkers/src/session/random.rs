@@ -100,7 +100,13 @@ impl World {
         }
     }
 
-    fn read(&mut self, chance: &mut Chance, client: usize, key: usize, lies: usize) -> (Value, u64) {
+    fn read(
+        &mut self,
+        chance: &mut Chance,
+        client: usize,
+        key: usize,
+        lies: usize,
+    ) -> (Value, u64) {
         if !chance.one_in(lies) {
             return self.replicas[client][key].clone();
         }

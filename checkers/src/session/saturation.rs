@@ -15,7 +15,9 @@ enum View {
 /// Whether the writes of all and the reads of each session alone fit into one order that keeps
 /// every session's: PRAM.
 pub(crate) fn pram(frame: &Frame<'_>, budget: &Budget) -> Finding {
-    of_each(frame, budget, |viewer| view(Graph::new(frame, Some(viewer)), viewer, "CyclicPRAM", budget))
+    of_each(frame, budget, |viewer| {
+        view(Graph::new(frame, Some(viewer)), viewer, "CyclicPRAM", budget)
+    })
 }
 
 /// The same, where the order must keep the causal one, too: CM. Assumes CC.

@@ -137,7 +137,6 @@ impl Steps<'_> {
         }
     }
 
-
     /// How many versions were read that could have shown a violation: of keys that somebody wrote.
     pub fn evidence(&self) -> usize {
         let mut written = vec![false; self.keys.len()];
@@ -146,13 +145,6 @@ impl Steps<'_> {
         }
         let shows = |version: &&u32| written[self.versions[**version as usize].key as usize];
         self.read.iter().filter(shows).count()
-    }
-
-    /// The bytes that the steps hold.
-    pub fn bytes(&self) -> usize {
-        self.steps.len() * size_of::<Step>()
-            + (self.read.len() + self.written.len()) * 4
-            + self.versions.len() * (size_of::<Version<'_>>() + 32)
     }
 }
 

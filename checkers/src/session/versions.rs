@@ -103,7 +103,8 @@ impl Orders {
         if self.writer(steps, versions).is_some() {
             for &version in versions {
                 let place = self.places[version as usize];
-                if let (0, Source::Step(step)) = (place.level, steps.versions[version as usize].source)
+                if let (0, Source::Step(step)) =
+                    (place.level, steps.versions[version as usize].source)
                 {
                     let rank = &mut self.ranks[place.block as usize];
                     *rank = rank.or(Some(u64::from(steps.position(step)) + 1));
@@ -113,19 +114,21 @@ impl Orders {
         }
     }
 
-    /// The session that wrote the first version of each block.
+    /// The session that wrote the first version of each block; none if a compare-and-set did, which
+    /// replaced nobody knows what.
     fn writer(&self, steps: &Steps<'_>, versions: &[u32]) -> Option<u32> {
-        let roots = versions.iter().filter(|&&version| self.places[version as usize].level == 0);
-        let mut sessions = roots
-            .filter_map(|&version| steps.writer(version))
-            .map(|step| steps.steps[step as usize].session);
-        let first = sessions.next();
-        match first {
-            Some(first) if sessions.all(|other| other == first) => Some(first),
-            // Every version hangs on the initial one.
-            None => Some(0),
-            _ => None,
+        let cas = F::new("cas");
+        let mut writer = None;
+        for &version in versions.iter().filter(|&&it| self.places[it as usize].level == 0) {
+            let step = steps.steps[steps.writer(version)? as usize];
+            let replaces = steps.history.operation(step.number as usize).op.f == cas;
+            if replaces || writer.is_some_and(|other| other != step.session) {
+                return None;
+            }
+            writer = Some(step.session);
         }
+        // Where there is none, every version hangs on the initial one.
+        Some(writer.unwrap_or(0))
     }
 
     /// The least number of each block that has one; `None` if numbers and blocks contradict.
@@ -186,15 +189,12 @@ impl Orders {
 }
 
 /// Of each version the one that a compare-and-set replaced by it. Where two replaced one, or they
-/// turn in a circle, or reads are ambiguous, the key's chains tell nothing.
+/// turn in a circle, the key's chains tell nothing.
 fn parents(steps: &Steps<'_>, by: &mut [By]) -> Vec<Option<u32>> {
     let cas = F::new("cas");
     let mut parents: Vec<Option<u32>> = vec![None; steps.versions.len()];
     let mut replaced = vec![false; steps.versions.len()];
     let key_of = |version: u32| steps.versions[version as usize].key as usize;
-    for oddity in steps.ambiguous.iter().chain(&steps.from_nowhere) {
-        by[key_of(oddity.version)] = By::Contradiction;
-    }
     for step in 0..steps.steps.len() as u32 {
         let number = steps.steps[step as usize].number as usize;
         let (&[from], &[to]) = (steps.reads(step), steps.writes(step)) else { continue };
