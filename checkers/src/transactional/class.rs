@@ -37,7 +37,7 @@ impl Class {
     pub fn kinds(self, order: Order) -> Kinds {
         let mut kinds = vec![EdgeKind::WriteWrite];
         if self >= Class::G1c {
-            kinds.push(EdgeKind::WriteRead);
+            kinds.extend([EdgeKind::WriteRead, EdgeKind::PresumedWrite]);
         }
         if self >= Class::GNonadjacent {
             kinds.push(EdgeKind::ReadWrite);
@@ -83,7 +83,7 @@ pub(crate) fn classify(kinds: &[EdgeKind]) -> (Class, Order) {
         rw > 1 && kinds[place] == EdgeKind::ReadWrite && next == EdgeKind::ReadWrite
     });
     let class = match rw {
-        0 if has(EdgeKind::WriteRead) => Class::G1c,
+        0 if has(EdgeKind::WriteRead) || has(EdgeKind::PresumedWrite) => Class::G1c,
         0 => Class::G0,
         1 => Class::GSingle,
         _ if adjacent => Class::G2,

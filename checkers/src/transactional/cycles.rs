@@ -36,6 +36,8 @@ pub(crate) struct Cycle {
 pub(crate) struct Cycles {
     /// The shortest circles that were found, worst first, and earliest first in each class.
     pub found: Vec<Cycle>,
+    /// Every transaction on any circle, in order.
+    pub circular: Vec<u32>,
     /// Whether everything was looked at. If not, what was found is there all the same.
     pub whole: bool,
 }
@@ -52,14 +54,16 @@ impl Cycles {
 ///
 /// `strongest` is the strongest order of which the graph holds edges.
 pub(crate) fn cycles(graph: &Graph, strongest: Order, most: usize, budget: &Budget) -> Cycles {
-    let mut all = Cycles { found: Vec::new(), whole: true };
+    let mut all = Cycles { found: Vec::new(), circular: Vec::new(), whole: true };
     let everything = Masked { graph, kinds: Class::G2.kinds(strongest) };
     let found = components(&everything);
     let mut places = if found.is_empty() { Vec::new() } else { vec![0; graph.len()] };
     for members in found {
+        let transactions = members.iter().filter(|it| **it < graph.transactions());
+        all.circular.extend(transactions);
         if budget.expired() {
             all.whole = false;
-            break;
+            continue;
         }
         let inside = graph.within(&members, &mut places);
         let mut worst_so_far: Option<Class> = None;
@@ -89,6 +93,7 @@ pub(crate) fn cycles(graph: &Graph, strongest: Order, most: usize, budget: &Budg
             }
         }
     }
+    all.circular.sort_unstable();
     all.found.sort_by_key(|one| (one.class, one.order));
     all
 }

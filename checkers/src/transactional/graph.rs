@@ -1,5 +1,7 @@
 //! Graphs of dependencies between transactions, as compressed lists of successors.
 
+use rustc_hash::FxHashMap;
+
 use crate::Budget;
 
 /// Why one transaction comes before another.
@@ -16,6 +18,10 @@ pub(crate) enum EdgeKind {
     Process,
     /// `realtime`: it had completed before the other was invoked.
     Realtime,
+    /// `ww`, presumed: as `WriteWrite`, if the other, which is indeterminate, took effect as a whole
+    /// because a part of it was read. Where dirty reads are allowed that proves nothing, so that a
+    /// circle with such an edge is a G1c at least.
+    PresumedWrite,
     /// Out of an auxiliary node: goes on with the edge that led there.
     Through,
 }
@@ -24,7 +30,7 @@ impl EdgeKind {
     /// Its name in the literature.
     pub fn name(self) -> &'static str {
         match self {
-            EdgeKind::WriteWrite => "ww",
+            EdgeKind::WriteWrite | EdgeKind::PresumedWrite => "ww",
             EdgeKind::WriteRead => "wr",
             EdgeKind::ReadWrite => "rw",
             EdgeKind::Process => "process",
@@ -40,6 +46,7 @@ impl EdgeKind {
             2 => EdgeKind::ReadWrite,
             3 => EdgeKind::Process,
             4 => EdgeKind::Realtime,
+            5 => EdgeKind::PresumedWrite,
             _ => EdgeKind::Through,
         }
     }
@@ -120,9 +127,47 @@ impl Edges {
         node
     }
 
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.found.len()
+    /// Each of some transactions comes before each of others, but for itself: where there are many,
+    /// by way of auxiliary nodes. `to` holds each once.
+    pub fn fan(&mut self, from: &[u32], to: &[u32], kind: EdgeKind) {
+        const FEW: usize = 64;
+        if from.len().saturating_mul(to.len()) <= FEW.max(4 * (from.len() + to.len())) {
+            for from in from {
+                to.iter().for_each(|to| self.push(*from, *to, kind));
+            }
+            return;
+        }
+        // One chain from the front and one from the back, which meet at the one that is left out.
+        let up = self.chain(to.iter().rev());
+        let down = self.chain(to.iter());
+        let place: FxHashMap<u32, usize> = to.iter().copied().zip(0..).collect();
+        for &from in from {
+            match place.get(&from) {
+                None => self.push(from, up[to.len() - 1], kind),
+                Some(&place) => {
+                    if let Some(after) = (to.len() - 1 - place).checked_sub(1) {
+                        self.push(from, up[after], kind);
+                    }
+                    if let Some(before) = place.checked_sub(1) {
+                        self.push(from, down[before], kind);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A chain of auxiliary nodes, each of which leads to those before it and to one of `to`.
+    fn chain<'t>(&mut self, to: impl Iterator<Item = &'t u32>) -> Vec<u32> {
+        let mut chain: Vec<u32> = Vec::new();
+        for &to in to {
+            let node = self.auxiliary();
+            if let Some(&before) = chain.last() {
+                self.push(node, before, EdgeKind::Through);
+            }
+            self.push(node, to, EdgeKind::Through);
+            chain.push(node);
+        }
+        chain
     }
 
     /// Whether every edge found its place in the memory of the budget. Circles of a graph that is not

@@ -29,17 +29,20 @@ mod cycles;
 mod graph;
 mod models;
 mod path;
+#[cfg(test)]
+pub(crate) mod random;
 mod reach;
 mod telling;
 #[cfg(test)]
 mod tests;
 mod time;
 
-pub(crate) use class::{Class, Order};
+pub(crate) use class::{Class, Order, name};
+pub(crate) use components::components;
 pub(crate) use cycles::{Cycle, Cycles, cycles};
 pub(crate) use graph::{Edge, EdgeKind, Edges, Graph, Kinds, Masked, View};
 pub(crate) use models::{breaks, claims, order};
 pub(crate) use path::{Paths, Steps};
 pub(crate) use reach::topological;
-pub(crate) use telling::{Step, Teller, tell, tell_as};
+pub(crate) use telling::{Step, Teller, tell, tell_as, tell_both};
 pub(crate) use time::{Lifetime, NEVER, process_edges, realtime_edges};

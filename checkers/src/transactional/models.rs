@@ -16,7 +16,7 @@
 //!
 //! As evidence one anomaly implies others: G0 ⇒ G1c ⇒ G-single ⇒ G-nonadjacent ⇒ G2, each also
 //! without `-item`; X ⇒ X-process ⇒ X-realtime; dirty-update, incompatible-order ⇒ G1a; future-read
-//! ⇒ G1c; lost-update ⇒ G2-item. Who forbids the right one forbids the left one.
+//! ⇒ G1c; lost-update ⇒ G2-item; fractured-read, causal-cycle ⇒ G-single. Who forbids the right one forbids the left one.
 //!
 //! `causal` is weaker than `snapshot-isolation` as far as it goes without the order of sessions
 //! (Cerone, Bernardi and Gotsman 2015 take sessions into snapshot isolation; Adya 1999 and
@@ -77,7 +77,7 @@ const MODELS: &[Model] = &[
     Model {
         claim: Claim::SnapshotIsolation,
         weaker: &[Claim::ConsistentView, Claim::ReadAtomic],
-        forbids: &["G-nonadjacent", "causal-cycle"],
+        forbids: &["G-nonadjacent"],
     },
     Model {
         claim: Claim::RepeatableRead,
@@ -117,7 +117,10 @@ const IMPLIED: &[(&str, &str)] = &[
     ("incompatible-order", "G1a"),
     ("future-read", "G1c"),
     ("lost-update", "G2-item"),
+    ("fractured-read", "G-single-item"),
     ("causal-cycle", "causal-cycle-process"),
+    ("causal-cycle", "G-single-item"),
+    ("causal-cycle-process", "G-single-item-process"),
 ];
 
 /// The claims about transactions, weaker ones before stronger ones.

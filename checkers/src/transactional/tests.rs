@@ -2,21 +2,9 @@
 
 use schism_history::Process;
 
+use super::random::{Random, cases};
 use super::*;
 use crate::{Budget, Claim};
-
-/// `SplitMix64`.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
-    }
-}
 
 const NODES: usize = 6;
 
@@ -135,8 +123,7 @@ fn data(random: &mut Random, edges: &mut Edges) -> [Relation; 3] {
 
 #[test]
 fn finds_every_class_by_its_definition() {
-    let cases: u64 =
-        std::env::var("SCHISM_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(20_000);
+    let cases = cases(20_000);
     let mut seen = [[0u64; 3]; 5];
     for case in 0..cases {
         let mut random = Random(case);
