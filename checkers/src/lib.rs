@@ -16,6 +16,7 @@ mod subject;
 mod survival;
 mod timing;
 mod verdict;
+mod weak;
 
 pub use budget::Budget;
 pub use claim::{Asked, Claim, Parameters, Question};
@@ -71,4 +72,5 @@ pub const CHECKERS: &[CheckerEntry] = &[
     survival::ENTRY,
     timing::RECOVERY,
     timing::AVAILABILITY,
+    weak::ENTRY,
 ];

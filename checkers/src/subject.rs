@@ -67,4 +67,10 @@ pub const SUBJECTS: &[Subject] = &[
         summary: "transactions that append to lists and read them: txn [append k v], [r k _]",
         usual: &[Claim::StrictSerializable],
     },
+    Subject {
+        name: "weak-isolation",
+        aliases: &["plume", "awdit"],
+        summary: "transactions on registers, in sessions without real time: txn [w k v], [r k _]",
+        usual: &[Claim::Causal],
+    },
 ];
