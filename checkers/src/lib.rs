@@ -15,6 +15,7 @@ mod set;
 mod subject;
 mod survival;
 mod timing;
+mod transactional;
 mod verdict;
 mod weak;
 
