@@ -37,6 +37,7 @@ const LESSONS: &[&[Lesson]] = &[
     crate::set::LESSONS,
     crate::queue::LESSONS,
     crate::linearizable::LESSONS,
+    crate::weak::LESSONS,
 ];
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod survival;
 mod timing;
 mod transactional;
 mod verdict;
+mod weak;
 
 pub use budget::Budget;
 pub use claim::{Asked, Claim, Parameters, Question};
@@ -87,4 +88,5 @@ pub const CHECKERS: &[CheckerEntry] = &[
     survival::ENTRY,
     timing::RECOVERY,
     timing::AVAILABILITY,
+    weak::ENTRY,
 ];

@@ -96,5 +96,9 @@ pub const SUBJECTS: &[Subject] = &[
         aliases: &[],
         summary: "messages, all of which come out: enqueue, dequeue, drain",
         usual: &[Claim::NoLostElements, Claim::NoUnexpectedElements],
+        name: "weak-isolation",
+        aliases: &["plume", "awdit"],
+        summary: "transactions on registers, in sessions without real time: txn [w k v], [r k _]",
+        usual: &[Claim::Causal],
     },
 ];
