@@ -33,7 +33,15 @@ impl Lesson {
 }
 
 /// The lessons of each room.
-const LESSONS: &[&[Lesson]] = &[crate::set::LESSONS];
+const LESSONS: &[&[Lesson]] = &[
+    crate::set::LESSONS,
+    crate::counter::LESSONS,
+    crate::unique_ids::LESSONS,
+    crate::bank::LESSONS,
+    crate::long_fork::LESSONS,
+    crate::causal_reverse::LESSONS,
+    crate::write_skew::LESSONS,
+];
 
 #[cfg(test)]
 mod tests {

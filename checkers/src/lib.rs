@@ -5,21 +5,27 @@
 //!
 //! A new checker is one file and one line in [`CHECKERS`].
 
+mod bank;
 mod budget;
+mod causal_reverse;
 #[cfg(test)]
 mod chance;
 mod claim;
+mod counter;
 mod evidence;
 mod lesson;
 mod linearizable;
 mod list_append;
+mod long_fork;
 mod phrase;
 mod refutation;
 mod set;
 mod subject;
 mod survival;
 mod timing;
+mod unique_ids;
 mod verdict;
+mod write_skew;
 
 pub use budget::Budget;
 pub use claim::{Asked, Claim, Parameters, Question};
@@ -59,7 +65,7 @@ impl CheckerEntry {
     /// that order.
     pub fn check(&self, question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
         let concerns = |asked: &&Asked| self.concerns(&question.workload, asked.claim);
-        let claims: Vec<Asked> = question.claims.iter().filter(concerns).cloned().collect();
+        let claims: Vec<Asked> = question.claims.iter().filter(concerns).copied().collect();
         if claims.is_empty() {
             return Vec::new();
         }
@@ -75,4 +81,10 @@ pub const CHECKERS: &[CheckerEntry] = &[
     survival::ENTRY,
     timing::RECOVERY,
     timing::AVAILABILITY,
+    counter::ENTRY,
+    unique_ids::ENTRY,
+    bank::ENTRY,
+    long_fork::ENTRY,
+    causal_reverse::ENTRY,
+    write_skew::ENTRY,
 ];

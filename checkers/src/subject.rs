@@ -67,4 +67,40 @@ pub const SUBJECTS: &[Subject] = &[
         summary: "transactions that append to lists and read them: txn [append k v], [r k _]",
         usual: &[Claim::StrictSerializable],
     },
+    Subject {
+        name: "counter",
+        aliases: &["g-counter", "pn-counter"],
+        summary: "a number: add (increment, decrement), read",
+        usual: &[Claim::CounterBounds],
+    },
+    Subject {
+        name: "unique-ids",
+        aliases: &["unique-id", "ids"],
+        summary: "identifiers that are handed out: generate",
+        usual: &[Claim::NoDuplicates],
+    },
+    Subject {
+        name: "bank",
+        aliases: &[],
+        summary: "accounts: transfer {from, to, amount}, read of all of them {account balance, …}",
+        usual: &[Claim::TotalConserved, Claim::NoNegativeBalances],
+    },
+    Subject {
+        name: "long-fork",
+        aliases: &[],
+        summary: "groups of keys, each written once: write [w k v], read [r k _, …] of a group",
+        usual: &[Claim::NoLongFork],
+    },
+    Subject {
+        name: "causal-reverse",
+        aliases: &[],
+        summary: "elements, each written once: write, read of all of them",
+        usual: &[Claim::NoCausalReverse],
+    },
+    Subject {
+        name: "write-skew",
+        aliases: &["g2", "adya"],
+        summary: "pairs of which one may be there: insert k [a b]",
+        usual: &[Claim::NoWriteSkew],
+    },
 ];
