@@ -58,9 +58,9 @@ pub(crate) fn numbers(numbers: impl IntoIterator<Item = i64>) -> Value {
     Value::List(numbers.into_iter().map(Value::Int).collect())
 }
 
-/// What clients do in a simulated history.
-pub(crate) struct Clients {
-    /// How many there are.
+/// How large a simulated history is.
+pub(crate) struct Shape {
+    /// How many clients there are.
     pub clients: usize,
     /// How many operations they begin.
     pub operations: usize,
@@ -68,16 +68,19 @@ pub(crate) struct Clients {
     pub open: usize,
 }
 
+/// An operation under way, and what became of it once it has taken effect.
+type Open = (Op, Option<Outcome>);
+
 /// Clients that take turns: each invokes what `invent` says, `effect` decides what becomes of it at
 /// some moment, and later the client is told.
 pub(crate) fn simulate(
     chance: &mut Chance,
-    shape: &Clients,
+    shape: &Shape,
     mut invent: impl FnMut(&mut Chance) -> Op,
     mut effect: impl FnMut(&mut Chance, &Op) -> Outcome,
 ) -> Vec<Event> {
     let mut events: Vec<Event> = Vec::new();
-    let mut clients: Vec<(u32, Option<(Op, Option<Outcome>)>)> =
+    let mut clients: Vec<(u32, Option<Open>)> =
         (0..shape.clients as u32).map(|process| (process, None)).collect();
     let mut begun = 0;
     for _ in 0..shape.operations * 12 {
@@ -145,8 +148,8 @@ pub(crate) fn compare(
     for seed in 0..cases {
         let history = make(&mut Chance::new(seed));
         let verdict = verdicts(entry, &history).remove(0);
-        let (found, reason, text) = (verdict.validity, &verdict.reason, history.to_text());
-        assert_eq!(found, expected(&history), "seed {seed}: {reason}\n{text}");
+        let (found, reason) = (verdict.validity, &verdict.reason);
+        assert_eq!(found, expected(&history), "seed {seed}: {reason}\n{}", history.to_text());
         valid += u64::from(found == Validity::Valid);
         invalid += u64::from(found == Validity::Invalid);
     }

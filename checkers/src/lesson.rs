@@ -38,6 +38,12 @@ const LESSONS: &[&[Lesson]] = &[
     crate::queue::LESSONS,
     crate::linearizable::LESSONS,
     crate::weak::LESSONS,
+    crate::counter::LESSONS,
+    crate::unique_ids::LESSONS,
+    crate::bank::LESSONS,
+    crate::long_fork::LESSONS,
+    crate::causal_reverse::LESSONS,
+    crate::write_skew::LESSONS,
 ];
 
 #[cfg(test)]

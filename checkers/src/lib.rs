@@ -5,15 +5,19 @@
 //!
 //! A new checker is one file and one line in [`CHECKERS`].
 
+mod bank;
 mod budget;
+mod causal_reverse;
 #[cfg(test)]
 mod chance;
 mod claim;
+mod counter;
 mod evidence;
 mod lesson;
 mod linearizable;
 mod list_append;
 mod minimal;
+mod long_fork;
 mod phrase;
 mod queue;
 mod refutation;
@@ -26,6 +30,8 @@ mod timing;
 mod transactional;
 mod verdict;
 mod weak;
+mod unique_ids;
+mod write_skew;
 
 pub use budget::Budget;
 pub use claim::{Asked, Claim, Parameters, Question};
@@ -89,4 +95,10 @@ pub const CHECKERS: &[CheckerEntry] = &[
     timing::RECOVERY,
     timing::AVAILABILITY,
     weak::ENTRY,
+    counter::ENTRY,
+    unique_ids::ENTRY,
+    bank::ENTRY,
+    long_fork::ENTRY,
+    causal_reverse::ENTRY,
+    write_skew::ENTRY,
 ];

@@ -100,5 +100,36 @@ pub const SUBJECTS: &[Subject] = &[
         aliases: &["plume", "awdit"],
         summary: "transactions on registers, in sessions without real time: txn [w k v], [r k _]",
         usual: &[Claim::Causal],
+        name: "counter",
+        aliases: &["g-counter", "pn-counter"],
+        summary: "a number: add (increment, decrement), read",
+        usual: &[Claim::CounterBounds],
+    },
+    Subject {
+        name: "unique-ids",
+        aliases: &["unique-id", "ids"],
+        summary: "identifiers that are handed out: generate",
+        usual: &[Claim::NoDuplicates],
+    },
+    Subject {
+        name: "bank",
+        summary: "accounts: transfer {from, to, amount}, read of all of them {account balance, …}",
+        usual: &[Claim::TotalConserved, Claim::NoNegativeBalances],
+    },
+    Subject {
+        name: "long-fork",
+        summary: "groups of keys, each written once: write [w k v], read [r k _, …] of a group",
+        usual: &[Claim::NoLongFork],
+    },
+    Subject {
+        name: "causal-reverse",
+        summary: "elements, each written once: write, read of all of them",
+        usual: &[Claim::NoCausalReverse],
+    },
+    Subject {
+        name: "write-skew",
+        aliases: &["g2", "adya"],
+        summary: "pairs of which one may be there: insert k [a b]",
+        usual: &[Claim::NoWriteSkew],
     },
 ];

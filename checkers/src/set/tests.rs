@@ -7,7 +7,7 @@ use schism_history::{History, Key, Op, Value};
 
 use super::{ENTRY, oracle};
 use crate::chance::{
-    Chance, Clients, cases, fail, healed, history, info, numbers, ok, simulate, verdicts,
+    Chance, Shape, cases, fail, healed, history, info, numbers, ok, simulate, verdicts,
 };
 use crate::{Asked, Budget, Claim, Question, Validity, Verdict};
 
@@ -223,7 +223,7 @@ fn random(chance: &mut Chance) -> History {
         [&[None][..], &[Some("s")], &[Some("s"), Some("t")]][chance.below(3)];
     let mut sets: Vec<Vec<i64>> = vec![Vec::new(); keys.len()];
     let place = |op: &Op| keys.iter().position(|key| op.key == key.map(Key::new)).unwrap_or(0);
-    let shape = Clients { clients: 3, operations: 3 + chance.below(8), open: 4 };
+    let shape = Shape { clients: 3, operations: 3 + chance.below(8), open: 4 };
     let lies = [1, 20, 8, 4][chance.below(4)];
     let invent = |chance: &mut Chance| {
         let key = keys[chance.below(keys.len())];
@@ -265,19 +265,19 @@ fn random(chance: &mut Chance) -> History {
 #[test]
 fn agrees_with_the_definitions() {
     let cases = cases(20_000);
-    let mut found: FxHashMap<(usize, Validity), u64> = FxHashMap::default();
+    let mut tally: FxHashMap<(usize, Validity), u64> = FxHashMap::default();
     for seed in 0..cases {
         let history = random(&mut Chance::new(seed));
         for (place, verdict) in verdicts(&ENTRY, &history).into_iter().enumerate() {
             let expected = oracle::validity(&history, ENTRY.decides[place]);
-            let (reason, text) = (&verdict.reason, history.to_text());
-            assert_eq!(verdict.validity, expected, "seed {seed}: {reason}\n{text}");
-            *found.entry((place, expected)).or_default() += 1;
+            let found = verdict.validity;
+            assert_eq!(found, expected, "seed {seed}: {}\n{}", verdict.reason, history.to_text());
+            *tally.entry((place, expected)).or_default() += 1;
         }
     }
     for place in 0..4 {
         for validity in [Valid, Unknown, Invalid] {
-            let number = found.get(&(place, validity)).copied().unwrap_or(0);
+            let number = tally.get(&(place, validity)).copied().unwrap_or(0);
             assert!(number > cases / 20, "{:?} {validity:?}: {number}", ENTRY.decides[place]);
         }
     }
