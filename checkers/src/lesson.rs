@@ -33,7 +33,7 @@ impl Lesson {
 }
 
 /// The lessons of each room.
-const LESSONS: &[&[Lesson]] = &[crate::queue::LESSONS];
+const LESSONS: &[&[Lesson]] = &[crate::queue::LESSONS, crate::lock::LESSONS];
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ mod claim;
 mod lesson;
 mod linearizable;
 mod list_append;
+mod lock;
 mod phrase;
 mod queue;
 mod set;
@@ -71,6 +72,8 @@ pub const CHECKERS: &[CheckerEntry] = &[
     list_append::ENTRY,
     queue::ENTRY,
     queue::LINEARIZABLE,
+    lock::ENTRY,
+    lock::LEASE,
     survival::ENTRY,
     timing::RECOVERY,
     timing::AVAILABILITY,
