@@ -44,6 +44,7 @@ const LESSONS: &[&[Lesson]] = &[
     crate::long_fork::LESSONS,
     crate::causal_reverse::LESSONS,
     crate::write_skew::LESSONS,
+    crate::lock::LESSONS,
 ];
 
 #[cfg(test)]

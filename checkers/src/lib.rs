@@ -18,6 +18,7 @@ mod linearizable;
 mod list_append;
 mod minimal;
 mod long_fork;
+mod lock;
 mod phrase;
 mod queue;
 mod refutation;
@@ -91,6 +92,8 @@ pub const CHECKERS: &[CheckerEntry] = &[
     list_append::ENTRY,
     queue::ENTRY,
     queue::LINEARIZABLE,
+    lock::ENTRY,
+    lock::LEASE,
     survival::ENTRY,
     timing::RECOVERY,
     timing::AVAILABILITY,

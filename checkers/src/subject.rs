@@ -132,4 +132,28 @@ pub const SUBJECTS: &[Subject] = &[
         summary: "pairs of which one may be there: insert k [a b]",
         usual: &[Claim::NoWriteSkew],
     },
+    Subject {
+        name: "mutex",
+        aliases: &["lock"],
+        summary: "a lock that anybody may release: acquire, release",
+        usual: &[Claim::MutualExclusion],
+    },
+    Subject {
+        name: "owner-aware-mutex",
+        aliases: &[],
+        summary: "a lock that only its holder may release: acquire, release",
+        usual: &[Claim::MutualExclusion],
+    },
+    Subject {
+        name: "reentrant-mutex",
+        aliases: &[],
+        summary: "a lock that its holder may acquire again: acquire, release",
+        usual: &[Claim::MutualExclusion],
+    },
+    Subject {
+        name: "lease",
+        aliases: &["fenced-mutex"],
+        summary: "a lock that may expire: acquire (returns a token), release, write [token value]",
+        usual: &[Claim::MutualExclusion, Claim::Fencing],
+    },
 ];

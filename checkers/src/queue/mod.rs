@@ -96,11 +96,13 @@ mod operations;
 mod oracle;
 mod order;
 #[cfg(test)]
-mod random;
+pub(crate) mod random;
 mod repeats;
 mod teller;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_messages;
 
 pub(crate) use delivery::ENTRY;
 pub(crate) use lessons::LESSONS;

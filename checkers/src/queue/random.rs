@@ -15,6 +15,8 @@ pub(crate) struct Shape {
     pub unique: bool,
     /// Whether the queue hands out what went in first.
     pub fifo: bool,
+    /// Whether there are drains.
+    pub drains: bool,
     /// One in so many operations is indeterminate; 0: none is.
     pub lost: u32,
     /// One in so many replies is a lie; 0: none is.
@@ -69,9 +71,12 @@ pub(crate) fn history(random: &mut Random, shape: Shape) -> History {
             Client::Idle => {
                 begun += 1;
                 let fresh = if shape.unique { begun } else { 1 + random.below(2) };
-                let (f, value) = if random.below(8) < enqueues {
+                let last = shape.drains && begun == shape.operations;
+                let (f, value) = if !last && random.below(8) < enqueues {
                     enqueued.push(Value::Int(fresh as i64));
                     ("enqueue", Value::Int(fresh as i64))
+                } else if last || (shape.drains && random.one_in(4)) {
+                    ("drain", Value::Nil)
                 } else {
                     ("dequeue", Value::Nil)
                 };
@@ -111,8 +116,11 @@ fn take_effect(random: &mut Random, op: &Op, held: &mut Vec<Value>, shape: Shape
         return timeout();
     }
     let outcome = if op.f.as_str() == "enqueue" {
-        held.push(op.value.clone());
+        let leaks = shape.drains && random.one_in(shape.lies);
+        held.extend((!leaks).then(|| op.value.clone()));
         ok(&op.value)
+    } else if op.f.as_str() == "drain" {
+        ok(&Value::List(std::mem::take(held).into()))
     } else if held.is_empty() {
         ok(&Value::Nil)
     } else {
@@ -129,6 +137,8 @@ fn lie(random: &mut Random, op: &Op, outcome: Outcome, enqueued: &[Value], lies:
     match (op.f.as_str(), random.below(6)) {
         (_, 0) => timeout(),
         (_, 1) => Outcome::Fail(Reason::new(Code::Other, "a lie")),
+        ("drain", 2) => ok(&Value::List([].into())),
+        ("drain", _) => ok(&Value::List([enqueued[enqueued.len() - 1].clone()].into())),
         ("dequeue", 2) => ok(&Value::Nil),
         ("dequeue", _) => ok(&enqueued[random.below(enqueued.len())]),
         (_, _) => ok(&op.value),

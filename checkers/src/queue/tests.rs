@@ -18,7 +18,7 @@ fn cases(usual: u64) -> u64 {
 
 /// Runs `test` on random histories of `shape`; it says whether the history was linearizable. At
 /// least one in twenty must be, and one in twenty must not.
-fn on_random(shape: Shape, usual: u64, test: impl Fn(&History) -> bool) {
+pub(crate) fn on_random(shape: Shape, usual: u64, test: impl Fn(&History) -> bool) {
     let cases = cases(usual);
     let (mut valid, mut invalid) = (0, 0);
     for case in 0..cases {
@@ -39,8 +39,8 @@ pub(crate) fn verdict(history: &History, fifo: bool) -> Verdict {
     LINEARIZABLE.check(&question, history, &Budget::default()).remove(0)
 }
 
-const SMALL: Shape =
-    Shape { operations: 8, clients: 4, unique: true, fifo: true, lost: 6, lies: 8 };
+pub(crate) const SMALL: Shape =
+    Shape { operations: 8, clients: 4, unique: true, fifo: true, drains: false, lost: 6, lies: 8 };
 
 fn conditions_agree(shape: Shape, usual: u64) {
     on_random(shape, usual, |history| {
@@ -89,7 +89,7 @@ fn verdicts_are_never_wrong_where_values_repeat() {
 #[test]
 fn accepts_what_a_queue_did() {
     for fifo in [true, false] {
-        let shape = Shape { operations: 300, clients: 6, unique: true, fifo, lost: 20, lies: 0 };
+        let shape = Shape { operations: 300, clients: 6, fifo, lost: 20, lies: 0, ..SMALL };
         on_random(shape, 300, |history| {
             let verdict = verdict(history, fifo);
             assert_eq!(verdict.validity, Validity::Valid, "{}", verdict.reason);
