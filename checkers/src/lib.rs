@@ -10,6 +10,7 @@ mod claim;
 mod lesson;
 mod linearizable;
 mod list_append;
+mod log;
 mod phrase;
 mod set;
 mod subject;
@@ -68,6 +69,7 @@ pub const CHECKERS: &[CheckerEntry] = &[
     linearizable::ENTRY,
     set::ENTRY,
     list_append::ENTRY,
+    log::ENTRY,
     survival::ENTRY,
     timing::RECOVERY,
     timing::AVAILABILITY,

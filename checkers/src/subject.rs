@@ -67,4 +67,17 @@ pub const SUBJECTS: &[Subject] = &[
         summary: "transactions that append to lists and read them: txn [append k v], [r k _]",
         usual: &[Claim::StrictSerializable],
     },
+    Subject {
+        name: "log",
+        aliases: &["kafka"],
+        summary: "partitioned logs: send, poll, txn [send k v], [poll k _]; assign, subscribe",
+        usual: &[
+            Claim::ConsistentOffsets,
+            Claim::NoLostWrites,
+            Claim::NoUnseenWrites,
+            Claim::NoPrecommittedReads,
+            Claim::PollOrder,
+            Claim::SendOrder,
+        ],
+    },
 ];
