@@ -33,7 +33,7 @@ impl Lesson {
 }
 
 /// The lessons of each room.
-const LESSONS: &[&[Lesson]] = &[crate::log::LESSONS];
+const LESSONS: &[&[Lesson]] = &[crate::log::LESSONS, crate::watch::LESSONS];
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ mod subject;
 mod survival;
 mod timing;
 mod verdict;
+mod watch;
 
 pub use budget::Budget;
 pub use claim::{Asked, Claim, Parameters, Question};
@@ -70,6 +71,7 @@ pub const CHECKERS: &[CheckerEntry] = &[
     set::ENTRY,
     list_append::ENTRY,
     log::ENTRY,
+    watch::ENTRY,
     survival::ENTRY,
     timing::RECOVERY,
     timing::AVAILABILITY,

@@ -80,4 +80,10 @@ pub const SUBJECTS: &[Subject] = &[
             Claim::SendOrder,
         ],
     },
+    Subject {
+        name: "watch",
+        aliases: &[],
+        summary: "a store and its watches: put, delete, cas, txn [w k v], watch k revision",
+        usual: &[Claim::Ordered, Claim::Unique, Claim::Reliable],
+    },
 ];
