@@ -45,6 +45,8 @@ const LESSONS: &[&[Lesson]] = &[
     crate::causal_reverse::LESSONS,
     crate::write_skew::LESSONS,
     crate::lock::LESSONS,
+    crate::log::LESSONS,
+    crate::watch::LESSONS,
 ];
 
 #[cfg(test)]

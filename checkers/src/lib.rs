@@ -19,6 +19,7 @@ mod list_append;
 mod minimal;
 mod long_fork;
 mod lock;
+mod log;
 mod phrase;
 mod queue;
 mod refutation;
@@ -33,6 +34,7 @@ mod verdict;
 mod weak;
 mod unique_ids;
 mod write_skew;
+mod watch;
 
 pub use budget::Budget;
 pub use claim::{Asked, Claim, Parameters, Question};
@@ -94,6 +96,8 @@ pub const CHECKERS: &[CheckerEntry] = &[
     queue::LINEARIZABLE,
     lock::ENTRY,
     lock::LEASE,
+    log::ENTRY,
+    watch::ENTRY,
     survival::ENTRY,
     timing::RECOVERY,
     timing::AVAILABILITY,

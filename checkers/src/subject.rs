@@ -155,5 +155,21 @@ pub const SUBJECTS: &[Subject] = &[
         aliases: &["fenced-mutex"],
         summary: "a lock that may expire: acquire (returns a token), release, write [token value]",
         usual: &[Claim::MutualExclusion, Claim::Fencing],
+        name: "log",
+        aliases: &["kafka"],
+        summary: "partitioned logs: send, poll, txn [send k v], [poll k _]; assign, subscribe",
+        usual: &[
+            Claim::ConsistentOffsets,
+            Claim::NoLostWrites,
+            Claim::NoUnseenWrites,
+            Claim::NoPrecommittedReads,
+            Claim::PollOrder,
+            Claim::SendOrder,
+        ],
+    },
+    Subject {
+        name: "watch",
+        summary: "a store and its watches: put, delete, cas, txn [w k v], watch k revision",
+        usual: &[Claim::Ordered, Claim::Unique, Claim::Reliable],
     },
 ];
