@@ -33,7 +33,8 @@ impl Lesson {
 }
 
 /// The lessons of each room.
-const LESSONS: &[&[Lesson]] = &[];
+const LESSONS: &[&[Lesson]] =
+    &[crate::session::LESSONS, crate::sequential::LESSONS, crate::staleness::LESSONS];
 
 #[cfg(test)]
 mod tests {

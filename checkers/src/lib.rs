@@ -14,6 +14,7 @@ mod phrase;
 mod sequential;
 mod session;
 mod set;
+mod staleness;
 mod subject;
 mod survival;
 mod timing;
@@ -72,6 +73,7 @@ pub const CHECKERS: &[CheckerEntry] = &[
     session::SESSION,
     session::CAUSAL,
     sequential::ENTRY,
+    staleness::ENTRY,
     list_append::ENTRY,
     survival::ENTRY,
     timing::RECOVERY,

@@ -63,7 +63,7 @@ fn judge(asked: Asked, question: &Question, history: &History, budget: &Budget) 
             "a search of {states} states, of which the farthest placed {placed} of {}",
             count(steps.steps.len(), "operation")
         ))),
-        Answer::Found(_) if shared.validity == Validity::Valid => {
+        Answer::Found if shared.validity == Validity::Valid => {
             let reason = format!(
                 "There is one order of {} on {} that keeps the order of {}, and explains every \
                  answer.",
@@ -73,7 +73,7 @@ fn judge(asked: Asked, question: &Question, history: &History, budget: &Budget) 
             );
             Verdict::valid(asked, steps.steps.len(), reason)
         }
-        Answer::Found(_) => shared,
+        Answer::Found => shared,
     }
 }
 

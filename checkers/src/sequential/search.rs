@@ -12,8 +12,8 @@ use crate::session::{Graph, Source, Steps};
 
 /// What a search came to.
 pub(super) enum Answer {
-    /// There is such an order: the steps in it.
-    Found(Vec<u32>),
+    /// There is such an order.
+    Found,
     /// There is none.
     Impossible {
         /// The steps that no order found a place for, at the point where most were placed.
@@ -68,7 +68,7 @@ pub(super) fn search<'a>(graph: &'a Graph<'a>, budget: &Budget) -> Answer {
     search.take_reads();
     loop {
         if search.order.len() == total {
-            return Answer::Found(search.order);
+            return Answer::Found;
         }
         states += 1;
         if states % 128 == 0 && (budget.expired() || dead.len() * state_bytes > budget.memory_bytes)
