@@ -29,8 +29,8 @@
 //! p1 ok _
 //! ```
 //!
-//! Cost: inference O(n·k·log n) a round for n operations and k sessions, and a few rounds in practice;
-//! the search is exponential at worst.
+//! Cost: inference O(n·k·log n) for n operations and k sessions, and what reads change, little in
+//! practice, O(n²·k) at worst; the search is exponential at worst.
 
 mod checker;
 mod inference;

@@ -1,10 +1,10 @@
 //! What sessions are guaranteed by replicated registers: read-your-writes, monotonic reads, monotonic
-//! writes, writes-follow-reads; PRAM; causal consistency in three strengths (CC, CM, CCv).
+//! writes, writes-follow-reads; PRAM; causal consistency in three strengths (CC, CM, `CCv`).
 //!
 //! *Papers.* Terry et al. 1994 (the four guarantees); Brzeziński, Sobaniec and Wawrzyniak 2004 (what
 //! they make together); Viotti and Vukolić 2016 (formal definitions). Lipton and Sandberg 1988
 //! (PRAM); Wei et al. 2016 (deciding it by closure). Ahamad et al. 1995 (causal memory); Bouajjani,
-//! Enea, Guerraoui and Hamza 2017 (the bad patterns of CC, CM and CCv).
+//! Enea, Guerraoui and Hamza 2017 (the bad patterns of CC, CM and `CCv`).
 //!
 //! A session is one process. An operation is a *step*: it reads, then writes, at one instant; so a
 //! compare-and-set, and a transaction on several registers. Failed operations have no effect;
@@ -20,13 +20,13 @@
 //! | `pram` | for each session: the writes of all, and its own reads, fit into one order that keeps every session's |
 //! | `causal` (CC) | for each read: its causal past fits into an order that explains this read |
 //! | `causal-memory` (CM) | for each session: the causal past of its last step, and all its reads, fit into one order |
-//! | `causal-convergence` (CCv) | one order of all writes explains every read by its causal past |
+//! | `causal-convergence` (`CCv`) | one order of all writes explains every read by its causal past |
 //!
 //! *How.* Causal order is sessions and who read from whom, closed; vector clocks over the sessions
 //! that write hold it in O(n·k). CC: for each read of W's value no write of the key lies between W
 //! and the read (`WriteCORead`, `WriteCOInitRead`), and causal order has no circle (`CyclicCO`). For
 //! steps that read several keys: no circle among the writers read from, of "comes before or is a
-//! write of the other's key that the reader has in its past". CCv: causal order with "other writes of
+//! write of the other's key that the reader has in its past". `CCv`: causal order with "other writes of
 //! the key in the read's past come before W" has no circle. CM and PRAM: that rule, for the reads of
 //! one session, until nothing is new, has no circle; `saturation` proves that this suffices, for
 //! steps on several keys, too. Every inferred edge is forced, so that a circle is a proof.
@@ -56,12 +56,13 @@
 //! p1 ok _
 //! ```
 //!
-//! Cost, for n operations and k sessions that write: the guarantees and CC O(n·k·log n), CCv the same
-//! with O(n·k) edges; PRAM and CM, for each session that reads, rounds of that until nothing is new:
-//! a few in practice, n at worst, ended by the budget. Memory O(n·k).
+//! Cost, for n operations and k sessions that write: the guarantees and CC O(n·k·log n), `CCv` the same
+//! with O(n·k) edges; PRAM and CM, for each session that reads, O(n·k) and what its reads change,
+//! little in practice, O(n²·k) at worst, ended by the budget. Memory O(n·k).
 
 mod causal;
 mod checker;
+mod closure;
 mod dependencies;
 mod explanation;
 mod extract;
@@ -81,13 +82,16 @@ mod step;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(test)]
+mod text_tests;
+#[cfg(test)]
 mod version_oracle;
 mod versions;
 
 pub(crate) use causal::{Finding, Violation, paths_to_reads};
 pub(crate) use checker::{CAUSAL, SESSION, SUBJECTS, broken, too_large, too_little, verdict};
+pub(crate) use closure::{Closed, Scope, close};
 pub(crate) use explanation::{Teller, capitalized, shown};
-pub(crate) use graph::{Extra, Frame, Graph, Why};
+pub(crate) use graph::{Frame, Graph, Why};
 pub(crate) use lessons::LESSONS;
 pub(crate) use parse::Functions;
 pub(crate) use step::{Source, Steps};
