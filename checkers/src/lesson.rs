@@ -47,6 +47,9 @@ const LESSONS: &[&[Lesson]] = &[
     crate::lock::LESSONS,
     crate::log::LESSONS,
     crate::watch::LESSONS,
+    crate::session::LESSONS,
+    crate::sequential::LESSONS,
+    crate::staleness::LESSONS,
 ];
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod refutation;
 mod sequential;
 mod session;
 mod set;
+mod staleness;
 mod subject;
 mod survival;
 mod timing;
@@ -91,6 +92,7 @@ pub const CHECKERS: &[CheckerEntry] = &[
     session::SESSION,
     session::CAUSAL,
     sequential::ENTRY,
+    staleness::ENTRY,
     list_append::ENTRY,
     queue::ENTRY,
     queue::LINEARIZABLE,
