@@ -33,7 +33,7 @@ impl Lesson {
 }
 
 /// The lessons of each room.
-const LESSONS: &[&[Lesson]] = &[];
+const LESSONS: &[&[Lesson]] = &[crate::list_append::CIRCLES, crate::list_append::LESSONS];
 
 #[cfg(test)]
 mod tests {
