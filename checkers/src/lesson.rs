@@ -50,6 +50,8 @@ const LESSONS: &[&[Lesson]] = &[
     crate::session::LESSONS,
     crate::sequential::LESSONS,
     crate::staleness::LESSONS,
+    crate::list_append::CIRCLES,
+    crate::list_append::LESSONS,
 ];
 
 #[cfg(test)]
