@@ -33,7 +33,7 @@ impl Lesson {
 }
 
 /// The lessons of each room.
-const LESSONS: &[&[Lesson]] = &[crate::weak::LESSONS];
+const LESSONS: &[&[Lesson]] = &[crate::weak::LESSONS, crate::rw_register::LESSONS];
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ mod lesson;
 mod linearizable;
 mod list_append;
 mod phrase;
+mod rw_register;
 mod set;
 mod subject;
 mod survival;
@@ -74,4 +75,5 @@ pub const CHECKERS: &[CheckerEntry] = &[
     timing::RECOVERY,
     timing::AVAILABILITY,
     weak::ENTRY,
+    rw_register::ENTRY,
 ];

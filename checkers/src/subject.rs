@@ -73,4 +73,10 @@ pub const SUBJECTS: &[Subject] = &[
         summary: "transactions on registers, in sessions without real time: txn [w k v], [r k _]",
         usual: &[Claim::Causal],
     },
+    Subject {
+        name: "rw-register",
+        aliases: &["txn-rw-register"],
+        summary: "transactions on registers: txn [w k v], [r k _]",
+        usual: &[Claim::Serializable],
+    },
 ];
