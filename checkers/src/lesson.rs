@@ -52,6 +52,7 @@ const LESSONS: &[&[Lesson]] = &[
     crate::staleness::LESSONS,
     crate::list_append::CIRCLES,
     crate::list_append::LESSONS,
+    crate::rw_register::LESSONS,
 ];
 
 #[cfg(test)]

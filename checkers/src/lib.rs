@@ -25,6 +25,7 @@ mod queue;
 mod refutation;
 mod sequential;
 mod session;
+mod rw_register;
 mod set;
 mod staleness;
 mod subject;
@@ -110,4 +111,5 @@ pub const CHECKERS: &[CheckerEntry] = &[
     long_fork::ENTRY,
     causal_reverse::ENTRY,
     write_skew::ENTRY,
+    rw_register::ENTRY,
 ];
