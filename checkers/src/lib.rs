@@ -57,7 +57,7 @@ impl CheckerEntry {
     /// that order.
     pub fn check(&self, question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
         let concerns = |asked: &&Asked| self.concerns(&question.workload, asked.claim);
-        let claims: Vec<Asked> = question.claims.iter().filter(concerns).cloned().collect();
+        let claims: Vec<Asked> = question.claims.iter().filter(concerns).copied().collect();
         if claims.is_empty() {
             return Vec::new();
         }
