@@ -33,7 +33,21 @@ impl Lesson {
 }
 
 /// The lessons of each room.
-const LESSONS: &[&[Lesson]] = &[crate::queue::LESSONS, crate::lock::LESSONS];
+const LESSONS: &[&[Lesson]] = &[
+    crate::set::LESSONS,
+    crate::queue::LESSONS,
+    crate::linearizable::LESSONS,
+    crate::weak::LESSONS,
+    crate::counter::LESSONS,
+    crate::unique_ids::LESSONS,
+    crate::bank::LESSONS,
+    crate::long_fork::LESSONS,
+    crate::causal_reverse::LESSONS,
+    crate::write_skew::LESSONS,
+    crate::lock::LESSONS,
+    crate::log::LESSONS,
+    crate::watch::LESSONS,
+];
 
 #[cfg(test)]
 mod tests {

@@ -55,16 +55,18 @@
 //! Where the edges do not fit into the budget's memory, nothing is upheld.
 
 mod anomalies;
+mod atomicity;
 mod checker;
-mod components;
-mod cycles;
+mod conflicts;
+mod dependencies;
 mod explanation;
-mod graph;
+mod lists;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod tests;
 mod transactions;
-mod versions;
 
 pub(crate) use checker::ENTRY;

@@ -171,6 +171,12 @@ impl Line<'_> {
             let wanted = "value: a txn is an array of [\"append\"|\"r\"|\"w\", key, value]";
             return value.into_mops().ok_or_else(|| wanted.into());
         }
+        // Other functions may be transactions, too: the sends and polls of a log.
+        if text.starts_with("[[\"")
+            && let Some(mops) = value.clone().into_mops()
+        {
+            return Ok(mops);
+        }
         Ok(value)
     }
 
