@@ -70,7 +70,7 @@ impl Teller<'_> {
         let told = stuck.order.len().saturating_sub(OPERATIONS_MAX);
         let tail = || stuck.order[told..].iter().map(|&place| self.operation(place));
         let operations: Vec<Operation<'_>> = tail().chain([impossible]).collect();
-        let state = |number: usize| if number % 2 == 0 { "held" } else { "free" };
+        let state = |number: usize| if number.is_multiple_of(2) { "held" } else { "free" };
         let order = (told..).zip(tail()).map(|(number, it)| (it.invoked, state(number).into()));
         let blocked = Blocker {
             operation: impossible.invoked,
@@ -160,11 +160,8 @@ impl Teller<'_> {
             first.process
         );
         if other.from >= other.to {
-            let asked = format!(
-                " It was asked for after that grant and before that release, so that both had it at \
-                 some moment, however soon it expired."
-            );
-            what += &asked;
+            what += " It was asked for after that grant and granted before that release, so that both \
+                     had it at some moment, however soon it expired.";
         }
         let mut operations = vec![first];
         operations.extend(one.release.map(|place| self.operation(place)));

@@ -17,18 +17,20 @@ fn cases(usual: u64) -> u64 {
     (usual * asked / 20_000).max(100)
 }
 
+/// What a client asked, if anything, and the answer once there is one.
+type Asking = Option<(Op, Option<Outcome>)>;
+
 /// A random history of the lock `x`: what clients ask, and answers that are right or not.
 fn history(random: &mut Random, leases: bool, lies: u32) -> History {
-    const OPERATIONS: usize = 8;
+    let most = if leases { 12 } else { 8 };
     let clients = 2 + random.below(3);
     let mut events: Vec<Event> = Vec::new();
-    // Each client: its process, what it asked, and the answer once there is one.
-    let mut open: Vec<(u32, Option<(Op, Option<Outcome>)>)> =
-        (0..clients as u32).map(|process| (process, None)).collect();
+    // Each client, with its process.
+    let mut open: Vec<(u32, Asking)> = (0..clients as u32).map(|process| (process, None)).collect();
     let mut holder: Option<usize> = None;
     let (mut begun, mut token) = (0, 0);
     let mut tokens: Vec<i64> = vec![0; clients];
-    for _ in 0..OPERATIONS * 12 {
+    for _ in 0..most * 12 {
         let client = random.below(clients);
         let (index, process) = (events.len() as u64, open[client].0);
         let mut record = |kind| {
@@ -36,10 +38,10 @@ fn history(random: &mut Random, leases: bool, lies: u32) -> History {
             events.push(Event { index, time, process: Process(process), kind });
         };
         match open[client].1.take() {
-            None if begun == OPERATIONS => {}
+            None if begun == most => {}
             None => {
                 begun += 1;
-                let op = match random.below(if leases { 6 } else { 4 }) {
+                let op = match random.below(if leases { 5 } else { 4 }) {
                     0 | 1 => Op::new("acquire", Some("x"), Value::Nil),
                     2 | 3 => Op::new("release", Some("x"), Value::Nil),
                     _ => {
@@ -52,7 +54,7 @@ fn history(random: &mut Random, leases: bool, lies: u32) -> History {
             }
             Some((op, None)) => {
                 let mut right = match op.f.as_str() {
-                    "acquire" => holder.is_none() || (leases && random.one_in(6)),
+                    "acquire" => holder.is_none() || (leases && random.one_in(2)),
                     "release" => holder == Some(client),
                     _ => tokens[client] == token,
                 };
@@ -101,7 +103,8 @@ fn agree(subject: &str, claim: Claim, usual: u64, expected: impl Fn(&History) ->
     let (mut valid, mut invalid) = (0, 0);
     for case in 0..cases {
         let mut random = Random(case.wrapping_mul(0xD134_2543_DE82_EF95));
-        let history = history(&mut random, subject == "lease", 6);
+        let lies = if (subject, claim) == ("lease", Claim::MutualExclusion) { 2 } else { 6 };
+        let history = history(&mut random, subject == "lease", lies);
         let (expected, verdict) = (expected(&history), verdict(&history, subject, claim));
         let text = || format!("{subject}: {}\n{}", verdict.reason, history.to_text());
         assert_eq!(verdict.validity == Validity::Invalid, !expected, "{}", text());

@@ -39,9 +39,9 @@ pub(crate) fn false_empties(
     // How many gaps up to each may have been empty.
     let mut before = Vec::with_capacity(span + 1);
     let (mut inside, mut free) = (0, 0u32);
-    for gap in 0..span {
+    for (gap, change) in change.into_iter().enumerate().take(span) {
         before.push(free);
-        inside += change[gap];
+        inside += change;
         free += u32::from(inside == 0 && possible.get(gap).copied().unwrap_or(true));
     }
     before.push(free);

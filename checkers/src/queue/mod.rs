@@ -1,7 +1,7 @@
 //! Queues: linearizability, and what became of every message.
 //!
 //! *Papers.* Henzinger, Sezgin & Vafeiadis, "Aspect-oriented linearizability proofs", CONCUR 2013,
-//! section 4, give the patterns of violation of complete histories (VFresh, VRepeat, VOrd, VWit);
+//! section 4, give the patterns of violation of complete histories (`VFresh`, `VRepeat`, `VOrd`, `VWit`);
 //! Abdulla et al., "Efficient linearizability monitoring", PLDI 2025, and Lee & Mathur, "Efficient
 //! decrease-and-conquer linearizability monitoring", 2025, decide queues with unique values in
 //! O(n log n). The conditions below are derived anew, since older procedures (Violin and before) are

@@ -53,7 +53,7 @@ fn steps(operation: &Operation<'_>, held: &[Value], fifo: bool) -> Vec<Vec<Value
     };
     let first = if fifo { 1.min(held.len()) } else { held.len() };
     match (operation.op.f.as_str(), operation.outcome) {
-        ("enqueue", _) => vec![[held, &[operation.op.value.clone()]].concat()],
+        ("enqueue", _) => vec![[held, std::slice::from_ref(&operation.op.value)].concat()],
         ("dequeue", Some(Outcome::Ok(reply))) if reply.value == Value::Nil => {
             if held.is_empty() {
                 vec![Vec::new()]
