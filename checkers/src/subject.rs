@@ -181,6 +181,8 @@ pub const SUBJECTS: &[Subject] = &[
         aliases: &[],
         summary: "a store and its watches: put, delete, cas, txn [w k v], watch k revision",
         usual: &[Claim::Ordered, Claim::Unique, Claim::Reliable],
+    },
+    Subject {
         name: "rw-register",
         aliases: &["txn-rw-register"],
         summary: "transactions on registers: txn [w k v], [r k _]",

@@ -39,7 +39,7 @@ mod time;
 
 pub(crate) use class::{Class, Order, name};
 pub(crate) use components::components;
-pub(crate) use cycles::{Cycles, cycles};
+pub(crate) use cycles::{Cycle, Cycles, cycles};
 pub(crate) use graph::{Edge, EdgeKind, Edges, Graph, Kinds, Masked, View};
 pub(crate) use models::{breaks, claims, order};
 pub(crate) use path::{Paths, Steps};
