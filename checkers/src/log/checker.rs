@@ -78,11 +78,11 @@ fn analyse(
     find_misplaced(&log, &teller, &mut findings);
     find_uncommitted(&log, &teller, &mut findings);
     find_missing(&log, &teller, ending, &mut findings);
-    find_polls(&log, &teller, &records.assignments, &mut findings);
-    find_sends(&log, &teller, &records.assignments, &mut findings);
+    find_polls(&log, &teller, records, &mut findings);
+    find_sends(&log, &teller, records, &mut findings);
     find_edges(&log, &records.both, &mut findings);
     if history.has_real_time() {
-        findings.lags = lags(&log, &teller, &records.assignments);
+        findings.lags = lags(&log, &teller, records);
     }
     findings
 }
