@@ -30,6 +30,7 @@ mod set;
 mod staleness;
 mod subject;
 mod survival;
+mod texts;
 mod timing;
 mod transactional;
 mod verdict;
@@ -94,6 +95,7 @@ pub const CHECKERS: &[CheckerEntry] = &[
     session::CAUSAL,
     sequential::ENTRY,
     staleness::ENTRY,
+    texts::ENTRY,
     list_append::ENTRY,
     queue::ENTRY,
     queue::LINEARIZABLE,
