@@ -86,6 +86,9 @@ impl Evidence {
     /// Why it is too little to uphold anything, if it is.
     fn too_little(&self, wanted: usize) -> Option<String> {
         let judged = self.judged();
+        if wanted == 0 {
+            return None;
+        }
         if judged == 0 {
             return Some("No operation was ok, so that nothing was seen.".into());
         }

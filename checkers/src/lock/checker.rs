@@ -134,7 +134,7 @@ impl Judge<'_> {
     }
 
     fn too_few(&self, tested: usize, noun: &str, when: &str) -> Option<String> {
-        let least = self.question.evidence_min.max(1);
+        let least = self.question.evidence_min;
         let wanted = if least == 1 { "1 is wanted".into() } else { format!("{least} are wanted") };
         let verb = if tested == 1 { "was" } else { "were" };
         (tested < least)

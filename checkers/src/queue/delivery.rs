@@ -196,7 +196,7 @@ impl Judge<'_> {
                     .into(),
             );
         }
-        let least = self.question.evidence_min.max(1);
+        let least = self.question.evidence_min;
         let wanted = if least == 1 { "1 is wanted".into() } else { format!("{least} are wanted") };
         if claim == Claim::NoLostElements {
             return self.undecided_lost(least, &wanted);

@@ -210,7 +210,7 @@ fn upheld(question: &Question, asked: Asked, judged: usize, queues: &[Queue<'_>]
     let took: usize = queues.iter().map(|queue| queue.takes.len()).sum();
     let empty: usize = queues.iter().map(empties).sum();
     let enqueued = judged - took - empty;
-    if took + empty < question.evidence_min.max(1) {
+    if took + empty < question.evidence_min {
         let reason = format!(
             "Only {} answered what the queue held, beside {}; at least {} wanted.",
             count(took + empty, "dequeue"),

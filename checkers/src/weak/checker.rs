@@ -89,7 +89,7 @@ impl<'a> Case<'a> {
         question: &Question,
     ) -> Self {
         let teller = Teller { history, transactions, initial };
-        Self { teller, unwritten, evidence_min: question.evidence_min.max(1) }
+        Self { teller, unwritten, evidence_min: question.evidence_min }
     }
 
     /// The verdict on a weak level; `breaking`: which findings break it by themselves.

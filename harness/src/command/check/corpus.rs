@@ -3,7 +3,7 @@
 //! Lines of tab-separated columns, the first of which names them: `path`, `format`, `model`,
 //! `verdict`, and whatever else. Paths are relative to the table. A model may be followed by options
 //! of `schism check`, as in `long-fork --group-size 3`. *valid*, *linearizable*, *invalid* and
-//! *not-linearizable* are about the model's usual claims; of `weak-isolation` the strongest level
+//! *not-linearizable* are about the model's usual claims, and hold however little was seen; of `weak-isolation` the strongest level
 //! that holds is named, of none < read-committed < read-atomic < causal.
 
 use std::path::Path;
@@ -130,7 +130,7 @@ fn judge_row(row: &Row, folder: &Path, arguments: &CheckArguments) -> anyhow::Re
         setting: row.setting.clone(),
         ..arguments.clone()
     };
-    let answer = judge_file(&folder.join(&row.path), row.format, &arguments)?;
+    let answer = judge_file(&folder.join(&row.path), row.format, &arguments, 0)?;
     for (claim, expected) in &row.expected {
         let (found, reason) = match claim {
             // Of several usual claims the worst counts.

@@ -40,7 +40,7 @@ impl Answer {
     }
 }
 
-/// Judges the history in `path`.
+/// Judges the history in `path`; see `Question::evidence_min`.
 ///
 /// # Errors
 ///
@@ -49,6 +49,7 @@ pub fn judge_file(
     path: &Path,
     format: Format,
     arguments: &CheckArguments,
+    evidence_min: usize,
 ) -> anyhow::Result<Answer> {
     // What is wrong with the question need not wait for a long file to be read.
     if let Some(name) = &arguments.workload {
@@ -63,7 +64,8 @@ pub fn judge_file(
         None => subject_of(&history)?,
     };
     let claims = claims_named(&arguments.claims, subject, &[])?;
-    let question = question(subject, claims, &arguments.setting);
+    let mut question = question(subject, claims, &arguments.setting);
+    question.evidence_min = evidence_min;
     let circumstances = Circumstances { torn, ..Circumstances::default() };
     let verdict = judge::judge(&question, &history, &circumstances, &budget(arguments));
     let name = path.display().to_string();

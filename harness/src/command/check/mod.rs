@@ -41,7 +41,7 @@ fn judge_files(arguments: &CheckArguments) -> anyhow::Result<i32> {
         // stands beside it.
         let judged = match run::folder_of(path) {
             Some(folder) => run::judge_run(&folder, arguments),
-            None => file::judge_file(path, format, arguments),
+            None => file::judge_file(path, format, arguments, 1),
         };
         codes.push(match judged {
             Ok(answer) => finish(answer, arguments, several)?,

@@ -37,7 +37,7 @@ pub fn judge_run(path: &Path, arguments: &CheckArguments) -> anyhow::Result<Answ
     let question = match plan::read(&folder.join("plan.yaml"), &[]) {
         Ok(plan) => of_plan(&plan, arguments)?,
         Err(_) if asked_anew => {
-            return judge_file(&folder.join("history.jsonl"), Format::Jsonl, arguments);
+            return judge_file(&folder.join("history.jsonl"), Format::Jsonl, arguments, 1);
         }
         Err(error) if folder.join("plan.yaml").exists() => return Err(anyhow!("{error}")),
         Err(_) => {

@@ -47,7 +47,9 @@ fn tell_story(answer: &Answer) {
     if lines.len() <= LINES_MAX {
         say("\nThe smallest part of the history that still shows it:");
         for line in lines {
-            say(&format!("  {line}"));
+            // Order is the proof, and the times of others are of many kinds.
+            let event = line.split_once(' ').map_or(line, |(_, event)| event);
+            say(&format!("  {event}"));
         }
     }
     say(&format!("\nschism explain {} tells what that is.", anomaly.name));
