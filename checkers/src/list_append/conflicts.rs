@@ -6,7 +6,8 @@
 //! is still no circle of the class that the claim forbids.
 //!
 //! Only pairs within one strongly connected component matter, since all others can be ordered as the
-//! components are. An order that would close a circle is forbidden, which forces the other one; where
+//! components are. First a schedule of beginnings and ends is looked for in which none of them are
+//! under way at once: it usually is there, and proves the claim. Otherwise an order that would close a circle is forbidden, which forces the other one; where
 //! both are forbidden the claim is broken; where neither is, one is tried, and the other if that
 //! fails. What is forced is usually everything; in general the question is NP-complete (Biswas and
 //! Enea 2019), and the budget ends the search.
@@ -17,8 +18,9 @@ use rustc_hash::FxHashSet;
 use schism_history::Key;
 
 use super::explanation::Story;
+use super::schedule::scheduled;
 use crate::transactional::{
-    Class, EdgeKind, Graph, Kinds, Masked, Order, Steps, components, name, tell_both,
+    Class, EdgeKind, Graph, Kinds, Masked, NEVER, Order, Steps, components, name, tell_both,
 };
 use crate::{Anomaly, Budget};
 
@@ -53,9 +55,18 @@ pub(crate) fn settle(
     let mut places = vec![0; graph.len()];
     for members in components(&everything) {
         let inside = graph.within(&members, &mut places);
-        let pairs = pairs(story, &members, &places);
-        let added = vec![Vec::new(); inside.len()];
+        let groups = groups(story, &members, &places);
         let kinds = class.kinds(order);
+        let rank = |node: u32| {
+            let one =
+                members.get(node as usize).and_then(|it| story.transactions.all.get(*it as usize));
+            one.map_or(NEVER, |one| one.completed)
+        };
+        if scheduled(&inside, Class::GNonadjacent.kinds(order), rank, &groups) {
+            continue;
+        }
+        let pairs = pairs(&groups);
+        let added = vec![Vec::new(); inside.len()];
         let mut search = Search { graph: &inside, class, kinds, pairs: &pairs, added, budget };
         match search.run() {
             Answer::Yes => {}
@@ -75,25 +86,35 @@ pub(crate) fn settle(
     Settled::Yes
 }
 
-/// The pairs among some transactions, by their places there.
-fn pairs(story: &Story<'_, '_>, members: &[u32], places: &[u32]) -> Vec<Pair> {
-    let inside = |transaction: &u32| {
-        let place = *places.get(*transaction as usize)?;
-        (members.get(place as usize) == Some(transaction)).then_some(place)
+/// Those of some transactions, by their places there, whose appends to a list no read shows.
+fn groups(story: &Story<'_, '_>, members: &[u32], places: &[u32]) -> Vec<(Key, Vec<u32>)> {
+    let inside = |transaction: u32| {
+        let place = *places.get(transaction as usize)?;
+        (members.get(place as usize) == Some(&transaction)).then_some(place)
     };
     let mut keys: FxHashSet<Key> = FxHashSet::default();
-    let mut pairs = Vec::new();
-    let transactions = members.iter().filter(|it| (**it as usize) < story.transactions.all.len());
-    for mop in transactions.flat_map(|it| story.transactions.at(*it).mops) {
+    let mut groups = Vec::new();
+    let transactions = members.iter().filter_map(|it| story.transactions.all.get(*it as usize));
+    for mop in transactions.flat_map(|one| one.mops) {
         if !keys.insert(mop.key) {
             continue;
         }
         let Some(list) = story.lists.get(mop.key) else { continue };
         let unseen = list.unseen(&story.lists.happened);
         let unseen: Vec<u32> =
-            unseen.iter().filter_map(|touch| inside(&touch.transaction)).collect();
+            unseen.iter().filter_map(|touch| inside(touch.transaction)).collect();
+        if unseen.len() > 1 {
+            groups.push((mop.key, unseen));
+        }
+    }
+    groups
+}
+
+fn pairs(groups: &[(Key, Vec<u32>)]) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    for (key, unseen) in groups {
         for (number, &a) in unseen.iter().enumerate() {
-            pairs.extend(unseen[number + 1..].iter().map(|&b| Pair { a, b, key: mop.key }));
+            pairs.extend(unseen[number + 1..].iter().map(|&b| Pair { a, b, key: *key }));
         }
     }
     pairs

@@ -66,6 +66,7 @@ mod lists;
 mod oracle;
 #[cfg(test)]
 mod random;
+mod schedule;
 #[cfg(test)]
 mod tests;
 mod transactions;
