@@ -133,7 +133,7 @@ fn identifiers(operations: i64) -> History {
 
 fn bank(operations: i64, accounts: i64) -> History {
     let mut recording = Recording::default();
-    let mut balances = vec![100_i64; accounts as usize];
+    let mut balances = vec![1_000_000_000_i64; accounts as usize];
     for number in 0..operations {
         if number % 2 == 0 {
             let found = (0..accounts).map(|it| (Value::Int(it), Value::Int(balances[it as usize])));

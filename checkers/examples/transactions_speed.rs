@@ -25,10 +25,28 @@ struct Shape {
     stale: usize,
     /// One transaction in so many is indeterminate; 0: none.
     indeterminate: usize,
+    /// What makes one strongly connected component of it.
+    knot: Knot,
 }
 
-const USUAL: Shape =
-    Shape { transactions: 100_000, clients: 20, elements: 32, stale: 0, indeterminate: 0 };
+/// A circle through the whole history.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Knot {
+    None,
+    /// The last transaction reads the first list as if nobody had appended to it.
+    Stale,
+    /// So does one that lasts from the first event to the last, and somebody misses what it appends.
+    Skew,
+}
+
+const USUAL: Shape = Shape {
+    transactions: 100_000,
+    clients: 20,
+    elements: 32,
+    stale: 0,
+    indeterminate: 0,
+    knot: Knot::None,
+};
 
 fn main() {
     let million = Shape { transactions: 1_000_000, ..USUAL };
@@ -50,9 +68,16 @@ fn main() {
     let history = simulate(USUAL);
     let row = CHECKERS.iter().find(|row| row.name == "list-append").expect("it is in the table");
     measure("100,000 transactions, every claim", &history, row.decides);
-    measure("one component of 10,000 transactions", &knot(10_000), &[Claim::StrictSerializable]);
-    measure("one component of 10,000 transactions, every claim", &knot(10_000), row.decides);
-    measure("one component of 100,000 transactions", &knot(100_000), &[Claim::StrictSerializable]);
+    for transactions in [10_000, 100_000, 1_000_000] {
+        for (name, knot) in [("stale", Knot::Stale), ("skew", Knot::Skew)] {
+            let history = simulate(Shape { transactions, knot, ..USUAL });
+            let name = format!("one component of {transactions} transactions, {name}");
+            measure(&name, &history, &[Claim::StrictSerializable]);
+            if transactions == 10_000 {
+                measure(&format!("{name}, every claim"), &history, row.decides);
+            }
+        }
+    }
 }
 
 fn measure(name: &str, history: &History, claims: &[Claim]) {
@@ -168,7 +193,7 @@ fn simulate(shape: Shape) -> History {
     while ended < shape.transactions {
         let place = random.below(shape.clients);
         let (process, client) = &mut clients[place];
-        let index = events.len() as u64;
+        let index = events.len() as u64 + 1;
         let mut record = |process: u32, kind| {
             let time = Time(index * 100_000);
             events.push(Event { index, time, process: Process(process), kind });
@@ -186,9 +211,10 @@ fn simulate(shape: Shape) -> History {
             Client::Sent(mops) => {
                 let answered = take_effect(&mut random, &mut lists.contents, mops, shape.stale);
                 let reply = Reply { value: Value::Mops(answered), version: None };
-                *client = Client::Done(match random.one_in(shape.indeterminate) {
-                    true => Outcome::Info(Reason::new(Code::Timeout, "no answer")),
-                    false => Outcome::Ok(reply),
+                *client = Client::Done(if random.one_in(shape.indeterminate) {
+                    Outcome::Info(Reason::new(Code::Timeout, "no answer"))
+                } else {
+                    Outcome::Ok(reply)
                 });
             }
             Client::Done(outcome) => {
@@ -199,6 +225,7 @@ fn simulate(shape: Shape) -> History {
             }
         }
     }
+    tie(&mut events, shape.knot);
     History::from_events(events).expect("the simulation makes histories")
 }
 
@@ -222,40 +249,42 @@ fn take_effect(
     answered.into()
 }
 
-/// One strongly connected component: every transaction appends to two lists, and the last of all
-/// comes before the first in one of them.
-fn knot(count: usize) -> History {
-    let txn = F::new("txn");
-    let mut events = Vec::with_capacity(2 * count);
-    let list =
-        |from: usize, to: usize| Value::List((from..to).map(|it| Value::Int(it as i64)).collect());
-    const EACH: usize = 50;
-    for number in 0..count {
-        let mop =
-            |kind, key: usize, value| Mop { kind, key: Key::new(&format!("knot{key}")), value };
-        let (key, first) = (number / EACH, number / EACH * EACH);
-        // Reads its own list up to itself and the list before it to the end; the very first misses
-        // nothing but what the very last appended before it.
-        let mut asked = vec![mop(MopKind::Append, key, Value::Int(number as i64))];
-        asked.push(mop(MopKind::Read, key, list(first, number + 1)));
-        if number % EACH == 0 && number > 0 {
-            asked.push(mop(MopKind::Read, key - 1, list(first - EACH, first)));
+/// The first process of a knot.
+const FIRST: u32 = 1 << 30;
+
+/// Ties the knot, around the events of a history of which the first index is 1.
+fn tie(events: &mut Vec<Event>, knot: Knot) {
+    let mop = |kind, key: &str, value| Mop { kind, key: Key::new(key), value };
+    let read = |key, value| mop(MopKind::Read, key, value);
+    let empty = || Value::List([].into());
+    let invoke = |mops: &[Mop]| {
+        let op = Op { f: F::new("txn"), key: None, value: Value::Mops(mops.into()) };
+        Kind::Invoke { op, due: None, node: None }
+    };
+    let complete = |mops: &[Mop]| {
+        let value = Value::Mops(mops.into());
+        Kind::Complete(Outcome::Ok(Reply { value, version: None }))
+    };
+    let next = events.len() as u64 + 1;
+    let event = |index, process, kind| Event {
+        index,
+        time: Time(index * 100_000),
+        process: Process(process),
+        kind,
+    };
+    match knot {
+        Knot::None => {}
+        Knot::Stale => {
+            events.push(event(next, FIRST, invoke(&[read("0", Value::Nil)])));
+            events.push(event(next + 1, FIRST, complete(&[read("0", empty())])));
         }
-        if number + 1 == count {
-            asked.push(mop(MopKind::Append, count, Value::Int(0)));
+        Knot::Skew => {
+            let append = mop(MopKind::Append, "z", Value::Int(1));
+            let asked = [read("0", Value::Nil), append.clone()];
+            events.insert(0, event(0, FIRST, invoke(&asked)));
+            events.push(event(next, FIRST + 1, invoke(&[read("z", Value::Nil)])));
+            events.push(event(next + 1, FIRST + 1, complete(&[read("z", empty())])));
+            events.push(event(next + 2, FIRST, complete(&[read("0", empty()), append])));
         }
-        if number == 0 {
-            asked.push(mop(MopKind::Read, count, list(0, 1)));
-        }
-        let process = Process(number as u32);
-        let value = Value::Mops(asked.clone().into());
-        let op = Op { f: txn, key: None, value: value.clone() };
-        let index = number as u64;
-        let event = |index, kind| Event { index, time: Time(index), process, kind };
-        events.push(event(index, Kind::Invoke { op, due: None, node: None }));
-        let outcome = Outcome::Ok(Reply { value, version: None });
-        events.push(event(count as u64 + index, Kind::Complete(outcome)));
     }
-    events.sort_by_key(|event| event.index);
-    History::from_events(events).expect("each process has one transaction")
 }

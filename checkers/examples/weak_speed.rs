@@ -53,6 +53,19 @@ fn main() {
             measure(name, "weak-isolation", &weak, shape);
         }
     }
+    let strict = [Claim::StrictSerializable, Claim::SnapshotIsolation];
+    let usual =
+        Shape { transactions: 100_000, micro: 4, sessions: 20, keys: 10_000, real_time: true };
+    for (name, shape) in [
+        ("rw 100,000 transactions of 4, 20 clients, 10,000 keys", usual),
+        ("rw-clients the same, 100 clients", Shape { sessions: 100, ..usual }),
+        ("rw-hot the same, 100 clients, 100 keys", Shape { sessions: 100, keys: 100, ..usual }),
+        ("rw-large 1,000,000 transactions", Shape { transactions: 1_000_000, ..usual }),
+    ] {
+        if wanted(name) {
+            measure(name, "rw-register", &strict, shape);
+        }
+    }
 }
 
 fn measure(name: &str, subject: &str, claims: &[Claim], shape: Shape) {

@@ -77,9 +77,8 @@ pub(crate) fn too_few(found: usize, least: usize, nothing: &str, could: &str) ->
     }
     let least = least.max(1);
     (found < least).then(|| {
-        format!("There is too little evidence: {}, and at least {least} are wanted.", {
-            count(found, could)
-        })
+        let found = count(found, could);
+        format!("There is too little evidence: {found}, and at least {least} are wanted.")
     })
 }
 

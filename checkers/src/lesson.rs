@@ -47,6 +47,12 @@ const LESSONS: &[&[Lesson]] = &[
     crate::lock::LESSONS,
     crate::log::LESSONS,
     crate::watch::LESSONS,
+    crate::session::LESSONS,
+    crate::sequential::LESSONS,
+    crate::staleness::LESSONS,
+    crate::list_append::CIRCLES,
+    crate::list_append::LESSONS,
+    crate::rw_register::LESSONS,
 ];
 
 #[cfg(test)]

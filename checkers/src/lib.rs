@@ -25,7 +25,9 @@ mod queue;
 mod refutation;
 mod sequential;
 mod session;
+mod rw_register;
 mod set;
+mod staleness;
 mod subject;
 mod survival;
 mod timing;
@@ -91,6 +93,7 @@ pub const CHECKERS: &[CheckerEntry] = &[
     session::SESSION,
     session::CAUSAL,
     sequential::ENTRY,
+    staleness::ENTRY,
     list_append::ENTRY,
     queue::ENTRY,
     queue::LINEARIZABLE,
@@ -108,4 +111,5 @@ pub const CHECKERS: &[CheckerEntry] = &[
     long_fork::ENTRY,
     causal_reverse::ENTRY,
     write_skew::ENTRY,
+    rw_register::ENTRY,
 ];

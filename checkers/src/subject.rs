@@ -96,10 +96,14 @@ pub const SUBJECTS: &[Subject] = &[
         aliases: &[],
         summary: "messages, all of which come out: enqueue, dequeue, drain",
         usual: &[Claim::NoLostElements, Claim::NoUnexpectedElements],
+    },
+    Subject {
         name: "weak-isolation",
         aliases: &["plume", "awdit"],
         summary: "transactions on registers, in sessions without real time: txn [w k v], [r k _]",
         usual: &[Claim::Causal],
+    },
+    Subject {
         name: "counter",
         aliases: &["g-counter", "pn-counter"],
         summary: "a number: add (increment, decrement), read",
@@ -113,16 +117,19 @@ pub const SUBJECTS: &[Subject] = &[
     },
     Subject {
         name: "bank",
+        aliases: &[],
         summary: "accounts: transfer {from, to, amount}, read of all of them {account balance, …}",
         usual: &[Claim::TotalConserved, Claim::NoNegativeBalances],
     },
     Subject {
         name: "long-fork",
+        aliases: &[],
         summary: "groups of keys, each written once: write [w k v], read [r k _, …] of a group",
         usual: &[Claim::NoLongFork],
     },
     Subject {
         name: "causal-reverse",
+        aliases: &[],
         summary: "elements, each written once: write, read of all of them",
         usual: &[Claim::NoCausalReverse],
     },
@@ -155,6 +162,8 @@ pub const SUBJECTS: &[Subject] = &[
         aliases: &["fenced-mutex"],
         summary: "a lock that may expire: acquire (returns a token), release, write [token value]",
         usual: &[Claim::MutualExclusion, Claim::Fencing],
+    },
+    Subject {
         name: "log",
         aliases: &["kafka"],
         summary: "partitioned logs: send, poll, txn [send k v], [poll k _]; assign, subscribe",
@@ -169,7 +178,14 @@ pub const SUBJECTS: &[Subject] = &[
     },
     Subject {
         name: "watch",
+        aliases: &[],
         summary: "a store and its watches: put, delete, cas, txn [w k v], watch k revision",
         usual: &[Claim::Ordered, Claim::Unique, Claim::Reliable],
+    },
+    Subject {
+        name: "rw-register",
+        aliases: &["txn-rw-register"],
+        summary: "transactions on registers: txn [w k v], [r k _]",
+        usual: &[Claim::Serializable],
     },
 ];

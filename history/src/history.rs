@@ -283,7 +283,7 @@ impl History {
                         name: name.clone(),
                         detail: detail.clone(),
                         victims: victims.clone(),
-                        injection: injection.clone(),
+                        injection: (**injection).clone(),
                         start: event.time,
                         stop: None,
                         bites: None,

@@ -97,7 +97,7 @@ fn any_kinds() -> impl Strategy<Value = Vec<Kind>> {
             name: name.into(),
             detail: detail.into(),
             victims: victims.into_iter().map(NodeId).collect(),
-            injection: serde_json::Value::Null,
+            injection: serde_json::Value::Null.into(),
         });
     let phase = prop::sample::select(vec![Phase::Bites, Phase::Gone]);
     let probe =

@@ -77,10 +77,12 @@ fn verdict(asked: Asked, question: &Question, found: &Found, alien: Option<&Alie
             None => "which is what the first read found",
         };
         let tested = count(found.total_tested, "read");
-        format!("{tested} after a transfer find a total of {}, {whence}.{early}", list(&totals))
+        let find = if found.total_tested == 1 { "finds" } else { "find" };
+        format!("{tested} after a transfer {find} a total of {}, {whence}.{early}", list(&totals))
     } else {
         let tested = count(found.balances_tested, "read");
-        format!("{tested} after a transfer find no balance below zero.{early}")
+        let find = if found.balances_tested == 1 { "finds" } else { "find" };
+        format!("{tested} after a transfer {find} no balance below zero.{early}")
     };
     Verdict::valid(asked, found.reads, reason)
 }

@@ -108,11 +108,12 @@ fn judge(
     if let Some(reason) = too_few(evidence, question.evidence_min, nothing, could) {
         return Verdict::unknown(asked, reads, reason);
     }
+    let (lie, counters) =
+        (if reads == 1 { "lies" } else { "lie" }, count(counters.len(), "counter"));
+    let read = count(reads, "read");
     let reason = format!(
-        "{} of {} lie between what was certainly added and what may have been; for {uncertain} of them \
-         these differ.",
-        count(reads, "read"),
-        count(counters.len(), "counter"),
+        "{read} of {counters} {lie} between what was certainly added and what may have been; these \
+         differ for {uncertain}."
     );
     Verdict::valid(asked, reads, reason)
 }

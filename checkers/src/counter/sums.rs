@@ -48,7 +48,7 @@ pub(crate) struct Bounds {
     pub possible: usize,
 }
 
-/// A sum by sign, so that it bounds from both sides. 2^64 amounts of 2^63 fit.
+/// A sum by sign, so that it bounds from both sides. 2^32 amounts of 2^63 fit.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     positive: i128,

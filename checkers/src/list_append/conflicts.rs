@@ -137,21 +137,17 @@ impl Search<'_> {
                     self.decide(&mut decided, Decision { pair, forward: true, forced: false });
                 }
                 Err(Some(pair)) => {
-                    // Back to the last decision that could have been another.
-                    let mut other = None;
-                    while let Some(Decision { pair, forward, forced }) = self.undo(&mut decided) {
-                        if !forced {
-                            other = Some(Decision { pair, forward: !forward, forced: true });
-                            break;
-                        }
-                        // The contradiction is told with what was forced at the root.
-                        if decided.is_empty() {
-                            break;
-                        }
+                    // Back to the last decision that could have been another. If there is none, what
+                    // was forced stays for the telling.
+                    let Some(last) = decided.iter().rposition(|it| !it.forced) else {
+                        return Answer::No(self.pairs[pair]);
+                    };
+                    while decided.len() > last + 1 {
+                        self.undo(&mut decided);
                     }
-                    match other {
-                        Some(other) => self.decide(&mut decided, other),
-                        None => return Answer::No(self.pairs[pair]),
+                    if let Some(Decision { pair, forward, .. }) = self.undo(&mut decided) {
+                        let other = Decision { pair, forward: !forward, forced: true };
+                        self.decide(&mut decided, other);
                     }
                 }
             }
@@ -177,13 +173,12 @@ impl Search<'_> {
     /// ended.
     fn propagate(&mut self, decided: &mut Vec<Decision>) -> Result<(), Option<usize>> {
         let mut taken = vec![false; self.pairs.len()];
-        decided.iter().for_each(|it| taken[it.pair] = true);
+        for decision in decided.iter() {
+            taken[decision.pair] = true;
+        }
         loop {
             let mut changed = false;
-            for pair in 0..self.pairs.len() {
-                if taken[pair] {
-                    continue;
-                }
+            for (pair, taken) in taken.iter_mut().enumerate().filter(|(_, taken)| !**taken) {
                 if self.budget.expired() {
                     return Err(None);
                 }
@@ -194,7 +189,7 @@ impl Search<'_> {
                 }
                 if back || forth {
                     self.decide(decided, Decision { pair, forward: forth, forced: true });
-                    (taken[pair], changed) = (true, true);
+                    (*taken, changed) = (true, true);
                 }
             }
             if !changed {

@@ -16,6 +16,9 @@ pub(crate) struct Dependencies {
     pub whole: bool,
 }
 
+/// So many lists are looked at before their edges are put together.
+const LISTS_AT_ONCE: usize = 4096;
+
 /// The dependencies of data, and those of time as far as asked for.
 pub(crate) fn dependencies(
     transactions: &Transactions<'_>,
@@ -25,8 +28,7 @@ pub(crate) fn dependencies(
     budget: &Budget,
 ) -> Dependencies {
     let mut edges = Edges::within(transactions.all.len(), budget);
-    // Some lists at a time, so that nothing is held twice.
-    const LISTS_AT_ONCE: usize = 4096;
+    // Some lists at a time, so that not everything is held twice.
     for some in lists.all.chunks(LISTS_AT_ONCE) {
         if budget.expired() || !edges.whole() {
             break;

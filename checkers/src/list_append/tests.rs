@@ -245,7 +245,7 @@ fn the_order_goes_on_over_what_was_aborted() {
                 p1 ok [append x 2, append y 2] \n p2 fail unavailable no
                 p3 invoke txn [r x _, r y _] \n p3 ok [r x [1 9 2], r y [2 9 1]]";
     check(text, Some(Claim::ReadUncommitted), "G0");
-    let explanation = &judge(&text)[0].anomalies[0].explanation;
+    let explanation = &judge(text)[0].anomalies[0].explanation;
     let says =
         "T1 appended 1 to x, and T2 appended 2 after it, with nothing between that took effect.";
     assert!(explanation.contains(says), "{explanation}");

@@ -12,6 +12,8 @@ use super::order::{find_polls, find_sends};
 use super::partition::Log;
 use super::records::{Partition, Records, TooMuch, read};
 use super::teller::Teller;
+use super::waiting::Waiting;
+use super::wider::Wide;
 use super::words;
 use crate::phrase::count;
 use crate::{
@@ -49,10 +51,18 @@ fn check(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict
         Err(TooMuch::Time) => return all(words::TOO_SLOW.into()),
     };
     let endings = endings(history, &records);
+    let waiting = Waiting::new(&records);
+    let circular = question.claims.iter().any(|asked| asked.claim == Claim::NoCircularReads);
     let analyse = |partition: &Partition| {
         let ending = endings.get(&partition.key).copied();
         // Rayon keeps the order of the logs.
-        (!budget.expired()).then(|| analyse(history, &records, partition, ending))
+        (!budget.expired()).then(|| {
+            let mut findings = analyse(history, &records, partition, ending, &waiting);
+            if circular {
+                findings.wide = Wide::new(&Log::new(partition));
+            }
+            findings
+        })
     };
     let findings: Option<Vec<Findings>> = records.partitions.par_iter().map(analyse).collect();
     let Some(findings) = findings else { return all(words::TOO_SLOW.into()) };
@@ -60,7 +70,7 @@ fn check(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict
     for found in &findings {
         evidence += &found.evidence;
     }
-    let judge = Judge { question, history, records, findings, evidence };
+    let judge = Judge { question, history, records, findings, evidence, waiting };
     question.claims.iter().map(|&asked| judge.verdict(asked)).collect()
 }
 
@@ -70,6 +80,7 @@ fn analyse(
     records: &Records<'_>,
     partition: &Partition,
     ending: Option<Ending>,
+    waiting: &Waiting,
 ) -> Findings {
     let log = Log::new(partition);
     let teller = Teller { history, names: &records.names, log: &log };
@@ -78,11 +89,12 @@ fn analyse(
     find_misplaced(&log, &teller, &mut findings);
     find_uncommitted(&log, &teller, &mut findings);
     find_missing(&log, &teller, ending, &mut findings);
-    find_polls(&log, &teller, &records.assignments, &mut findings);
-    find_sends(&log, &teller, &records.assignments, &mut findings);
+    find_polls(&log, &teller, records, &mut findings);
+    find_sends(&log, &teller, records, &mut findings);
     find_edges(&log, &records.both, &mut findings);
     if history.has_real_time() {
-        findings.lags = lags(&log, &teller, &records.assignments);
+        waiting.add(&log, records);
+        findings.lags = lags(&log, &teller, records);
     }
     findings
 }
@@ -99,6 +111,8 @@ pub(crate) struct Judge<'a> {
     pub findings: Vec<Findings>,
     /// What there was to find it in.
     pub evidence: Evidence,
+    /// How many messages waited to be polled, over time.
+    pub waiting: Waiting,
 }
 
 /// The kinds of violations that a claim forbids.

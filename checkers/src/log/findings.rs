@@ -2,6 +2,8 @@
 
 use std::ops::AddAssign;
 
+use super::wider::Wide;
+
 /// Violations of one kind of which the proofs are kept; the others are counted.
 pub(crate) const KEPT_MAX: usize = 8;
 
@@ -150,6 +152,8 @@ pub(crate) struct Findings {
     pub repeated: Option<(usize, Proof)>,
     /// Operations that both send and poll, each with one that polled its message.
     pub edges: Vec<(u32, u32)>,
+    /// The edges of circles that are only told of, if they are asked about.
+    pub wide: Wide,
     /// How long the last message that a poll returned had not been the newest when the poll began,
     /// in nanoseconds, with the operation.
     pub lags: Vec<(u64, u32)>,

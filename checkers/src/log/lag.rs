@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 use schism_history::Process;
 
 use super::partition::Log;
-use super::records::Assignments;
+use super::records::Records;
 use super::teller::Teller;
 
 /// A time at which nothing has happened.
@@ -15,23 +15,15 @@ const NEVER: u64 = u64::MAX;
 ///
 /// A message is known to be there when the first operation that names it completes: that is the
 /// latest moment at which the one before it can have been the newest, so that no lag is overstated.
-pub(crate) fn lags(
-    log: &Log<'_>,
-    teller: &Teller<'_>,
-    assignments: &Assignments,
-) -> Vec<(u64, u32)> {
+pub(crate) fn lags(log: &Log<'_>, teller: &Teller<'_>, records: &Records<'_>) -> Vec<(u64, u32)> {
     // First, when each dense index is known to hold a message; then, when any after it is.
     let mut gone = vec![NEVER; log.offsets.len()];
     let sends = log.rows.sends.iter().map(|row| (row.offset, row.operation));
     let polls = log.rows.polls.iter().map(|row| (row.offset, row.operation));
-    let mut cached = (u32::MAX, NEVER);
     for (offset, operation) in sends.chain(polls) {
         let Some(index) = log.offsets.index(offset) else { continue };
-        if cached.0 != operation {
-            cached = (operation, teller.operation(operation).end.map_or(NEVER, |end| end.0));
-        }
         let known = &mut gone[index as usize];
-        *known = cached.1.min(*known);
+        *known = records.ends[operation as usize].min(*known);
     }
     let mut after = NEVER;
     for known in gone.iter_mut().rev() {
@@ -45,7 +37,7 @@ pub(crate) fn lags(
         let number = group[0].operation;
         let operation = teller.operation(number);
         let before = furthest.get(&operation.process).filter(|(before, _)| {
-            assignments.keeps(operation.process, log.rows.key, *before, number)
+            records.assignments.keeps(operation.process, log.rows.key, *before, number)
         });
         let index = before.map_or(index, |(_, before)| index.max(*before));
         furthest.insert(operation.process, (number, index));

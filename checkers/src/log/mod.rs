@@ -33,6 +33,10 @@
 //! that name the log, or whose process had it assigned. Without that a message not polled is
 //! unknown: a reader may be slow. Three, since a consumer's first poll is often empty.
 //!
+//! Allowed, and told of in the reasons: gaps between the sends of one operation (int-send-skip);
+//! circles that need the order of a process (G1c-process), real time (G1c-realtime), or the order in
+//! which messages stand, which no transaction isolates (G0, and G1c with it).
+//!
 //! *What it cannot see.* Rebalances: polls of subscribers are left out of `poll-order`. Seeks: a
 //! process that still has a log assigned is taken to go on where it was. Offsets of indeterminate
 //! sends, but by polls. Where a message stands more than once and its operation does not say where,
@@ -69,6 +73,8 @@ mod records;
 mod teller;
 #[cfg(test)]
 mod tests;
+mod waiting;
+mod wider;
 mod words;
 
 #[cfg(test)]

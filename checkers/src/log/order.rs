@@ -8,7 +8,7 @@ use schism_history::{Key, Process};
 use super::findings::{Findings, Kind, Proof};
 use super::operations::Fate;
 use super::partition::Log;
-use super::records::Assignments;
+use super::records::Records;
 use super::teller::Teller;
 
 /// A message that a process polled or sent, at one of its places.
@@ -48,7 +48,7 @@ fn step(one: At, other: At) -> Step {
 pub(crate) fn find_polls(
     log: &Log<'_>,
     teller: &Teller<'_>,
-    assignments: &Assignments,
+    records: &Records<'_>,
     findings: &mut Findings,
 ) {
     let key = log.rows.key;
@@ -63,8 +63,8 @@ pub(crate) fn find_polls(
         let rows = row..row + group.len();
         row = rows.end;
         let operation = group[0].operation;
-        let process = teller.operation(operation).process;
-        let free = assignments.is_subscribed(process, operation);
+        let process = records.processes[operation as usize];
+        let free = records.assignments.is_subscribed(process, operation);
         let mut pair = |one: At, other: At, free: bool| {
             let within = one.operation == other.operation;
             let found = match step(one, other) {
@@ -88,8 +88,8 @@ pub(crate) fn find_polls(
         };
         let first = at(rows.start);
         if let Some(before) = last.get(&process).copied() {
-            let goes_on = assignments.goes_on(process, key, before.operation, operation);
-            let kept = assignments.keeps(process, key, before.operation, operation);
+            let goes_on = records.assignments.goes_on(process, key, before.operation, operation);
+            let kept = records.assignments.keeps(process, key, before.operation, operation);
             if kept {
                 pair(before, first, !goes_on);
             }
@@ -150,7 +150,7 @@ fn polled(teller: &Teller<'_>, one: At, other: At, skipped: Option<(u32, u32)>) 
 pub(crate) fn find_sends(
     log: &Log<'_>,
     teller: &Teller<'_>,
-    assignments: &Assignments,
+    records: &Records<'_>,
     findings: &mut Findings,
 ) {
     let key: Key = log.rows.key;
@@ -165,7 +165,7 @@ pub(crate) fn find_sends(
         let rows = row..row + group.len();
         row = rows.end;
         let operation = group[0].operation;
-        let process = teller.operation(operation).process;
+        let process = records.processes[operation as usize];
         let mut pair = |one: At, other: At| {
             let within = one.operation == other.operation;
             let kind = match step(one, other) {
@@ -185,7 +185,7 @@ pub(crate) fn find_sends(
         let counts = group[0].fate != Fate::Fail;
         let before = last.get(&process).copied().filter(|_| counts);
         if let Some(before) = before
-            && assignments.keeps(process, key, before.operation, operation)
+            && records.assignments.keeps(process, key, before.operation, operation)
         {
             pair(before, first);
         }

@@ -16,6 +16,9 @@ const BETWEEN_LOOKS: usize = 1 << 16;
 /// What one message sent or polled costs at most until the end of the check, in bytes.
 const MESSAGE_BYTES: usize = 72;
 
+/// The same of one operation.
+const OPERATION_BYTES: usize = 12;
+
 /// A message sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent {
@@ -138,6 +141,10 @@ pub(crate) struct Records<'a> {
     pub assignments: Assignments,
     /// What the messages are called.
     pub names: Names<'a>,
+    /// The process of each operation: they are looked up log by log, and a history is large.
+    pub processes: Vec<Process>,
+    /// When each operation ended, in nanoseconds; [`u64::MAX`] if it did not.
+    pub ends: Vec<u64>,
     /// The ok operations that both send and poll some message, in order.
     pub both: Vec<u32>,
     /// The first event that nobody understands. What follows it is left out, and an operation open
@@ -163,6 +170,7 @@ pub(crate) fn read<'a>(history: &'a History, budget: &Budget) -> Result<Records<
     let (counts, alien) = count(history, &functions);
     let messages: usize = counts.values().map(|(sends, polls)| sends + polls).sum();
     let bytes = messages.saturating_mul(MESSAGE_BYTES);
+    let bytes = bytes.saturating_add(history.len().saturating_mul(OPERATION_BYTES));
     if bytes > budget.memory_bytes || u32::try_from(messages).is_err() {
         return Err(TooMuch::Memory(bytes));
     }
@@ -176,6 +184,8 @@ pub(crate) fn read<'a>(history: &'a History, budget: &Budget) -> Result<Records<
         partitions: keys.iter().map(empty).collect(),
         assignments: Assignments::default(),
         names: Names::default(),
+        processes: Vec::with_capacity(history.len()),
+        ends: Vec::with_capacity(history.len()),
         both: Vec::new(),
         alien,
         operations: 0,
@@ -249,6 +259,8 @@ impl<'a> Records<'a> {
         functions: &Functions,
         places: &FxHashMap<Key, usize>,
     ) {
+        self.processes.push(operation.process);
+        self.ends.push(operation.end.map_or(NEVER, |end| end.0));
         let Self { partitions, names, .. } = self;
         let (number, fate) = (operation.number as u32, fate(operation));
         let (mut sends, mut polls) = (false, false);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::checker::{Judge, forbidden};
 use super::ending::EMPTY_MIN;
 use super::findings::Kind;
+use super::wider::{Wide, groups};
 use crate::phrase::{count, list, span, who};
 use crate::{Budget, Claim};
 
@@ -124,7 +125,7 @@ pub(crate) fn undecided(judge: &Judge<'_>, claim: Claim) -> Option<String> {
         }
         Claim::NoLostWrites => {
             let passed = count(evidence.passed, "acknowledged message");
-            enough(evidence.passed, &format!("{passed} at a known offset was passed by polls"))
+            enough(evidence.passed, &format!("{passed} at known offsets, passed by polls"))
         }
         Claim::NoUnseenWrites => unseen(judge).or_else(|| {
             let sent = are(evidence.acknowledged);
@@ -169,9 +170,9 @@ fn unsent(judge: &Judge<'_>) -> Option<String> {
     let number = judge.evidence.unsent;
     (number > 0).then(|| {
         format!(
-            "{} that nobody sent in this history, so that what became of {} sends is unknown.",
-            format_args!("{} polled", are(number)),
-            if number == 1 { "its" } else { "their" }
+            "{} polled that nobody sent in this history, so that nobody can say what became of \
+             their senders.",
+            are(number)
         )
     })
 }
@@ -214,9 +215,7 @@ pub(crate) fn upheld(judge: &Judge<'_>, claim: Claim) -> String {
             allowed(judge)
         ),
         Claim::NoDuplicates => format!(
-            "{} of {logs} hold {} at {}, none at two of them.",
-            polled_words(evidence.polled),
-            "messages",
+            "{polled} polled of {logs}, and none stands at two of the {}.",
             count(evidence.offsets, "offset")
         ),
         Claim::NoAbortedReads => format!(
@@ -256,14 +255,22 @@ pub(crate) fn upheld(judge: &Judge<'_>, claim: Claim) -> String {
             skipped(judge)
         ),
         _ => format!(
-            "{} both sent and polled messages, and no circle of them polled each other's.",
-            count(judge.records.both.len(), "operation")
+            "{} both sent and polled messages, and no circle of them polled each other's.{}",
+            count(judge.records.both.len(), "operation"),
+            wider(judge)
         ),
     }
 }
 
-fn polled_words(number: usize) -> String {
-    format!("{number} polls")
+/// Circles that are allowed.
+fn wider(judge: &Judge<'_>) -> String {
+    let wide: Vec<&Wide> = judge.findings.iter().map(|found| &found.wide).collect();
+    let groups = groups(&wide, judge.history).into_iter().filter(|(_, number)| *number > 0);
+    let groups: Vec<String> = groups.map(|(name, number)| format!("{number} {name}")).collect();
+    if groups.is_empty() {
+        return String::new();
+    }
+    format!(" Groups in other circles, which are allowed: {}.", list(&groups))
 }
 
 fn nowhere(number: usize) -> String {
@@ -335,8 +342,12 @@ fn lag(judge: &Judge<'_>) -> String {
 
 /// How many acknowledged messages were unseen at most at one time.
 fn over_time(judge: &Judge<'_>) -> String {
-    let _ = judge;
-    String::new()
+    let (most, at) = judge.waiting.most();
+    if most == 0 || !judge.history.has_real_time() {
+        return String::new();
+    }
+    let seconds = Duration::from_nanos(at).as_secs_f64();
+    format!(" At most {most} were unseen at one time, {seconds:.1} s after the beginning.")
 }
 
 /// `T1 …`: the sentence that proves an edge of a circle.

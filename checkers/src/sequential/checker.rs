@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use schism_history::History;
 
-use super::inference::{Inferred, infer};
+use super::inference::infer;
 use super::search::{Answer, search};
 use crate::phrase::count;
 use crate::session::{
-    Finding, Frame, SUBJECTS, Steps, Teller, broken, capitalized, too_large, verdict,
+    Closed, Finding, Frame, SUBJECTS, Steps, Teller, broken, capitalized, too_large, verdict,
 };
 use crate::{
     Anomaly, Asked, Budget, CHECKERS, CheckerEntry, Claim, Question, Validity, Verdict, Witness,
@@ -41,9 +41,9 @@ fn judge(asked: Asked, question: &Question, history: &History, budget: &Budget) 
         return judge(Finding::Open(format!("no step, for want of memory for {sessions}")));
     }
     let graph = match infer(&frame, budget) {
-        Inferred::Circle(violation) => return judge(Finding::Breaks(vec![violation])),
-        Inferred::Open => return judge(Finding::Open("some inference".into())),
-        Inferred::Order(graph) => graph,
+        Closed::Circle(violation) => return judge(Finding::Breaks(vec![violation])),
+        Closed::Open => return judge(Finding::Open("some inference".into())),
+        Closed::Closed(graph) => graph,
     };
     // Whatever else is wrong is said by the verdict that all models share.
     let shared = judge(Finding::Holds);
@@ -52,28 +52,28 @@ fn judge(asked: Asked, question: &Question, history: &History, budget: &Budget) 
     }
     if let Some(linearizable) = linearizable(question, history, budget) {
         let reason = format!("It is even linearizable: {linearizable}");
-        return Verdict::valid(asked, steps.steps.len(), reason);
+        return Verdict::valid(asked, steps.all.len(), reason);
     }
     match search(&graph, budget) {
         Answer::Impossible { blocked, placed, states } => {
             let told = impossible(&steps, &blocked, placed, states);
-            broken(asked, steps.steps.len(), vec![told])
+            broken(asked, steps.all.len(), vec![told])
         }
         Answer::Open { placed, states } => judge(Finding::Open(format!(
             "a search of {states} states, of which the farthest placed {placed} of {}",
-            count(steps.steps.len(), "operation")
+            count(steps.all.len(), "operation")
         ))),
-        Answer::Found(_) if shared.validity == Validity::Valid => {
+        Answer::Found if shared.validity == Validity::Valid => {
             let reason = format!(
                 "There is one order of {} on {} that keeps the order of {}, and explains every \
                  answer.",
-                count(steps.steps.len(), "operation"),
+                count(steps.all.len(), "operation"),
                 count(steps.keys.len(), "key"),
                 count(steps.sessions.len(), "session"),
             );
-            Verdict::valid(asked, steps.steps.len(), reason)
+            Verdict::valid(asked, steps.all.len(), reason)
         }
-        Answer::Found(_) => shared,
+        Answer::Found => shared,
     }
 }
 
@@ -97,7 +97,7 @@ fn impossible(steps: &Steps<'_>, blocked: &[u32], placed: usize, states: u64) ->
     /// Operations that are told one by one.
     const TOLD_MAX: usize = 6;
     let teller = Teller { steps };
-    let number = |step: u32| steps.steps[step as usize].number;
+    let number = |step: u32| steps.all[step as usize].number;
     let why = |&step: &u32| {
         let needs = steps
             .reads(step)
@@ -116,7 +116,7 @@ fn impossible(steps: &Steps<'_>, blocked: &[u32], placed: usize, states: u64) ->
         "No order of all operations keeps each session's order and explains every answer: all \
          were tried, over {states} states. The longest places {placed} of {}; then none of these \
          can come next: {}.",
-        steps.steps.len(),
+        steps.all.len(),
         told.join("; ")
     );
     let invoked = |&step: &u32| steps.history.operation(number(step) as usize).invoked;

@@ -12,8 +12,8 @@ use crate::session::{Graph, Source, Steps};
 
 /// What a search came to.
 pub(super) enum Answer {
-    /// There is such an order: the steps in it.
-    Found(Vec<u32>),
+    /// There is such an order.
+    Found,
     /// There is none.
     Impossible {
         /// The steps that no order found a place for, at the point where most were placed.
@@ -60,7 +60,7 @@ struct Search<'a> {
 /// Looks for an order that agrees with `graph`. Every read has one source.
 pub(super) fn search<'a>(graph: &'a Graph<'a>, budget: &Budget) -> Answer {
     let mut search = Search::new(graph);
-    let total = search.steps.steps.len();
+    let total = search.steps.all.len();
     let state_bytes = (search.next.len() + search.held.len()) * 4 + 64;
     let mut dead: FxHashSet<Box<[u32]>> = FxHashSet::default();
     let mut choices: Vec<Choice> = Vec::new();
@@ -68,7 +68,7 @@ pub(super) fn search<'a>(graph: &'a Graph<'a>, budget: &Budget) -> Answer {
     search.take_reads();
     loop {
         if search.order.len() == total {
-            return Answer::Found(search.order);
+            return Answer::Found;
         }
         states += 1;
         if states % 128 == 0 && (budget.expired() || dead.len() * state_bytes > budget.memory_bytes)
@@ -110,7 +110,7 @@ pub(super) fn search<'a>(graph: &'a Graph<'a>, budget: &Budget) -> Answer {
 impl<'a> Search<'a> {
     fn new(graph: &'a Graph<'a>) -> Self {
         let steps = graph.frame.steps;
-        let total = steps.steps.len();
+        let total = steps.all.len();
         let mut open = vec![0; total];
         for step in 0..total as u32 {
             graph.before(step, |_, _| open[step as usize] += 1);
@@ -151,7 +151,7 @@ impl<'a> Search<'a> {
     fn take(&mut self, step: u32) {
         let steps = self.steps;
         self.order.push(step);
-        self.next[steps.steps[step as usize].session as usize] += 1;
+        self.next[steps.all[step as usize].session as usize] += 1;
         for &version in steps.reads(step) {
             self.unread[version as usize] -= 1;
         }
@@ -168,7 +168,7 @@ impl<'a> Search<'a> {
         let steps = self.steps;
         while self.order.len() > placed {
             let Some(step) = self.order.pop() else { return };
-            self.next[steps.steps[step as usize].session as usize] -= 1;
+            self.next[steps.all[step as usize].session as usize] -= 1;
             for &version in steps.reads(step) {
                 self.unread[version as usize] += 1;
             }
@@ -206,7 +206,7 @@ impl<'a> Search<'a> {
         let there = next.filter(|(step, session)| **step < session.to).map(|(step, _)| *step);
         let mut writes: Vec<u32> =
             there.filter(|&it| !self.steps.writes(it).is_empty() && self.fits(it)).collect();
-        writes.sort_unstable_by_key(|&it| self.steps.steps[it as usize].number);
+        writes.sort_unstable_by_key(|&it| self.steps.all[it as usize].number);
         writes
     }
 

@@ -1,4 +1,4 @@
-//! Causal consistency (CC) and causal convergence (CCv), from the causal past of each read.
+//! Causal consistency (CC) and causal convergence (`CCv`), from the causal past of each read.
 
 use super::graph::{Clocks, Frame, Graph, Hop, Why};
 use super::step::Source;
@@ -51,9 +51,9 @@ impl<'a> Past<'a> {
     pub fn causal(&self, budget: &Budget) -> Finding {
         let steps = self.graph.frame.steps;
         let mut violations = Vec::new();
-        for step in 0..steps.steps.len() as u32 {
+        for step in 0..steps.all.len() as u32 {
             if step % 1024 == 0 && budget.expired() {
-                let reason = format!("{step} of {} operations", steps.steps.len());
+                let reason = format!("{step} of {} operations", steps.all.len());
                 return if violations.is_empty() {
                     Finding::Open(reason)
                 } else {
@@ -106,7 +106,7 @@ impl<'a> Past<'a> {
     fn fractured(&self, step: u32, sources: &[u32]) -> Option<Violation> {
         let steps = self.graph.frame.steps;
         // Of each pair of sources: over which write of the second's key, read as which version.
-        let mut edges: Vec<Vec<(usize, u32, u32)>> = vec![Vec::new(); sources.len()];
+        let mut edges: Vec<Vec<Edge>> = vec![Vec::new(); sources.len()];
         for &version in steps.reads(step) {
             let Some(writer) = steps.writer(version) else { continue };
             let Some(to) = sources.iter().position(|&it| it == writer) else { continue };
@@ -162,15 +162,15 @@ impl<'a> Past<'a> {
         Violation { name: "WriteCORead", circle, paths }
     }
 
-    /// Whether one order of all writes explains every read by its own causal past: CCv. Assumes CC
+    /// Whether one order of all writes explains every read by its own causal past: `CCv`. Assumes CC
     /// of what was read first.
     pub fn convergent(&self, budget: &Budget) -> Finding {
         let frame = self.graph.frame;
         let steps = frame.steps;
         let mut graph = Graph::new(frame, None);
-        for step in 0..steps.steps.len() as u32 {
+        for step in 0..steps.all.len() as u32 {
             if step % 1024 == 0 && budget.expired() {
-                return Finding::Open(format!("{step} of {} operations", steps.steps.len()));
+                return Finding::Open(format!("{step} of {} operations", steps.all.len()));
             }
             for &version in steps.reads(step) {
                 let Some(writer) = steps.writer(version) else { continue };
@@ -204,8 +204,11 @@ pub(crate) fn paths_to_reads(graph: &Graph<'_>, circle: &[Hop]) -> Vec<Vec<Hop>>
     shown.collect()
 }
 
+/// An edge between the sources of a read: to which, over which write, read as which version.
+type Edge = (usize, u32, u32);
+
 /// A circle in a small graph: (from, edge) around it.
-fn circle_of(edges: &[Vec<(usize, u32, u32)>]) -> Option<Vec<(usize, (usize, u32, u32))>> {
+fn circle_of(edges: &[Vec<Edge>]) -> Option<Vec<(usize, Edge)>> {
     let mut open: Vec<bool> = vec![true; edges.len()];
     // Whatever leads nowhere is taken away until nothing changes; the rest holds a circle.
     loop {
@@ -220,7 +223,7 @@ fn circle_of(edges: &[Vec<(usize, u32, u32)>]) -> Option<Vec<(usize, (usize, u32
         }
     }
     let mut at = open.iter().position(|&it| it)?;
-    let mut walk: Vec<(usize, (usize, u32, u32))> = Vec::new();
+    let mut walk: Vec<(usize, Edge)> = Vec::new();
     loop {
         if let Some(start) = walk.iter().position(|&(from, _)| from == at) {
             return Some(walk.split_off(start));

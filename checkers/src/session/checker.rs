@@ -78,12 +78,11 @@ fn check_models(question: &Question, history: &History, budget: &Budget) -> Vec<
             ));
         }
         let past = match &past {
-            None => return saturation::pram(&frame, budget),
             Some(Err(violation)) if causal(asked.claim) => {
                 return Finding::Breaks(vec![violation.clone()]);
             }
             Some(Ok(past)) if causal(asked.claim) => past,
-            Some(_) => return saturation::pram(&frame, budget),
+            _ => return saturation::pram(&frame, budget),
         };
         // What breaks CC breaks the stronger two.
         if asked.claim == Claim::Causal || sound != Some(true) {
@@ -111,7 +110,7 @@ pub(crate) fn verdict(
     steps: &Steps<'_>,
     finding: Finding,
 ) -> Verdict {
-    let judged = steps.steps.len();
+    let judged = steps.all.len();
     let teller = Teller { steps };
     let mut proofs: Vec<Anomaly> = Vec::new();
     proofs.extend(
@@ -228,7 +227,7 @@ fn session_verdict(
     judgement: &Judgement,
 ) -> Verdict {
     let teller = Teller { steps };
-    let judged = steps.steps.len();
+    let judged = steps.all.len();
     let mut proofs: Vec<Anomaly> = Vec::new();
     let behind = judgement.broken.iter().take(KEPT_MAX);
     proofs.extend(behind.map(|demand| teller.behind(asked.claim, demand, orders)));

@@ -39,7 +39,7 @@ pub(super) fn judge(judge: &mut Judge<'_>) {
                 return;
             }
             for writer in steps.reads(step).iter().filter_map(|&version| steps.writer(version)) {
-                let source = steps.steps[writer as usize].session;
+                let source = steps.all[writer as usize].session;
                 let known = &mut latest[source as usize];
                 if known.is_none() {
                     sources.push(source);
@@ -74,7 +74,7 @@ fn write_demand(judge: &mut Judge<'_>, read: u32, found: u32, source: (u32, u32,
     let Some(place) = before.partition_point(|&it| it < seen).checked_sub(1) else { return };
     // What the session itself wrote comes in its order; and a write that was seen is not to be
     // followed by an earlier one of the same key.
-    let own = steps.writer(found).filter(|&it| steps.steps[it as usize].session == session);
+    let own = steps.writer(found).filter(|&it| steps.all[it as usize].session == session);
     if own == Some(seen) && by == read {
         return;
     }
@@ -112,10 +112,10 @@ fn read_demand(
 /// What each session read of each key, in its order, with the newest so far where it is known.
 fn reads(steps: &Steps<'_>, orders: &Orders) -> FxHashMap<(u32, u32), Vec<Seen>> {
     let mut reads: FxHashMap<(u32, u32), Vec<Seen>> = FxHashMap::default();
-    for step in 0..steps.steps.len() as u32 {
+    for step in 0..steps.all.len() as u32 {
         for &version in steps.reads(step) {
             let key = steps.versions[version as usize].key;
-            let seen = reads.entry((steps.steps[step as usize].session, key)).or_default();
+            let seen = reads.entry((steps.all[step as usize].session, key)).or_default();
             let own = Seen { step, least: version, because: step, complete: true };
             let next = match seen.last() {
                 None => own,

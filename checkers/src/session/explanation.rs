@@ -43,11 +43,11 @@ impl Teller<'_> {
     }
 
     fn step(&self, step: u32) -> String {
-        self.operation(self.steps.steps[step as usize].number)
+        self.operation(self.steps.all[step as usize].number)
     }
 
     fn invoked(&self, step: u32) -> u64 {
-        self.steps.history.operation(self.steps.steps[step as usize].number as usize).invoked
+        self.steps.history.operation(self.steps.all[step as usize].number as usize).invoked
     }
 
     /// The value of a version.

@@ -63,7 +63,7 @@ impl<'a> Builder<'a> {
     fn new(history: &'a History, initial: &'a Value) -> Self {
         let steps = Steps {
             history,
-            steps: Vec::new(),
+            all: Vec::new(),
             read: Vec::new(),
             written: Vec::new(),
             sessions: Vec::new(),
@@ -145,10 +145,7 @@ impl<'a> Builder<'a> {
     /// Keeps the system's own number of a version. What was there first may be told with any.
     fn number(&mut self, operation: &Operation<'a>, reads: &[u32], writes: &[u32]) {
         let Some(number) = operation.ok().and_then(|reply| reply.version) else { return };
-        let told = match (reads, writes) {
-            (_, &[version]) | (&[version], []) => version,
-            _ => return,
-        };
+        let ((_, &[told]) | (&[told], [])) = (reads, writes) else { return };
         let key = self.steps.versions[told as usize].key;
         if self.steps.initial[key as usize] != told {
             let known = &mut self.steps.versions[told as usize].number;
@@ -187,7 +184,7 @@ impl<'a> Builder<'a> {
         let mut moved = vec![u32::MAX; self.candidates.len()];
         for &place in &order {
             let candidate = &self.candidates[place as usize];
-            let step = steps.steps.len() as u32;
+            let step = steps.all.len() as u32;
             moved[place as usize] = step;
             if steps.sessions.last().is_none_or(|last| last.process != candidate.process) {
                 let process = candidate.process;
@@ -205,7 +202,7 @@ impl<'a> Builder<'a> {
                 }
             }
             steps.written.extend(&candidate.writes);
-            steps.steps.push(Step {
+            steps.all.push(Step {
                 number: candidate.number,
                 session,
                 reads: (read, steps.read.len() as u32),

@@ -70,7 +70,7 @@ impl<'a> Frame<'a> {
 
     fn with(steps: &'a Steps<'a>, all: bool) -> Self {
         let mut readers: Vec<(u32, u32, u32)> = Vec::with_capacity(steps.read.len());
-        for step in 0..steps.steps.len() as u32 {
+        for step in 0..steps.all.len() as u32 {
             for &version in steps.reads(step) {
                 if let Some(writer) = steps.writer(version) {
                     readers.push((writer, step, version));
@@ -78,7 +78,7 @@ impl<'a> Frame<'a> {
             }
         }
         readers.sort_unstable();
-        let mut reader_starts = vec![0; steps.steps.len() + 1];
+        let mut reader_starts = vec![0; steps.all.len() + 1];
         for &(writer, ..) in &readers {
             reader_starts[writer as usize + 1] += 1;
         }
@@ -110,7 +110,7 @@ impl<'a> Frame<'a> {
 
     /// The bytes of one set of clocks.
     pub fn clock_bytes(&self) -> usize {
-        self.steps.steps.len() * (self.width * 4 + 32)
+        self.steps.all.len() * (self.width * 4 + 32)
     }
 }
 
@@ -130,7 +130,7 @@ pub(crate) struct Graph<'a> {
 impl<'a> Graph<'a> {
     /// The order of sessions, and of what was read by `viewer`, or by all.
     pub fn new(frame: &'a Frame<'a>, viewer: Option<u32>) -> Self {
-        let heads = vec![NONE; frame.steps.steps.len()];
+        let heads = vec![NONE; frame.steps.all.len()];
         Self { frame, viewer, extra: Vec::new(), heads_in: heads.clone(), heads_out: heads }
     }
 
@@ -143,7 +143,7 @@ impl<'a> Graph<'a> {
     }
 
     fn sees(&self, step: u32) -> bool {
-        self.viewer.is_none_or(|session| self.frame.steps.steps[step as usize].session == session)
+        self.viewer.is_none_or(|session| self.frame.steps.all[step as usize].session == session)
     }
 
     /// Calls `visit` with each step that comes directly before `step`.
@@ -187,7 +187,7 @@ impl<'a> Graph<'a> {
 
     /// An order that agrees with all edges (Kahn 1962), or a circle. O(n + e).
     pub fn order(&self) -> Result<Vec<u32>, Vec<Hop>> {
-        let total = self.frame.steps.steps.len();
+        let total = self.frame.steps.all.len();
         let mut open = vec![0u32; total];
         let mut order: Vec<u32> = Vec::with_capacity(total);
         for step in 0..total as u32 {
@@ -240,7 +240,7 @@ impl<'a> Graph<'a> {
 
     /// A shortest path of at least one edge, through steps that are `open` if that is given. O(n + e).
     pub fn path(&self, from: u32, to: u32, open: Option<&[u32]>) -> Option<Vec<Hop>> {
-        let mut came: Vec<Option<(u32, Why)>> = vec![None; self.frame.steps.steps.len()];
+        let mut came: Vec<Option<(u32, Why)>> = vec![None; self.frame.steps.all.len()];
         let mut queue = VecDeque::from([from]);
         while let Some(step) = queue.pop_front() {
             let mut arrived = false;
@@ -270,50 +270,66 @@ impl<'a> Graph<'a> {
 
     /// How far the past of each step reaches, in an order that agrees with all edges.
     pub fn clocks(&self, order: &[u32]) -> Clocks<'a> {
-        let width = self.frame.width;
-        let reach = vec![0; width * self.frame.steps.steps.len()];
-        let mut clocks = Clocks { frame: self.frame, width, reach };
+        let mut clocks = Clocks::none(self.frame);
         for &step in order {
-            self.before(step, |from, _| clocks.join(step, from));
+            self.before(step, |from, _| {
+                clocks.join(step, from);
+            });
         }
         clocks
     }
 }
 
 /// Of each step: how many steps of each session that writes come before it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Clocks<'a> {
     frame: &'a Frame<'a>,
     width: usize,
     reach: Vec<u32>,
 }
 
-impl Clocks<'_> {
+impl<'a> Clocks<'a> {
+    /// Nothing comes before anything.
+    pub fn none(frame: &'a Frame<'a>) -> Self {
+        let width = frame.width;
+        Self { frame, width, reach: vec![0; width * frame.steps.all.len()] }
+    }
+
     /// How many steps of the sessions, by dimension, come before `step`.
     pub fn of(&self, step: u32) -> &[u32] {
         &self.reach[step as usize * self.width..][..self.width]
     }
 
-    /// Takes the past of `from`, and it itself, into the past of `step`.
-    fn join(&mut self, step: u32, from: u32) {
+    /// Takes the past of `from`, and it itself, into the past of `step`; whether that is news.
+    pub fn join(&mut self, step: u32, from: u32) -> bool {
         let (step, source) = (step as usize * self.width, from as usize * self.width);
+        let mut news = false;
         for place in 0..self.width {
             let other = self.reach[source + place];
             let own = &mut self.reach[step + place];
+            news |= other > *own;
             *own = other.max(*own);
         }
         let steps = self.frame.steps;
-        let dimension = self.frame.dimensions[steps.steps[from as usize].session as usize];
+        let dimension = self.frame.dimensions[steps.all[from as usize].session as usize];
         if dimension != NONE {
             let own = &mut self.reach[step + dimension as usize];
-            *own = (steps.position(from) + 1).max(*own);
+            let other = steps.position(from) + 1;
+            news |= other > *own;
+            *own = other.max(*own);
         }
+        news
+    }
+
+    /// Says that so many steps of a session come before `step`.
+    pub fn set(&mut self, step: u32, dimension: u32, reach: u32) {
+        self.reach[step as usize * self.width + dimension as usize] = reach;
     }
 
     /// Whether `from`, of a session that writes, comes before `step`.
     pub fn precedes(&self, from: u32, step: u32) -> bool {
         let steps = self.frame.steps;
-        let dimension = self.frame.dimensions[steps.steps[from as usize].session as usize];
+        let dimension = self.frame.dimensions[steps.all[from as usize].session as usize];
         dimension != NONE && self.of(step)[dimension as usize] > steps.position(from)
     }
 
@@ -325,14 +341,6 @@ impl Clocks<'_> {
             let from = frame.steps.sessions[session as usize].from;
             let place = writes.partition_point(|&it| it - from < reach);
             place.checked_sub(1).map(|last| writes[last])
-        })
-    }
-
-    /// Of each session that writes `key` the first step after `step` that does.
-    pub fn next_writes(&self, step: u32, key: u32) -> impl Iterator<Item = u32> {
-        self.frame.writers.of_key(key).filter_map(move |(_, writes)| {
-            let place = writes.partition_point(|&it| !self.precedes(step, it));
-            writes.get(place).copied()
         })
     }
 }

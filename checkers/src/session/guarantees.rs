@@ -116,7 +116,7 @@ impl<'a> Judge<'a> {
                 self.judgement.doubts += 1;
                 self.judgement.doubt.get_or_insert(demand);
                 if known == Known::Unknown {
-                    let session = self.frame.steps.steps[demand.read as usize].session;
+                    let session = self.frame.steps.all[demand.read as usize].session;
                     let key = self.frame.steps.versions[demand.found as usize].key;
                     self.pending.push(session, key, demand);
                 }

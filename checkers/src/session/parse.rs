@@ -108,15 +108,12 @@ fn transaction<'a>(asked: &'a Value, reply: Option<&'a Value>) -> Result<Parsed<
             }
             MopKind::Write => {
                 let value = scalar(&mop.value, "writes what no register holds")?;
-                let place = match known.get(&mop.key) {
-                    Some(&(_, Some(place))) => {
-                        parsed.writes[place].1 = value;
-                        place
-                    }
-                    _ => {
-                        parsed.writes.push((mop.key, value));
-                        parsed.writes.len() - 1
-                    }
+                let place = if let Some(&(_, Some(place))) = known.get(&mop.key) {
+                    parsed.writes[place].1 = value;
+                    place
+                } else {
+                    parsed.writes.push((mop.key, value));
+                    parsed.writes.len() - 1
                 };
                 known.insert(mop.key, (value, Some(place)));
             }

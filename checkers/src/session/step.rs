@@ -45,7 +45,7 @@ pub(crate) struct Step {
     pub writes: (u32, u32),
 }
 
-/// The steps of one process, a range of [`Steps::steps`].
+/// The steps of one process, a range of [`Steps::all`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Session {
     /// The process.
@@ -73,7 +73,7 @@ pub(crate) struct Steps<'a> {
     /// Where it comes from.
     pub history: &'a History,
     /// The steps, session by session, each in its order.
-    pub steps: Vec<Step>,
+    pub all: Vec<Step>,
     /// Versions read, step by step.
     pub read: Vec<u32>,
     /// Versions written, step by step.
@@ -99,19 +99,19 @@ pub(crate) struct Steps<'a> {
 impl Steps<'_> {
     /// The versions that a step read.
     pub fn reads(&self, step: u32) -> &[u32] {
-        let (from, to) = self.steps[step as usize].reads;
+        let (from, to) = self.all[step as usize].reads;
         &self.read[from as usize..to as usize]
     }
 
     /// The versions that a step left behind.
     pub fn writes(&self, step: u32) -> &[u32] {
-        let (from, to) = self.steps[step as usize].writes;
+        let (from, to) = self.all[step as usize].writes;
         &self.written[from as usize..to as usize]
     }
 
     /// The session of a step.
     pub fn session(&self, step: u32) -> Session {
-        self.sessions[self.steps[step as usize].session as usize]
+        self.sessions[self.all[step as usize].session as usize]
     }
 
     /// A step's place in its session, from 0.
@@ -162,7 +162,7 @@ impl Writers {
     /// Sorts the writes of `steps`. O(w log w).
     pub fn of(steps: &Steps<'_>) -> Self {
         let mut pairs: Vec<(u32, u32)> = Vec::with_capacity(steps.written.len());
-        for step in 0..steps.steps.len() as u32 {
+        for step in 0..steps.all.len() as u32 {
             let keys = steps.writes(step).iter().map(|&it| steps.versions[it as usize].key);
             pairs.extend(keys.map(|key| (key, step)));
         }
@@ -172,7 +172,7 @@ impl Writers {
             Self { steps: Vec::new(), keys: vec![(0, 0); steps.keys.len()], groups: Vec::new() };
         for chunk in pairs.chunk_by(|one, other| one.0 == other.0) {
             let from = writers.groups.len() as u32;
-            let session = |step: u32| steps.steps[step as usize].session;
+            let session = |step: u32| steps.all[step as usize].session;
             for group in chunk.chunk_by(|one, other| session(one.1) == session(other.1)) {
                 let start = writers.steps.len() as u32;
                 writers.steps.extend(group.iter().map(|&(_, step)| step));

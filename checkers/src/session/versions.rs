@@ -120,7 +120,7 @@ impl Orders {
         let cas = F::new("cas");
         let mut writer = None;
         for &version in versions.iter().filter(|&&it| self.places[it as usize].level == 0) {
-            let step = steps.steps[steps.writer(version)? as usize];
+            let step = steps.all[steps.writer(version)? as usize];
             let replaces = steps.history.operation(step.number as usize).op.f == cas;
             if replaces || writer.is_some_and(|other| other != step.session) {
                 return None;
@@ -195,8 +195,8 @@ fn parents(steps: &Steps<'_>, by: &mut [By]) -> Vec<Option<u32>> {
     let mut parents: Vec<Option<u32>> = vec![None; steps.versions.len()];
     let mut replaced = vec![false; steps.versions.len()];
     let key_of = |version: u32| steps.versions[version as usize].key as usize;
-    for step in 0..steps.steps.len() as u32 {
-        let number = steps.steps[step as usize].number as usize;
+    for step in 0..steps.all.len() as u32 {
+        let number = steps.all[step as usize].number as usize;
         let (&[from], &[to]) = (steps.reads(step), steps.writes(step)) else { continue };
         if steps.history.operation(number).op.f != cas || steps.writer(to) != Some(step) {
             continue;
@@ -236,17 +236,14 @@ fn blocks(steps: &Steps<'_>, parents: &[Option<u32>]) -> Vec<Place> {
             if let Some(place) = places[at] {
                 break place;
             }
-            match parents[at] {
-                Some(parent) => {
-                    path.push(at);
-                    at = parent as usize;
-                }
-                None => {
-                    let place = Place { block: blocks, level: 0 };
-                    blocks += 1;
-                    places[at] = Some(place);
-                    break place;
-                }
+            if let Some(parent) = parents[at] {
+                path.push(at);
+                at = parent as usize;
+            } else {
+                let place = Place { block: blocks, level: 0 };
+                blocks += 1;
+                places[at] = Some(place);
+                break place;
             }
         };
         for at in path.into_iter().rev() {

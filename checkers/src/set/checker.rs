@@ -174,15 +174,18 @@ impl<'a> Judge<'a> {
         let reads = count(self.sum(|set| set.reads), "read");
         let returned = count(self.sum(|set| set.returned), "element");
         match claim {
-            Claim::NoLostElements => format!(
-                "{} of {sets} are all in the final reads. {}",
-                count(self.sum(|set| set.tested), "known element"),
-                self.time_to_stable()
-            ),
-            Claim::NoStaleReads => format!(
-                "{} of {sets} return all that was known before they began.",
-                count(self.sum(|set| set.tested_reads), "read")
-            ),
+            Claim::NoLostElements => {
+                let tested = self.sum(|set| set.tested);
+                let verb = if tested == 1 { "is" } else { "are all" };
+                let (tested, stable) = (count(tested, "known element"), self.time_to_stable());
+                format!("{tested} of {sets} {verb} in the final reads. {stable}")
+            }
+            Claim::NoStaleReads => {
+                let tested = self.sum(|set| set.tested_reads);
+                let (verb, they) = if tested == 1 { ("returns", "it") } else { ("return", "they") };
+                let tested = count(tested, "read");
+                format!("{tested} of {sets} {verb} all that was known before {they} began.")
+            }
             Claim::NoDuplicates => {
                 format!("{returned} in {reads} of {sets}, none of them twice in one read.")
             }
@@ -206,13 +209,15 @@ impl<'a> Judge<'a> {
         if worst == 0 {
             return format!("Each was in every read from the moment that it was known.{never}");
         }
+        let stale = unstable.len() - unstable.partition_point(|&took| took == 0);
+        let was = if stale == 1 { "1 was" } else { &format!("{stale} were") };
         let quantile = |percent: usize| {
             let place = (unstable.len() * percent / 100).min(unstable.len() - 1);
             span(std::time::Duration::from_nanos(unstable[place]))
         };
         format!(
-            "From when it was known to the last read that missed it, an element took {} in the \
-             median, {} at the 99th percentile and {} at worst.{never}",
+            "{was} stale at first: from when an element was known to the last read that missed it took \
+             {} in the median, {} at the 99th percentile and {} at worst.{never}",
             quantile(50),
             quantile(99),
             quantile(100)

@@ -37,8 +37,7 @@ struct Seen {
 
 /// What only explanations look at, of each element.
 #[derive(Clone, Copy, Debug)]
-struct Origin<'a> {
-    value: &'a Value,
+struct Origin {
     /// The number of the operation of `Seen::added`.
     added: Option<usize>,
     /// An add that failed.
@@ -144,7 +143,7 @@ struct Table<'a> {
     analysis: Analysis<'a>,
     places: Places<'a>,
     seen: Vec<Seen>,
-    origins: Vec<Origin<'a>>,
+    origins: Vec<Origin>,
     /// Completions that vouch for elements, and the places of those: what is not yet in the past of
     /// the reads looked at. An entry is void once the element is known from an earlier completion.
     learned: BinaryHeap<Reverse<(u64, u32)>>,
@@ -159,7 +158,7 @@ impl<'a> Table<'a> {
         let (place, new) = self.places.of(value);
         if new {
             self.seen.push(Seen { added: NEVER, known: NEVER, present: NO_READ, absent: NO_READ });
-            self.origins.push(Origin { value, added: None, failed: None, known: 0 });
+            self.origins.push(Origin { added: None, failed: None, known: 0 });
         }
         place
     }
@@ -318,7 +317,7 @@ impl<'a> Table<'a> {
     fn against(&self, place: usize, read: &Read<'_>, alike: usize) -> Against<'a> {
         let (seen, origin) = (&self.seen[place], &self.origins[place]);
         Against {
-            element: origin.value,
+            element: self.places.value(place),
             add: origin.added.or(origin.failed),
             known: (seen.known != NEVER).then_some(origin.known),
             present: None,
@@ -329,7 +328,7 @@ impl<'a> Table<'a> {
 
     fn bytes(&self) -> usize {
         let elements = self.seen.capacity() * size_of::<Seen>()
-            + self.origins.capacity() * size_of::<Origin<'_>>();
+            + self.origins.capacity() * size_of::<Origin>();
         elements + self.learned.capacity() * 16 + self.places.bytes()
     }
 }

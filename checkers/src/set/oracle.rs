@@ -48,7 +48,7 @@ impl<'a> Set<'a> {
                 let missed = |element: &&Value| {
                     self.known_before(element, read.invoked) && !shows(read, element)
                 };
-                elements.iter().any(|element| missed(element))
+                elements.iter().any(missed)
             }),
             Claim::NoDuplicates => self.reads.iter().any(|read| {
                 let list = returned(read);

@@ -211,9 +211,9 @@ fn tells_how_long_elements_took_to_be_in_every_read() {
         p1 ok [1 2]";
     assert_eq!(
         judge(text)[0].reason,
-        "2 known elements of 1 set are all in the final reads. From when it was known to the last \
-         read that missed it, an element took 3.0 ms in the median, 3.0 ms at the 99th percentile \
-         and 3.0 ms at worst."
+        "2 known elements of 1 set are all in the final reads. 1 was stale at first: from when an \
+         element was known to the last read that missed it took 3.0 ms in the median, 3.0 ms at the \
+         99th percentile and 3.0 ms at worst."
     );
 }
 

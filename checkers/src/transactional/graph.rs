@@ -133,7 +133,9 @@ impl Edges {
         const FEW: usize = 64;
         if from.len().saturating_mul(to.len()) <= FEW.max(4 * (from.len() + to.len())) {
             for from in from {
-                to.iter().for_each(|to| self.push(*from, *to, kind));
+                for to in to {
+                    self.push(*from, *to, kind);
+                }
             }
             return;
         }

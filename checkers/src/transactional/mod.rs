@@ -1,7 +1,7 @@
 //! Graphs of dependencies between transactions, their circles, and the claims that they break.
 //!
-//! *Source.* Adya 1999 (the phenomena); Kingsbury and Alvaro 2020, "Elle", sections 4 and 6 (what
-//! the edges are, real time and sessions as edges); Tarjan 1972 (components); Cerone and Gotsman
+//! *Source.* Adya 1999 (the phenomena); Kingsbury and Alvaro 2020, "Elle" (what the edges
+//! are, real time and sessions as edges); Tarjan 1972 (components); Cerone and Gotsman
 //! 2018, "Analysing snapshot isolation" (why circles without two adjacent `rw` edges are exactly
 //! those that break it).
 //!

@@ -23,7 +23,7 @@
 //! Berenson et al. 1995 do not, and neither do systems that read from a lagging snapshot). With
 //! sessions it is weaker than `strong-session-snapshot-isolation`.
 
-use super::class::{Class, Order, name};
+use super::class::{Class, Order};
 use crate::Claim;
 
 /// A claim, with the weaker ones that it includes and the anomalies that it forbids beside theirs.
@@ -160,11 +160,19 @@ fn implies(anomaly: &str, other: &str) -> bool {
 }
 
 /// The class and order of the circles of a name, with or without `-item`.
-fn circle(anomaly: &str) -> Option<(Class, Order)> {
-    let cells = Class::ALL.iter().flat_map(|class| Order::ALL.map(|order| (*class, order)));
-    let called = |(class, order): &(Class, Order)| {
-        let name = name(*class, *order);
-        name == anomaly || name.replace("-item", "") == anomaly
+pub(super) fn circle(anomaly: &str) -> Option<(Class, Order)> {
+    let suffixes = [("-process", Order::Process), ("-realtime", Order::Realtime)];
+    let suffix = suffixes
+        .iter()
+        .find_map(|(suffix, order)| anomaly.strip_suffix(suffix).map(|class| (class, *order)));
+    let (class, order) = suffix.unwrap_or((anomaly, Order::Data));
+    let class = match class.strip_suffix("-item").unwrap_or(class) {
+        "G0" => Class::G0,
+        "G1c" => Class::G1c,
+        "G-single" => Class::GSingle,
+        "G-nonadjacent" => Class::GNonadjacent,
+        "G2" => Class::G2,
+        _ => return None,
     };
-    cells.into_iter().find(called)
+    Some((class, order))
 }

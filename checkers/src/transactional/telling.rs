@@ -115,11 +115,22 @@ fn sentences(
     let circle: Vec<&str> = edges.iter().map(|edge| edge.from.as_str()).collect();
     let explanation = format!(
         "{} So {} and again {} would each have to come before the next: {class}.",
-        told.join(" "),
-        circle.join(", "),
+        short(&told, " ", "more edges like these."),
+        short(&circle, ", ", "others"),
         circle.first().copied().unwrap_or_default(),
     );
     (first_key, edges, explanation)
+}
+
+/// Words joined; of many the first few and the last.
+fn short(words: &[&str], between: &str, more: &str) -> String {
+    const TOLD_MAX: usize = 12;
+    let Some((last, most)) = words.split_last().filter(|_| words.len() > TOLD_MAX) else {
+        return words.join(between);
+    };
+    let begin = &most[..TOLD_MAX / 2];
+    let left = most.len() - begin.len();
+    format!("{}{between}{left} {more}{between}{last}", begin.join(between))
 }
 
 /// The sentence that proves an edge of time.

@@ -2,6 +2,7 @@
 
 use schism_history::Process;
 
+use super::cycles::Cycle;
 use super::random::{Random, cases};
 use super::*;
 use crate::{Budget, Claim};
@@ -274,6 +275,11 @@ fn the_table_says_what_the_definitions_do() {
         ("G0", Claim::Linearizable, false),
     ] {
         assert_eq!(breaks(name, claim), expected, "{name}, {claim}");
+    }
+    for class in Class::ALL {
+        for order in Order::ALL {
+            assert_eq!(models::circle(&class::name(class, order)), Some((class, order)));
+        }
     }
     assert_eq!(order(Claim::Causal), Order::Process);
     assert_eq!(order(Claim::StrictSerializable), Order::Realtime);

@@ -56,7 +56,8 @@ impl Teller<'_> {
         }
     }
 
-    fn of(&self, transaction: u32) -> &[Mop] {
+    /// The micro-operations of a transaction, as far as they are known.
+    pub fn of(&self, transaction: u32) -> &[Mop] {
         self.mops(self.transactions.operations[transaction as usize])
     }
 

@@ -50,7 +50,7 @@ mod extract;
 mod infer;
 mod lessons;
 #[cfg(test)]
-mod oracle;
+pub(crate) mod oracle;
 mod order;
 #[cfg(test)]
 mod random;
@@ -60,5 +60,13 @@ mod tests;
 mod transactions;
 mod versions;
 
-pub(crate) use checker::ENTRY;
+pub(crate) use checker::{Case, ENTRY, out_of_memory, out_of_time, unread_verdicts};
+pub(crate) use decide::{Level, Rule};
+pub(crate) use infer::read_atomic;
 pub(crate) use lessons::LESSONS;
+#[cfg(test)]
+pub(crate) use random::{Dice, Shape, history as random_history};
+pub(crate) use resolve::Kind;
+#[cfg(test)]
+pub(crate) use tests::cases;
+pub(crate) use transactions::{INIT, NOBODY, Transactions};

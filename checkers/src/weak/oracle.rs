@@ -13,8 +13,6 @@ pub(crate) struct Txn {
     pub invoked: u64,
     /// Its completion; none if it is indeterminate.
     pub completed: Option<u64>,
-    /// Whether it is known to have taken effect.
-    pub committed: bool,
     /// What it did; of an indeterminate one only the writes.
     pub mops: Vec<Mop>,
 }
@@ -69,7 +67,6 @@ pub(crate) fn choices(history: &History) -> Vec<Vec<Txn>> {
             session: operation.process.0,
             invoked: operation.invoked,
             completed: told.and(operation.completed),
-            committed: told.is_some(),
             mops,
         };
         if told.is_some() { committed.push(txn) } else { open.push(txn) }

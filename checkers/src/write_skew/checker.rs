@@ -185,9 +185,8 @@ fn verdict(asked: Asked, question: &Question, found: &Found) -> Verdict {
     if let Some(reason) = too_few(found.tested, question.evidence_min, nothing, could) {
         return Verdict::unknown(asked, found.inserts, reason);
     }
-    let reason =
-        format!("One insert committed for each of {}.", { count(found.tested, "contended key") });
-    Verdict::valid(asked, found.inserts, reason)
+    let keys = count(found.tested, "contended key");
+    Verdict::valid(asked, found.inserts, format!("One insert committed for each of {keys}."))
 }
 
 /// What an insert is about: the operation's own key, or the first part of its value.

@@ -59,9 +59,41 @@ pub(super) struct Entry {
     pub node: Option<NodeId>,
 }
 
-/// The names that fields have; the bit of each tells whether it was seen.
-const FIELDS: [&str; 11] =
-    ["type", "process", "f", "value", "time", "index", "error", "key", "due", "version", "node"];
+/// The fields that mean something to a history. The bit of each tells whether it was seen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Type,
+    Process,
+    Function,
+    Value,
+    Time,
+    Index,
+    Error,
+    Key,
+    Due,
+    Version,
+    Node,
+    Other,
+}
+
+impl Field {
+    fn named(name: &[u8]) -> Self {
+        match name {
+            b"type" => Field::Type,
+            b"process" => Field::Process,
+            b"f" => Field::Function,
+            b"value" => Field::Value,
+            b"time" => Field::Time,
+            b"index" => Field::Index,
+            b"error" => Field::Error,
+            b"key" => Field::Key,
+            b"due" => Field::Due,
+            b"version" => Field::Version,
+            b"node" => Field::Node,
+            _ => Field::Other,
+        }
+    }
+}
 
 impl Scanner<'_> {
     /// The operation map that stands here.
@@ -78,38 +110,38 @@ impl Scanner<'_> {
         let mut others: Vec<&[u8]> = Vec::new();
         while !self.closes(b'}', seen == 0 && others.is_empty())? {
             let at = self.at;
-            let known = self.field()?;
+            let field = self.field()?;
             let name = &self.bytes[at..self.at];
-            let repeated = match known {
-                Some(field) => seen & (1 << field) != 0,
-                None => others.contains(&name),
+            let repeated = match field {
+                Field::Other => others.contains(&name),
+                field => seen & (1 << field as u8) != 0,
             };
             if repeated {
                 let name = String::from_utf8_lossy(name);
                 return Self::wrong(at, format!("the key {} stands twice", shortened(&name)));
             }
-            match known {
-                Some(field) => seen |= 1 << field,
-                None => others.push(name),
+            match field {
+                Field::Other => others.push(name),
+                field => seen |= 1 << field as u8,
             }
             self.between()?;
             let at = self.at;
             if self.need()? == b'}' {
                 return Self::wrong(at, "a key without its value");
             }
-            match known.map_or("", |field| FIELDS[field]) {
-                "value" => entry.value = Some(self.value_or_mops(keys)?),
-                "type" => kind = Some((at, self.value(1)?)),
-                "error" => error = Some(self.value(1)?),
-                "f" => entry.f = self.function(keys)?,
-                "process" => entry.who = self.who()?,
-                "key" => entry.key = self.key(keys)?,
-                "time" => entry.time = self.nanoseconds("time")?,
-                "due" => entry.due = self.nanoseconds("due")?,
-                "index" => entry.index = self.count()?,
-                "version" => entry.version = self.count()?,
-                "node" => entry.node = self.node()?,
-                _ => drop(self.value(1)?),
+            match field {
+                Field::Value => entry.value = Some(self.value_or_mops(keys)?),
+                Field::Type => kind = Some((at, self.value(1)?)),
+                Field::Error => error = Some(self.value(1)?),
+                Field::Function => entry.f = self.function(keys)?,
+                Field::Process => entry.who = self.who()?,
+                Field::Key => entry.key = self.key(keys)?,
+                Field::Time => entry.time = self.nanoseconds("time")?,
+                Field::Due => entry.due = self.nanoseconds("due")?,
+                Field::Index => entry.index = self.count()?,
+                Field::Version => entry.version = self.count()?,
+                Field::Node => entry.node = self.node()?,
+                Field::Other => drop(self.value(1)?),
             }
         }
         if entry.who == Who::Other {
@@ -122,17 +154,16 @@ impl Scanner<'_> {
         Ok(entry)
     }
 
-    /// The number of the field that is named here; `None` if it means nothing to a history.
-    fn field(&mut self) -> Scan<Option<usize>> {
+    /// The field that is named here.
+    fn field(&mut self) -> Scan<Field> {
         let at = self.at;
-        let place = |name: &str| FIELDS.iter().position(|field| *field == name);
         match (self.need()?, self.notation) {
             (b':', Notation::Edn) => {
                 self.at += 1;
-                Ok(place(self.name()?))
+                Ok(Field::named(self.name()?.as_bytes()))
             }
-            (b'"', _) => Ok(place(&self.text()?)),
-            (_, Notation::Edn) => self.value(1).map(|_| None),
+            (b'"', _) => Ok(Field::named(self.text()?.as_bytes())),
+            (_, Notation::Edn) => self.value(1).map(|_| Field::Other),
             (_, Notation::Json) => Self::wrong(at, "expected a key in quotes"),
         }
     }

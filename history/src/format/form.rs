@@ -68,7 +68,16 @@ impl<'a> Scanner<'a> {
     }
 
     /// Passes over what means nothing: space, and in EDN commas, comments and discarded forms.
+    #[inline]
     pub fn skip_space(&mut self) -> Scan<()> {
+        // What begins a form, most often, and means that there is nothing to pass over.
+        match self.bytes.get(self.at) {
+            Some(b':' | b'0'..=b'9' | b'[' | b']' | b'{' | b'}' | b'"') => Ok(()),
+            _ => self.skip_long_space(),
+        }
+    }
+
+    fn skip_long_space(&mut self) -> Scan<()> {
         while let Some(&byte) = self.bytes.get(self.at) {
             match (byte, self.notation) {
                 (b' ' | b'\n' | b'\t' | b'\r', _) | (b',' | b'\x0c' | b'\x0b', Notation::Edn) => {

@@ -38,7 +38,13 @@ impl Document {
         Ok(())
     }
 
-    fn item(&self, scanner: &mut Scanner<'_>, keys: &mut Keys) -> Scan<Item> {
+    /// Reads the next map, if one follows, and appends it to `entries`.
+    fn item(
+        &self,
+        scanner: &mut Scanner<'_>,
+        keys: &mut Keys,
+        entries: &mut Vec<Entry>,
+    ) -> Scan<Item> {
         let at = scanner.at;
         let Some(&byte) = scanner.bytes.get(at) else { return Ok(Item::End) };
         if self.closed {
@@ -57,12 +63,14 @@ impl Document {
         let ends = std::mem::replace(&mut scanner.ends, false);
         let entry = scanner.entry(keys);
         scanner.ends = ends;
-        entry.map(|entry| Item::Entry(at, Box::new(entry)))
+        entries.push(entry?);
+        Ok(Item::Entry(at))
     }
 }
 
 enum Item {
-    Entry(usize, Box<Entry>),
+    /// It begins here.
+    Entry(usize),
     Close,
     End,
 }
@@ -90,14 +98,15 @@ impl Grammar for Document {
             let item = self.between(&mut scanner).and_then(|()| {
                 // What is left of a map at the end begins at the map.
                 found.end = scanner.at;
-                self.item(&mut scanner, &mut keys)
+                self.item(&mut scanner, &mut keys, &mut found.entries)
             });
             match item {
-                Ok(Item::Entry(at, mut entry)) => {
+                Ok(Item::Entry(at)) => {
                     place = place.after(&bytes[counted..at]);
                     counted = at;
-                    (entry.line, entry.column) = (place.line, place.column);
-                    found.entries.push(*entry);
+                    if let Some(entry) = found.entries.last_mut() {
+                        (entry.line, entry.column) = (place.line, place.column);
+                    }
                 }
                 Ok(Item::Close) => {
                     found.end = scanner.at;

@@ -211,7 +211,7 @@ impl Line<'_> {
                     .iter()
                     .map(|node| node.parse())
                     .collect::<Result<_, String>>()?,
-                injection: value.injection.unwrap_or_default(),
+                injection: value.injection.unwrap_or_default().into(),
             }),
             "fault-probe" => Ok(FaultMark::Probe {
                 fault,

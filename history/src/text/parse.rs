@@ -233,7 +233,7 @@ fn parse_mark(rest: &str) -> Result<FaultMark, String> {
                 name: name.into(),
                 detail: read_phrase(detail).into(),
                 victims: victims?.into(),
-                injection: serde_json::Value::Null,
+                injection: serde_json::Value::Null.into(),
             })
         }
         "bites" => Ok(FaultMark::Probe { fault, phase: Phase::Bites, evidence: evidence()? }),
