@@ -7,10 +7,10 @@ use super::elements::{Element, Elements, Oddity};
 use super::emptiness::{FalseEmpty, false_empties};
 use super::operations::{Fate, NEVER, Queue, Told, by_queue};
 use super::order::{Disorder, deadlines, disorders};
-use super::repeats::{Repeats, decide_repeating};
+use super::repeats::{Repeats, decide_repeating, search};
 use super::teller::Teller;
 use crate::phrase::{count, list};
-use crate::{Anomaly, Asked, Budget, CheckerEntry, Claim, Question, Verdict};
+use crate::{Anomaly, Asked, Budget, CheckerEntry, Claim, Question, Validity, Verdict};
 
 /// The row that decides linearizability.
 pub(crate) const LINEARIZABLE: CheckerEntry = CheckerEntry {
@@ -50,6 +50,8 @@ pub(crate) enum Finding {
     Holds,
     /// Not linearizable.
     Breaks(Vec<Anomaly>),
+    /// Its values repeat, so that a search has to decide.
+    Repeats,
     /// Not decided, with the reason as a sentence.
     Open(String),
 }
@@ -135,11 +137,7 @@ fn decide(
         Repeats::Break { takes } => Finding::Breaks(vec![
             Teller { history, queue, elements: &elements }.tell_too_many(&takes),
         ]),
-        Repeats::Open => Finding::Open(format!(
-            "Values of {} repeat from event {repeats_at} on, so that nobody can tell which enqueue \
-             a dequeue answers. Unique values would help.",
-            queue.name()
-        )),
+        Repeats::Open => Finding::Repeats,
     }
 }
 
@@ -172,7 +170,7 @@ fn judge(
     let decide = |queue: &Queue<'_>| decide(history, queue, discipline, budget);
     let findings: Vec<Finding> = queues.par_iter().map(decide).collect();
     let mut anomalies: Vec<Anomaly> = Vec::new();
-    let (mut broken, mut open) = (Vec::new(), None);
+    let (mut broken, mut repeating, mut open) = (Vec::new(), Vec::new(), None);
     for (queue, finding) in queues.iter().zip(findings) {
         match finding {
             Finding::Holds => {}
@@ -180,6 +178,7 @@ fn judge(
                 broken.push(queue.name());
                 anomalies.extend(found);
             }
+            Finding::Repeats => repeating.push(queue.key),
             Finding::Open(reason) => open = open.or(Some(reason)),
         }
     }
@@ -188,6 +187,14 @@ fn judge(
         let reason = format!("{} {verb}, of {}.", list(&broken), count(queues.len(), "queue"));
         anomalies.truncate(PROOFS_MAX);
         return Verdict::invalid(asked, judged, capital(&reason), anomalies);
+    }
+    if !repeating.is_empty() {
+        let found = search(question, history, &repeating, alien.as_ref(), discipline, budget);
+        match found.validity {
+            Validity::Invalid => return Verdict { judged, ..found },
+            Validity::Unknown => open = open.or(Some(found.reason)),
+            Validity::Valid => {}
+        }
     }
     if let Some(alien) = alien {
         let reason = format!(

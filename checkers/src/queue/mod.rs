@@ -60,8 +60,8 @@
 //!
 //! *Cost.* O(n) without unseen dequeues, once events are numbered; O(n log n) with.
 //!
-//! *Where values repeat* the part before is judged as above, then counted (see `repeats`); what
-//! counting leaves open is `Unknown`.
+//! *Where values repeat* the part before is judged as above, then the whole is counted (see
+//! `repeats`); what counting leaves open is searched, within the budget.
 //!
 //! # Conventions
 //!

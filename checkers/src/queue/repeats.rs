@@ -1,7 +1,12 @@
-//! Queues in which values repeat: what can be decided without telling equal messages apart.
+//! Queues in which values repeat: what can be decided by counting, and a search for the rest.
+
+use rustc_hash::FxHashMap;
+use schism_history::{Event, History, Key, Kind, Process};
 
 use super::linearizable::Discipline;
-use super::operations::{Fate, Queue, Told};
+use super::operations::{Alien, Fate, Queue, Told};
+use crate::linearizable::judge_queues;
+use crate::{Asked, Budget, Question, Verdict};
 
 /// What is known of a queue in which values repeat.
 pub(crate) enum Repeats {
@@ -46,6 +51,40 @@ pub(crate) fn decide_repeating(queue: &Queue<'_>, discipline: Discipline) -> Rep
     let found_nothing = queue.empties.iter().any(|it| it.told == Told::Nil);
     match discipline {
         Discipline::Bag if !found_nothing => Repeats::Hold,
+        // Nobody saw anything.
+        _ if !found_nothing && queue.takes.is_empty() => Repeats::Hold,
         _ => Repeats::Open,
     }
+}
+
+/// Searches the queues of these keys for a linearization, up to the event that is none of a queue's.
+/// The verdict is about them alone; `Valid` says nothing about how much was seen.
+pub(crate) fn search(
+    question: &Question,
+    history: &History,
+    keys: &[Option<Key>],
+    alien: Option<&Alien>,
+    discipline: Discipline,
+    budget: &Budget,
+) -> Verdict {
+    let asked: Asked = question.claims[0];
+    let mut open: FxHashMap<Process, bool> = FxHashMap::default();
+    let kept = |event: &&Event| match &event.kind {
+        Kind::Invoke { op, .. } => {
+            let kept = keys.contains(&op.key);
+            open.insert(event.process, kept);
+            kept
+        }
+        Kind::Complete(_) => open.get(&event.process).copied().unwrap_or(false),
+        Kind::Fault(_) => false,
+    };
+    let cut = alien.map_or(u64::MAX, |alien| alien.index);
+    let known = history.events().iter().take_while(|event| event.index < cut);
+    let part = match History::from_events(known.filter(kept).cloned().collect()) {
+        Ok(part) => part,
+        Err(error) => return Verdict::unknown(asked, 0, format!("No part of a history: {error}.")),
+    };
+    // Whether enough was seen is judged of the whole.
+    let question = Question { evidence_min: 1, ..question.clone() };
+    judge_queues(asked, &question, &part, discipline == Discipline::Fifo, budget)
 }
