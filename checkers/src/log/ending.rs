@@ -1,7 +1,7 @@
 //! Which logs were read to their end after all faults were healed.
 
 use rustc_hash::FxHashMap;
-use schism_history::{History, Key};
+use schism_history::{History, Key, MopKind, Operation, Value};
 
 use super::operations::{Functions, Step, What};
 use super::records::Records;
@@ -20,8 +20,8 @@ pub(crate) struct Ending {
 }
 
 /// The logs of which the last [`EMPTY_MIN`] polls, all of them invoked after the mark of healing,
-/// returned nothing. Only polls that name the log count, and those of processes that chose it
-/// themselves: what the system assigns to a subscriber is not in the history.
+/// returned nothing. Only polls that name the log count, in question or answer, and those of
+/// processes that chose it themselves: what the system assigns to a subscriber is not in the history.
 pub(crate) fn endings(history: &History, records: &Records<'_>) -> FxHashMap<Key, Ending> {
     let mut found = FxHashMap::default();
     let Some((healed, _)) = history.healed().filter(|_| history.has_real_time()) else {
@@ -51,8 +51,12 @@ pub(crate) fn endings(history: &History, records: &Records<'_>) -> FxHashMap<Key
         }
         let number = operation.number as u32;
         let chosen = records.assignments.chosen(operation.process, number);
-        for key in chosen.iter().chain(&operation.op.key).filter(|key| !returned.contains(key)) {
-            empty.entry(*key).or_default().push((operation.invoked, number));
+        let mut asked: Vec<Key> = chosen.iter().chain(&operation.op.key).copied().collect();
+        asked.extend(named(&operation));
+        asked.sort_unstable();
+        asked.dedup();
+        for key in asked.into_iter().filter(|key| !returned.contains(key)) {
+            empty.entry(key).or_default().push((operation.invoked, number));
         }
     }
     for (key, polls) in empty {
@@ -62,4 +66,13 @@ pub(crate) fn endings(history: &History, records: &Records<'_>) -> FxHashMap<Key
         }
     }
     found
+}
+
+/// The logs that an answer names, be it that it returned nothing of them.
+fn named(operation: &Operation<'_>) -> Vec<Key> {
+    let Some(Value::Mops(mops)) = operation.ok().map(|reply| &reply.value) else {
+        return Vec::new();
+    };
+    let polls = mops.iter().filter(|mop| mop.kind == MopKind::Poll);
+    polls.map(|mop| mop.key).filter(|key| !key.as_str().is_empty()).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schism_history::{History, Operation, Process};
+use schism_history::{History, MopKind, Operation, Process, Value};
 
 use super::findings::Kind;
 use super::operations::{Fate, Functions, Step, What, fate};
@@ -115,7 +115,14 @@ impl<'a> Oracle<'a> {
             }
             let mut rows = self.rows.iter().filter(|row| row.operation == number && !row.sent);
             let returned = rows.any(|row| row.key == key);
-            let named = it.op.key.is_some_and(|own| own.as_str() == key);
+            let asked = it.op.key.is_some_and(|own| own.as_str() == key);
+            let answered = match it.ok().map(|reply| &reply.value) {
+                Some(Value::Mops(mops)) => {
+                    mops.iter().any(|mop| mop.kind == MopKind::Poll && mop.key.as_str() == key)
+                }
+                _ => false,
+            };
+            let named = asked || answered;
             let chosen = self.assignments.iter().rev().find(|(assignment, ..)| {
                 *assignment < number && self.operations[*assignment].process == it.process
             });

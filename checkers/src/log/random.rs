@@ -194,7 +194,7 @@ impl Broker<'_> {
             if !batch.is_empty() && self.lies() {
                 batch.remove(self.random.below(batch.len()));
             }
-            if batch.is_empty() {
+            if batch.is_empty() && self.random.one_in(2) {
                 continue;
             }
             let unknown = self.random.one_in(12);
