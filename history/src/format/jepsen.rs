@@ -95,13 +95,14 @@ impl Grammar for Document {
         let mut found = Found { entries: Vec::new(), end: 0, stop: None, closed: false };
         let (mut place, mut counted) = (start, 0);
         loop {
-            let item = self.between(&mut scanner).and_then(|()| {
-                // What is left of a map at the end begins at the map.
-                found.end = scanner.at;
-                self.item(&mut scanner, &mut keys, &mut found.entries)
-            });
+            let between = self.between(&mut scanner);
+            // What is left of a map at the end begins at the map.
+            found.end = scanner.at;
+            let item =
+                between.and_then(|()| self.item(&mut scanner, &mut keys, &mut found.entries));
             match item {
                 Ok(Item::Entry(at)) => {
+                    found.end = scanner.at;
                     place = place.after(&bytes[counted..at]);
                     counted = at;
                     if let Some(entry) = found.entries.last_mut() {
