@@ -277,6 +277,32 @@ fn logs_are_read_among_everything_else() {
 }
 
 #[test]
+fn the_text_of_a_history_is_read_as_a_log() {
+    check(
+        "0\t:invoke\t:write\t7\n:nemesis\t:info\t:start\tnil\n0\t:ok\t:write\t7\n1 :invoke :read nil\n",
+        "p0 invoke write _ 7\n p0 ok 7\n p1 invoke read _",
+    );
+}
+
+#[test]
+fn numbers_in_quotes_are_processes() {
+    check("{\"type\":\"invoke\",\"f\":\"read\",\"process\":\"7\"}", "p7 invoke read _");
+}
+
+#[test]
+fn our_own_may_be_torn_anywhere() {
+    let text = "{\"schism\":\"history\",\"version\":1}\n\
+                {\"index\":0,\"time\":1,\"process\":0,\"type\":\"invoke\",\"f\":\"read\"}\n";
+    for length in 2..text.len() {
+        let reading = read_bytes(&text.as_bytes()[..length], Format::Auto).expect("a torn history");
+        assert_eq!(reading.format, Format::Jsonl, "{length}");
+    }
+    let unheaded = text.lines().nth(1).expect("an event");
+    let reading = read_bytes(unheaded.as_bytes(), Format::Auto).expect("a history");
+    assert_eq!((reading.format, reading.history.len()), (Format::Jsonl, 1));
+}
+
+#[test]
 fn transactions_of_sessions() {
     let plume = "r(1,0,0,10)\nw(1,7,0,10)\n\nr(1,7,3,11)\nw(2,5,3,-1)\nr(2,0,0,12)\nw(3,0,0,12)\nr(3,0,0,12)\nw(1,8,3,11)\n";
     check(

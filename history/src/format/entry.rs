@@ -210,7 +210,11 @@ impl Scanner<'_> {
                 let wrong = || Self::wrong(at, format!("process {number}; {wanted}"));
                 client.map_or_else(wrong, |client| Ok(Who::Client(client)))
             }
-            Value::Text(_) => Ok(Who::Other),
+            // Some writers of JSON put every number in quotes.
+            Value::Text(name) => Ok(match name.parse() {
+                Ok(number) if number < FIRST_FRESH => Who::Client(number),
+                _ => Who::Other,
+            }),
             other => Self::wrong(at, format!("process {other} is neither a number nor a name")),
         }
     }

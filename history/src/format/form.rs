@@ -92,7 +92,15 @@ impl<'a> Scanner<'a> {
                     }
                 }
                 (b'#', Notation::Edn) => match self.bytes.get(self.at + 1) {
-                    Some(b'_') => self.discard()?,
+                    Some(b'_') => {
+                        let start = self.at;
+                        self.discard().inspect_err(|stop| {
+                            // Where to go on once there is more: nothing of this was passed over.
+                            if *stop == Stop::Incomplete {
+                                self.at = start;
+                            }
+                        })?;
+                    }
                     Some(_) => return Ok(()),
                     None => return Err(Stop::Incomplete),
                 },

@@ -15,6 +15,9 @@ use super::form::{Notation, Scan, Scanner, Stop};
 use super::keys::Keys;
 use super::pieces::{Found, Grammar, Place};
 
+/// A longer line is taken for one in which the whole history stands.
+const LINE: usize = 1 << 14;
+
 /// A file of operation maps.
 pub(super) struct Document {
     notation: Notation,
@@ -95,13 +98,14 @@ impl Grammar for Document {
         let mut found = Found { entries: Vec::new(), end: 0, stop: None, closed: false };
         let (mut place, mut counted) = (start, 0);
         loop {
-            let item = self.between(&mut scanner).and_then(|()| {
-                // What is left of a map at the end begins at the map.
-                found.end = scanner.at;
-                self.item(&mut scanner, &mut keys, &mut found.entries)
-            });
+            let between = self.between(&mut scanner);
+            // What is left of a map at the end begins at the map.
+            found.end = scanner.at;
+            let item =
+                between.and_then(|()| self.item(&mut scanner, &mut keys, &mut found.entries));
             match item {
                 Ok(Item::Entry(at)) => {
+                    found.end = scanner.at;
                     place = place.after(&bytes[counted..at]);
                     counted = at;
                     if let Some(entry) = found.entries.last_mut() {
@@ -134,11 +138,14 @@ impl Grammar for Document {
     }
 
     fn cut(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b',');
+        // Behind the end of a line, or, where all stands in one line, between two maps.
+        let near = &bytes[from..bytes.len().min(from + LINE)];
+        let end = if near.contains(&b'\n') { b'\n' } else { b'}' };
         let mut at = from;
         loop {
-            at += bytes[at..].iter().position(|&byte| byte == b'\n')? + 1;
-            let rest = &bytes[at..];
-            let first = rest.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b','));
+            at += bytes[at..].iter().position(|&byte| byte == end)? + 1;
+            let first = bytes[at..].iter().find(|byte| !space(byte));
             if matches!(first, Some(b'{' | b'#')) {
                 return Some(at);
             }

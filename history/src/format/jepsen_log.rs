@@ -3,11 +3,13 @@
 //! ```text
 //! INFO  jepsen.util - 4 :invoke :cas [2 4]
 //! 2026-05-10 12:34:56,123{GMT} INFO [jepsen worker 4] jepsen.util: 4 :info :cas [2 4] :timed-out
+//! 4 :invoke :cas [2 4]
 //! ```
 //!
-//! The columns are kept apart by tabs, or by spaces. A line is one of them if `jepsen.util` is followed by a process, a type and a function. What
-//! follows is the value, and behind it the error. Other lines are passed over. Times are not read:
-//! they are when the log was written.
+//! The last one is how `history.txt` has them. The columns are kept apart by tabs, or by spaces. A
+//! line is one of them if `jepsen.util`, or the line's beginning, is followed by a process, a type
+//! and a function. What follows is the value, and behind it the error. Other lines are passed over.
+//! Times are not read: they are when the log was written.
 
 use super::entry::{Entry, Kind, Who, reason};
 use super::form::{Notation, Scan, Scanner, Stop};
@@ -78,13 +80,14 @@ impl Grammar for Log {
 
 /// The operation that `line` logs, if it logs one.
 fn entry(line: &[u8], keys: &mut Keys) -> Scan<Option<Entry>> {
-    let Some(written) = line.windows(WRITER.len()).position(|window| window == WRITER) else {
-        return Ok(None);
-    };
     let mut scanner = Scanner::new(line, Notation::Edn, true);
-    scanner.at = written + WRITER.len();
-    while matches!(line.get(scanner.at), Some(b' ' | b'\t' | b'-' | b':')) {
-        scanner.at += 1;
+    if let Some(written) = line.windows(WRITER.len()).position(|window| window == WRITER) {
+        scanner.at = written + WRITER.len();
+        while matches!(line.get(scanner.at), Some(b' ' | b'\t' | b'-' | b':')) {
+            scanner.at += 1;
+        }
+    } else if !line.first().is_some_and(u8::is_ascii_digit) {
+        return Ok(None);
     }
     // Whatever else this writer says is no operation, and no error.
     let process = scanner.at;

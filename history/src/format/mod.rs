@@ -33,6 +33,8 @@ mod plume;
 mod read;
 mod recognise;
 mod sessions;
+#[cfg(test)]
+mod tests;
 
 pub use edn_writer::write_edn;
 pub use error::ReadError;

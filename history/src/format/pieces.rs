@@ -85,15 +85,34 @@ pub(super) fn read(
     file: &str,
     grammar: impl Grammar,
 ) -> Result<History, ReadError> {
-    let reading =
-        Pieces { input, file, grammar, bytes: Vec::new(), start: Place::START, whole: false };
-    reading.run()
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    read_in(input, file, grammar, Size { piece: PIECE, threads })
+}
+
+/// How a file is cut.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    /// So many bytes are parsed by one thread at a time, more or less.
+    pub piece: usize,
+    pub threads: usize,
+}
+
+/// The same in pieces of any size: what is read does not depend on it.
+pub(super) fn read_in(
+    input: impl Read,
+    file: &str,
+    grammar: impl Grammar,
+    size: Size,
+) -> Result<History, ReadError> {
+    let (bytes, start) = (Vec::new(), Place::START);
+    Pieces { input, file, grammar, size, bytes, start, whole: false }.run()
 }
 
 struct Pieces<'a, R, G> {
     input: R,
     file: &'a str,
     grammar: G,
+    size: Size,
     bytes: Vec<u8>,
     /// Where the bytes begin.
     start: Place,
@@ -103,8 +122,7 @@ struct Pieces<'a, R, G> {
 
 impl<R: Read, G: Grammar> Pieces<'_, R, G> {
     fn run(mut self) -> Result<History, ReadError> {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let usual = PIECE * cores;
+        let usual = self.size.piece * self.size.threads;
         let (mut wanted, mut begun) = (usual, false);
         let mut assembly = Assembly::new();
         loop {
@@ -115,7 +133,7 @@ impl<R: Read, G: Grammar> Pieces<'_, R, G> {
                 (begun, end) = (true, length);
             }
             if begun {
-                end = self.entries(end, cores, &mut assembly)?;
+                end = self.entries(end, &mut assembly)?;
             }
             self.start = self.start.after(&self.bytes[..end]);
             self.bytes.drain(..end);
@@ -154,13 +172,8 @@ impl<R: Read, G: Grammar> Pieces<'_, R, G> {
     }
 
     /// Parses the buffer from `from` on; how far it got.
-    fn entries(
-        &mut self,
-        from: usize,
-        cores: usize,
-        assembly: &mut Assembly,
-    ) -> Result<usize, ReadError> {
-        let pieces = self.pieces(from, cores);
+    fn entries(&mut self, from: usize, assembly: &mut Assembly) -> Result<usize, ReadError> {
+        let pieces = self.pieces(from);
         let found = self.parse_all(&pieces);
         let mut at = from;
         let mut guessed = true;
@@ -184,12 +197,12 @@ impl<R: Read, G: Grammar> Pieces<'_, R, G> {
         Ok(at)
     }
 
-    /// The pieces and where they begin: as many as there are cores, fewer if there is little.
-    fn pieces(&self, from: usize, cores: usize) -> Vec<(Range<usize>, Place)> {
-        let mut pieces = Vec::with_capacity(cores);
+    /// The pieces and where they begin: as many as threads, fewer if there is little.
+    fn pieces(&self, from: usize) -> Vec<(Range<usize>, Place)> {
+        let mut pieces = Vec::with_capacity(self.size.threads);
         let (mut at, end) = (from, self.bytes.len());
         let mut place = self.start.after(&self.bytes[..from]);
-        let length = ((end - from) / cores).max(PIECE / 2);
+        let length = ((end - from) / self.size.threads).max(self.size.piece / 2).max(1);
         while at < end {
             let near = Some(at + length).filter(|&near| near < end);
             let cut = near.and_then(|near| self.grammar.cut(&self.bytes, near)).unwrap_or(end);

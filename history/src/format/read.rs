@@ -121,7 +121,7 @@ pub fn read(path: &Path, format: Format) -> Result<Reading, ReadError> {
     read_as(format, sample.as_slice().chain(input), &file)
 }
 
-fn read_as(format: Format, input: impl Read, file: &str) -> Result<Reading, ReadError> {
+pub(super) fn read_as(format: Format, input: impl Read, file: &str) -> Result<Reading, ReadError> {
     let mut torn = false;
     let history = match format {
         Format::Auto | Format::Jsonl => {

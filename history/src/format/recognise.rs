@@ -40,6 +40,9 @@ pub(super) fn format_of(sample: &[u8]) -> Result<Format, Unknown> {
         (b'{' | b'[' | b'(' | b'#' | b';' | b',', _) => Ok(Format::Edn),
         (b'r' | b'w', Some(b'(')) => Ok(Format::Plume),
         (b'r' | b'w', _) if text.get(1).is_some_and(blank) => Ok(Format::Awdit),
+        (b'0'..=b'9' | b':', _) if line.windows(7).any(|word| word == b":invoke") => {
+            Ok(Format::JepsenLog)
+        }
         (b'-' | b'=', _) if line.iter().all(|&byte| byte == line[0]) => Ok(Format::Awdit),
         _ => log(text, start),
     }
@@ -63,7 +66,9 @@ fn log(text: &[u8], place: Place) -> Result<Format, Unknown> {
 /// Whether `line` is one of our own: the header, or an event with our fields in our order.
 /// Jepsen's JSON has the same names in any other order, and says other things with them.
 fn ours(line: &[u8]) -> bool {
-    if line.starts_with(b"{\"schism\"") {
+    const HEADER: &[u8] = b"{\"schism\"";
+    // A recorder may have died while it wrote the header.
+    if line.starts_with(HEADER) || (line.len() > 1 && HEADER.starts_with(line)) {
         return true;
     }
     let mut scanner = Scanner::new(line, Notation::Json, true);
