@@ -28,6 +28,11 @@ impl<const WORDS: usize> Slots<WORDS> {
         self.0[usize::from(slot / 64)] &= !(1 << (slot % 64));
     }
 
+    /// Whether the slots of `other` are all in the set.
+    pub fn holds(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(own, other)| other & !own == 0)
+    }
+
     /// How many slots are in the set.
     pub fn len(&self) -> usize {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
@@ -41,8 +46,10 @@ pub(crate) struct Node<const WORDS: usize> {
     pub frontier: u32,
     /// What the object holds.
     pub state: u32,
-    /// The slots of those open calls that are placed.
+    /// The slots of those open calls that are placed and may have changed something.
     pub placed: Slots<WORDS>,
+    /// The slots of those open observers that are placed.
+    pub seen: Slots<WORDS>,
     /// The indeterminate calls that are placed.
     pub used: u32,
     /// If an indeterminate call was placed last and has not proved to be needed: the state before
@@ -54,7 +61,7 @@ pub(crate) struct Node<const WORDS: usize> {
     pub call: u32,
     /// The state that this call led to.
     pub led_to: u32,
-    /// The next node that differs in nothing but `used`.
+    /// The next node that differs in nothing but `seen` and `used`.
     pub next: u32,
     /// Whether another is at least as good and took its place.
     pub superseded: bool,
@@ -67,6 +74,7 @@ impl<const WORDS: usize> Node<WORDS> {
             frontier: 0,
             state,
             placed: Slots::EMPTY,
+            seen: Slots::EMPTY,
             used: super::used::NOTHING,
             before: NONE,
             parent: NONE,
@@ -75,6 +83,16 @@ impl<const WORDS: usize> Node<WORDS> {
             next: NONE,
             superseded: false,
         }
+    }
+
+    /// Whether the call of an open slot is placed.
+    pub fn has(&self, slot: u16) -> bool {
+        self.placed.has(slot) || self.seen.has(slot)
+    }
+
+    /// How many calls are placed that have not returned.
+    pub fn open(&self) -> usize {
+        self.placed.len() + self.seen.len()
     }
 
     fn hash(&self) -> u64 {
@@ -112,8 +130,9 @@ impl<const WORDS: usize> Memo<WORDS> {
         Self { nodes: Vec::new(), table: vec![NONE; 64], filled: 0, compared: 0 }
     }
 
-    /// Stores a configuration, unless one was seen that differs from it at most in that it has used
-    /// fewer indeterminate calls: what follows can do without the rest, too.
+    /// Stores a configuration, unless one is known that can go on in every way in which it can: one
+    /// that differs from it at most in that more observers are placed, and fewer or less able
+    /// indeterminate calls used.
     pub fn remember(&mut self, mut node: Node<WORDS>, used: &Used) -> Option<u32> {
         if self.filled * 2 >= self.table.len() {
             self.grow();
@@ -126,10 +145,10 @@ impl<const WORDS: usize> Memo<WORDS> {
             self.compared += 1;
             let other = &self.nodes[at as usize];
             let next = other.next;
-            if used.within(other.used, node.used) {
+            if other.seen.holds(&node.seen) && used.within(other.used, node.used) {
                 return None;
             }
-            if used.within(node.used, other.used) {
+            if node.seen.holds(&other.seen) && used.within(node.used, other.used) {
                 self.nodes[at as usize].superseded = true;
                 match link {
                     NONE => self.table[place] = next,

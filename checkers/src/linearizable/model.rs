@@ -42,6 +42,13 @@ pub(crate) trait Model {
         false
     }
 
+    /// How able `action` is: of two of one group, one that is `able` can take the place of the other
+    /// wherever that is possible, and leads to the same state. `None`: it is a group by itself.
+    fn ability(&self, action: Self::Action) -> Option<Ability> {
+        let _ = action;
+        None
+    }
+
     /// What an action whose result nobody knows can have been in `state`: all the actions that
     /// lead to different states. One that says it all by itself is the only choice.
     fn choices(&mut self, state: u32, action: Self::Action, choices: &mut Vec<Self::Action>) {
@@ -67,6 +74,15 @@ pub(crate) trait Model {
     }
 }
 
+/// What an action can stand in for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ability {
+    /// Where it leads.
+    pub group: u32,
+    /// Whether it leads there from every state.
+    pub able: bool,
+}
+
 /// One value, replaced by writes and by compare-and-sets that find what they expect.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RegisterModel;
@@ -88,6 +104,11 @@ impl Model for RegisterModel {
 
     fn observes(&self, action: Action) -> bool {
         matches!(action, Action::Read(_))
+    }
+
+    fn ability(&self, action: Action) -> Option<Ability> {
+        let able = matches!(action, Action::Write(_));
+        action.writes().map(|group| Ability { group, able })
     }
 
     /// Registers know their values; see [`super::operations::Register::show`].

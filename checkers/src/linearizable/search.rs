@@ -22,18 +22,24 @@
 //!   next one, the indeterminate operation can be left out of the linearization. So one is placed
 //!   only together with a next operation that cannot do the same without it; it can be moved there,
 //!   since it never completes.
-//! - *The fewer are used the better.* Of two configurations that differ only in the indeterminate
-//!   operations that they have used, that which has used a part of what the other has can go on in
-//!   every way in which the other can. So the other is dropped.
+//! - *The fewer are used, and the more is observed, the better.* Of two configurations that differ
+//!   only in the indeterminate operations that they have used and in the observers that they have
+//!   placed, that which has used a part of what the other has, and has placed all observers that the
+//!   other has, can go on in every way in which the other can. So the other is dropped. Instead of
+//!   an operation that the other has used it can have used a less able one: a compare-and-set to 5
+//!   where the other used a write of 5, which it has kept (see `used`).
 //!
 //! The search goes depth first, so that a history that has a linearization seldom costs more than
-//! its length. Where there is none, it visits the configurations of every frontier up to the one
+//! its length. If that leads nowhere it goes on in breadth, where no work is done on configurations
+//! that are dropped later; and if that becomes too broad, in depth again, each time for longer. Where there is none, it visits the configurations of every frontier up to the one
 //! that no operation gets past, and none behind it: what comes later in a history cannot turn a
 //! violation found into an `Unknown`. The operation that has to return there is the impossible one.
 //! If what the open ones return does not change what they do, its completion ends the shortest
 //! prefix that is not linearizable, and no shorter prefix fails in any case: with what they return
 //! later the open ones explain it.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -131,6 +137,38 @@ pub(crate) fn search_operations<M: Model>(
 
 struct OutOfBudget;
 
+/// The configurations that have yet to be visited.
+enum Waiting {
+    /// The last one reached comes first: where there is a linearization, this way leads to it.
+    Deep(Vec<u32>),
+    /// One of the first frontier comes first, and of these one that has used the fewest
+    /// indeterminate calls: no work is done on what is dropped later, when a better one is found.
+    Broad(BinaryHeap<Reverse<(u32, u32, u32)>>),
+}
+
+impl Waiting {
+    fn pop(&mut self) -> Option<u32> {
+        match self {
+            Waiting::Deep(stack) => stack.pop(),
+            Waiting::Broad(heap) => heap.pop().map(|Reverse((.., at))| at),
+        }
+    }
+
+    /// Goes on in the other way.
+    fn turn(&mut self, urgency: impl Fn(u32) -> (u32, u32, u32)) {
+        *self = match self {
+            Waiting::Deep(stack) => {
+                Waiting::Broad(stack.drain(..).map(|at| Reverse(urgency(at))).collect())
+            }
+            Waiting::Broad(heap) => {
+                // The last, which is tried first, has come farthest.
+                let sorted = std::mem::take(heap).into_sorted_vec();
+                Waiting::Deep(sorted.into_iter().rev().map(|Reverse((.., at))| at).collect())
+            }
+        };
+    }
+}
+
 struct Search<'a, M: Model, const WORDS: usize> {
     model: &'a mut M,
     calls: &'a [Call<M::Action>],
@@ -152,13 +190,14 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
         timeline: Timeline<M::Action>,
         limits: Limits<'a>,
     ) -> Self {
+        let ranks = timeline.classes.iter().map(|class| model.ability(class.action)).collect();
         Self {
             model,
             calls,
             timeline,
             limits,
             memo: Memo::new(),
-            used: Used::new(),
+            used: Used::new(ranks),
             farthest: 0,
             visited: 0,
             bytes_published: 0,
@@ -187,9 +226,10 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
         self.look()?;
         let mut root = Node::root(self.model.initial());
         self.settle(&mut root, |_, _| ());
-        let mut stack = Vec::from_iter(self.memo.remember(root, &self.used));
+        let mut waiting = Waiting::Deep(Vec::from_iter(self.memo.remember(root, &self.used)));
         let mut next = Vec::new();
-        while let Some(at) = stack.pop() {
+        let mut patience = self.calls.len() as u64 * 8 + 10_000;
+        while let Some(at) = waiting.pop() {
             let node = self.memo.nodes[at as usize];
             if node.superseded {
                 continue;
@@ -205,8 +245,22 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
             }
             self.place_open(at, &node, &mut next);
             self.place_indeterminate(at, &node, &mut next);
-            // What returns first is tried first, and the stack gives back the last.
-            stack.extend(next.drain(..).rev());
+            let (nodes, used) = (&self.memo.nodes, &self.used);
+            let urgency = |at: u32| {
+                let node = &nodes[at as usize];
+                (node.frontier, used.len(node.used) as u32, at)
+            };
+            if self.visited >= patience {
+                waiting.turn(urgency);
+                patience *= 4;
+            }
+            match &mut waiting {
+                // What returns first is tried first, and the stack gives back the last.
+                Waiting::Deep(stack) => stack.extend(next.drain(..).rev()),
+                Waiting::Broad(heap) => {
+                    heap.extend(next.drain(..).map(|at| Reverse(urgency(at))));
+                }
+            }
         }
         Ok(Answer::Impossible(self.impossible()))
     }
@@ -227,16 +281,17 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
         let range = self.timeline.open(node.frontier);
         for place in range.clone() {
             let open = self.timeline.at(place);
-            let waits = open.same != NO_SLOT && !node.placed.has(open.same);
+            let waits = open.same != NO_SLOT && !node.has(open.same);
             let action = self.calls[open.call as usize].action;
             let too_soon = place > range.start && self.model.is_lazy(action);
-            if waits || too_soon || node.placed.has(open.slot) {
+            if waits || too_soon || node.has(open.slot) {
                 continue;
             }
             let Some(state) = self.justified(node, action) else { continue };
             let (call, led_to, before) = (open.call, state, NONE);
             let mut new = Node { state, parent: at, call, led_to, before, ..*node };
-            new.placed.put(open.slot);
+            if self.model.observes(action) { &mut new.seen } else { &mut new.placed }
+                .put(open.slot);
             self.settle(&mut new, |_, _| ());
             next.extend(self.memo.remember(new, &self.used));
         }
@@ -279,7 +334,7 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
     fn waits_for_open(&self, node: &Node<WORDS>, action: M::Action) -> bool {
         self.timeline.open(node.frontier).any(|place| {
             let open = self.timeline.at(place);
-            self.calls[open.call as usize].action == action && !node.placed.has(open.slot)
+            self.calls[open.call as usize].action == action && !node.has(open.slot)
         })
     }
 
@@ -292,12 +347,12 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
                 let open = self.timeline.at(place);
                 let action = self.calls[open.call as usize].action;
                 let eager = self.model.is_eager(action);
-                if node.placed.has(open.slot) || !(eager || self.model.observes(action)) {
+                if node.has(open.slot) || !(eager || self.model.observes(action)) {
                     continue;
                 }
                 match self.model.step(node.state, action) {
                     Some(state) if eager || state == node.state => {
-                        node.placed.put(open.slot);
+                        if eager { &mut node.placed } else { &mut node.seen }.put(open.slot);
                         node.state = state;
                         // What could not be observed before justifies what came before.
                         node.before = NONE;
@@ -307,10 +362,11 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
                 }
             }
             let returns = self.timeline.at(range.start);
-            if !node.placed.has(returns.slot) {
+            if !node.has(returns.slot) {
                 return;
             }
             node.placed.take(returns.slot);
+            node.seen.take(returns.slot);
             node.frontier += 1;
         }
     }
@@ -344,7 +400,7 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
         for (at, node) in self.memo.nodes.iter().enumerate() {
             // An indeterminate operation that helped nothing is left out.
             if node.frontier == self.farthest && node.before == NONE {
-                let length = 1 + node.placed.len() + self.used.len(node.used);
+                let length = 1 + node.open() + self.used.len(node.used);
                 if length > longest.0 {
                     longest = (length, at as u32);
                 }
@@ -373,6 +429,7 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
                 let open = self.timeline.open(configuration.frontier);
                 let placed = open.map(|place| self.timeline.at(place));
                 for open in placed.filter(|open| open.call == node.call) {
+                    // Which of the two sets it is makes no difference here.
                     configuration.placed.put(open.slot);
                 }
             }
