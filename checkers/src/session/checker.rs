@@ -164,7 +164,7 @@ pub(crate) fn broken(asked: Asked, judged: usize, proofs: Vec<Anomaly>) -> Verdi
 
 /// Why less evidence than is wanted upholds nothing.
 pub(crate) fn too_little(evidence: usize, question: &Question, what: &str) -> Option<String> {
-    let wanted = question.evidence_min.max(1);
+    let wanted = question.evidence_min;
     (evidence < wanted).then(|| match evidence {
         0 => format!("No {what} ok, so that nothing could have shown a violation."),
         some => format!(

@@ -19,14 +19,15 @@ pub(crate) struct Functions {
     read: F,
     write: F,
     cas: F,
-    txn: F,
+    pub txn: F,
+    only: Key,
 }
 
 impl Functions {
     /// Their names, interned.
     pub fn new() -> Self {
         let [read, write, cas, txn] = ["read", "write", "cas", "txn"].map(F::new);
-        Self { read, write, cas, txn }
+        Self { read, write, cas, txn, only: Key::new("_") }
     }
 
     /// What `operation` does: what it returned counts if it is ok, what it writes always. The error
@@ -41,7 +42,8 @@ impl Functions {
         if !known {
             return Err("is no operation of a register (read, write, cas, txn)");
         }
-        let key = operation.op.key.ok_or("has no key")?;
+        // A history of one register need not name it.
+        let key = operation.op.key.unwrap_or(self.only);
         let mut parsed = Parsed::default();
         if f == self.read {
             if let Some(value) = reply {

@@ -85,7 +85,7 @@ impl<'a> Registers<'a> {
                 }
             };
             let single =
-                parsed.reads.len() + parsed.writes.len() <= 2 && operation.op.key.is_some();
+                parsed.reads.len() + parsed.writes.len() <= 2 && operation.op.f != functions.txn;
             let version = operation.ok().and_then(|reply| reply.version).filter(|_| single);
             for &(key, value) in &parsed.reads {
                 let writes = parsed.writes.iter().any(|write| write.0 == key);
