@@ -1,8 +1,9 @@
 //! Measures the checkers of sessions, causal memory, sequential consistency and staleness:
 //! `cargo run --release --example session_speed [operations]`.
 //!
-//! The histories are made in memory; each line says how long the check of one claim alone took, the
-//! verdict, and how far the peak of the process' memory has come.
+//! The histories are made in memory; each line says how long the check of one claim alone took, and
+//! how long of that its thread was on a processor; how far the peak of the process' memory has come;
+//! and the verdict.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -53,12 +54,16 @@ fn main() {
             let Some(row) = CHECKERS.iter().find(|row| row.concerns("register", claim)) else {
                 continue;
             };
-            let start = Instant::now();
+            let (start, before) = (Instant::now(), busy_s());
             let verdict = row.check(&question, &history, &Budget::default()).remove(0);
             let seconds = start.elapsed().as_secs_f64();
+            let busy = busy_s() - before;
             let said: String = verdict.reason.chars().take(90).collect();
             let (validity, peak) = (verdict.validity, peak_mb());
-            println!("  {claim:<22} {seconds:>7.3} s  {peak:>5} MB  {validity:?}: {said}");
+            let name = claim.name();
+            println!(
+                "  {name:<22} {seconds:>7.3} s, busy {busy:>6.3} s  {peak:>5} MB  {validity:?}: {said}"
+            );
         }
     }
 }
@@ -142,6 +147,13 @@ fn history(
         record(Kind::Invoke { op, due: None, node: None });
     }
     History::from_events(events).expect("clients have one operation open at a time")
+}
+
+/// How long this thread was on a processor, so that others who load the machine do not count.
+fn busy_s() -> f64 {
+    let status = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = status.split_whitespace().next().and_then(|it| it.parse::<u64>().ok());
+    nanoseconds.unwrap_or(0) as f64 / 1e9
 }
 
 /// The peak of the process' memory so far.

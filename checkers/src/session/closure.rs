@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::causal::{Violation, paths_to_reads};
-use super::graph::{Clocks, Extra, Graph, NONE, Why};
+use super::graph::{Clocks, Extra, Graph, Hop, NONE, Why};
 use super::step::Source;
 use crate::Budget;
 
@@ -66,7 +66,8 @@ impl Queue {
 /// `names`: of a circle, and of one that a read of an initial version closes by itself.
 ///
 /// Work is done only where a past grows, so that the cost is that of the edges found and of the steps
-/// that hear of them; a step that comes into its own past is a circle.
+/// that hear of them; where that are very many, all are told in order. A step that comes into its own
+/// past is a circle.
 pub(crate) fn close<'a>(
     graph: Graph<'a>,
     clocks: Clocks<'a>,
@@ -86,27 +87,46 @@ pub(crate) fn close<'a>(
     };
     range.for_each(|step| due.push(step));
     let mut closure = Closure { graph, clocks, scope, grown, due };
-    let mut looks = 0u32;
-    while let Some(step) = closure.due.pop() {
-        looks = looks.wrapping_add(1);
-        let bytes = closure.graph.extra.len() * size_of::<Extra>();
-        if looks % 64 == 0 && (budget.expired() || bytes > budget.memory_bytes) {
-            return Closed::Open;
+    loop {
+        let known = closure.graph.extra.len();
+        let mut looks = 0u32;
+        while let Some(step) = closure.due.pop() {
+            looks = looks.wrapping_add(1);
+            let bytes = closure.graph.extra.len() * size_of::<Extra>();
+            if looks % 64 == 0 && (budget.expired() || bytes > budget.memory_bytes) {
+                return Closed::Open;
+            }
+            if let Some((write, version)) = closure.replaced_initial(step) {
+                let mut circle = closure.graph.path(write, step, None).unwrap_or_default();
+                circle.push((step, Why::ReplacedLater(version), write));
+                let paths = paths_to_reads(&closure.graph, &circle);
+                return Closed::Circle(Violation { name: names[1], circle, paths });
+            }
+            closure.look(step);
         }
-        if let Some((write, version)) = closure.replaced_initial(step) {
-            let mut circle = closure.graph.path(write, step, None).unwrap_or_default();
-            circle.push((step, Why::ReplacedLater(version), write));
-            let paths = paths_to_reads(&closure.graph, &circle);
-            return Closed::Circle(Violation { name: names[1], circle, paths });
+        if closure.graph.extra.len() == known {
+            return Closed::Closed(closure.graph);
         }
-        closure.look(step);
-        if !closure.spread() {
-            let circle = closure.graph.order().err().unwrap_or_default();
+        let spread = match closure.spread() {
+            Spread::Everywhere => Ok(()),
+            Spread::Circle => Err(closure.graph.order().err().unwrap_or_default()),
+            Spread::TooMuch => closure.spread_in_order(),
+        };
+        if let Err(circle) = spread {
             let paths = paths_to_reads(&closure.graph, &circle);
             return Closed::Circle(Violation { name: names[0], circle, paths });
         }
     }
-    Closed::Closed(closure.graph)
+}
+
+/// How far news went.
+enum Spread {
+    /// To everybody whom it concerns.
+    Everywhere,
+    /// To where it came from.
+    Circle,
+    /// To so many that all are better told at once.
+    TooMuch,
 }
 
 impl Closure<'_> {
@@ -157,18 +177,23 @@ impl Closure<'_> {
         }
     }
 
-    /// Tells what comes after that their past has grown; false if a step comes into its own past.
-    fn spread(&mut self) -> bool {
-        let steps = self.graph.frame.steps;
-        while let Some(step) = self.grown.pop() {
+    /// Whether a step tells anything if its past grows.
+    fn tells(&self, step: u32) -> bool {
+        match self.scope {
+            Scope::Session(session) => self.graph.frame.steps.all[step as usize].session == session,
+            Scope::All => true,
+        }
+    }
+
+    /// Tells what comes after that their past has grown.
+    fn spread(&mut self) -> Spread {
+        let most = self.graph.frame.steps.all.len() / 2 + 64;
+        for _ in 0..most {
+            let Some(step) = self.grown.pop() else { return Spread::Everywhere };
             if self.clocks.precedes(step, step) {
-                return false;
+                return Spread::Circle;
             }
-            let tells = match self.scope {
-                Scope::Session(session) => steps.all[step as usize].session == session,
-                Scope::All => true,
-            };
-            if tells {
+            if self.tells(step) {
                 self.due.push(step);
             }
             let (clocks, grown) = (&mut self.clocks, &mut self.grown);
@@ -178,7 +203,24 @@ impl Closure<'_> {
                 }
             });
         }
-        true
+        Spread::TooMuch
+    }
+
+    /// Tells all steps, each after whatever comes before it.
+    fn spread_in_order(&mut self) -> Result<(), Vec<Hop>> {
+        while let Some(step) = self.grown.pop() {
+            if self.tells(step) {
+                self.due.push(step);
+            }
+        }
+        for step in self.graph.order()? {
+            let (clocks, mut news) = (&mut self.clocks, false);
+            self.graph.before(step, |from, _| news |= clocks.join(step, from));
+            if news && self.tells(step) {
+                self.due.push(step);
+            }
+        }
+        Ok(())
     }
 }
 
