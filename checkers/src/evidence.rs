@@ -73,10 +73,9 @@ pub(crate) fn operations_before<'a>(
 /// Why nothing is upheld on the evidence of `found` operations, if they are too few: `nothing` says
 /// what is missing where there are none, and `could` what one of them would have to be.
 pub(crate) fn too_few(found: usize, least: usize, nothing: &str, could: &str) -> Option<String> {
-    if found == 0 {
+    if least > 0 && found == 0 {
         return Some(nothing.to_owned());
     }
-    let least = least.max(1);
     (found < least).then(|| {
         let found = count(found, could);
         format!("There is too little evidence: {found}, and at least {least} are wanted.")

@@ -93,6 +93,9 @@ fn undecided(
     if let Some(alien) = alien {
         return Some(alien.reason("banks"));
     }
+    if question.evidence_min == 0 {
+        return None;
+    }
     if found.reads == 0 {
         return Some("No read was ok, so that nothing was seen.".into());
     }
