@@ -136,6 +136,17 @@ pub(crate) fn verdicts(entry: &CheckerEntry, history: &History) -> Vec<Verdict> 
     entry.check(&Question::new(entry.subjects[0], claims), history, &Budget::default())
 }
 
+/// The first verdict of `entry` on a short text must be `expected`, and its first explanation, or else
+/// its reason, must hold `part`.
+pub(crate) fn check(entry: &CheckerEntry, text: &str, expected: Validity, part: &str) -> Verdict {
+    let history = History::from_text(text).expect("the text is a history");
+    let verdict = verdicts(entry, &history).remove(0);
+    let said = verdict.anomalies.first().map_or(&verdict.reason, |it| &it.explanation);
+    assert_eq!(verdict.validity, expected, "{said}");
+    assert!(said.contains(part), "{part} is not in: {said}");
+    verdict
+}
+
 /// Asks `expected` what the definition says of the first claim of `entry`, and compares. Of `usual`
 /// histories at least one in twenty must uphold it, and one in twenty break it.
 pub(crate) fn compare(

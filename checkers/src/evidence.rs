@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use schism_history::{History, Key, Operation};
 
 use crate::phrase::count;
+use crate::{Budget, Question, Verdict};
 
 /// An index of no event.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -79,6 +80,31 @@ pub(crate) fn too_few(found: usize, least: usize, nothing: &str, could: &str) ->
         let found = count(found, could);
         format!("There is too little evidence: {found}, and at least {least} are wanted.")
     })
+}
+
+/// The answer to every claim if the budget is used up: time, or memory for so many `bytes` for each
+/// operation.
+pub(crate) fn used_up(
+    question: &Question,
+    history: &History,
+    budget: &Budget,
+    bytes: usize,
+) -> Option<Vec<Verdict>> {
+    let wanted = history.len().saturating_mul(bytes);
+    let reason = if wanted > budget.memory_bytes {
+        format!(
+            "{} take about {} MB to judge, and the check may have {} MB.",
+            count(history.len(), "operation"),
+            wanted >> 20,
+            budget.memory_bytes >> 20
+        )
+    } else if budget.expired() {
+        "Time ran out; more of it, or a shorter history, would help.".into()
+    } else {
+        return None;
+    };
+    let unknown = |&asked| Verdict::unknown(asked, 0, reason.clone());
+    Some(question.claims.iter().map(unknown).collect())
 }
 
 /// Operations by the object that they are about.

@@ -1,6 +1,6 @@
 //! The operations on each bank of a history.
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use schism_history::{History, Key, Operation, Value};
 
 use crate::evidence::{Alien, ByObject, NEVER, first_alien, operations_before};
@@ -49,8 +49,8 @@ impl Read<'_> {
 pub(crate) struct Bank<'a> {
     /// Ok reads, in order of invocation.
     pub reads: Vec<Read<'a>>,
-    /// The accounts that transfers name.
-    pub named: FxHashSet<String>,
+    /// The accounts that transfers name, and whether one did that did not fail.
+    pub named: FxHashMap<String, bool>,
     /// The first invocation of a transfer that did not fail.
     pub first_transfer: Option<u64>,
 }
@@ -86,8 +86,8 @@ pub(crate) fn by_bank(history: &History) -> (Vec<(Option<Key>, Bank<'_>)>, Optio
             }),
             Ok(Parsed::Transfer([from, to])) => {
                 for account in [from, to] {
-                    let name = account_name(account);
-                    bank.named.insert(name);
+                    let moved = bank.named.entry(account_name(account)).or_default();
+                    *moved |= !operation.failed();
                 }
                 if !operation.failed() {
                     bank.first_transfer.get_or_insert(operation.invoked);

@@ -4,7 +4,7 @@ use schism_history::History;
 
 use super::accounts::by_bank;
 use super::judgement::Found;
-use crate::evidence::{Alien, too_few};
+use crate::evidence::{Alien, too_few, used_up};
 use crate::phrase::{count, list};
 use crate::refutation::refute;
 use crate::{Asked, Budget, CheckerEntry, Claim, Question, Verdict};
@@ -33,17 +33,14 @@ pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
 const BYTES: usize = 64;
 
 fn check(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
-    let unknown = |reason: &str| {
-        question.claims.iter().map(|&asked| Verdict::unknown(asked, 0, reason)).collect()
-    };
-    if history.len().saturating_mul(BYTES) > budget.memory_bytes {
-        return unknown("The reads need more memory than the check may have.");
+    if let Some(unknown) = used_up(question, history, budget, BYTES) {
+        return unknown;
     }
     let (banks, alien) = by_bank(history);
     let mut found = Found::default();
     for (key, bank) in &banks {
-        if budget.expired() {
-            return unknown("Time ran out; more of it, or a shorter history, would help.");
+        if let Some(unknown) = used_up(question, history, budget, BYTES) {
+            return unknown;
         }
         found.add(history, (*key, bank), &question.parameters);
     }

@@ -72,7 +72,7 @@ impl Found {
         } else if total != judge.total {
             self.not_conserved.add(|| judge.tell_total(read, judge.declared));
         }
-        let whole = same_accounts && !read.has_nil() && !judge.first.has_nil();
+        let whole = same_accounts && judge.first_is_whole && !read.has_nil();
         if whole && total != judge.first.total() {
             self.torn.add(|| judge.tell_total(read, false));
         }
@@ -88,6 +88,8 @@ struct Judge<'a> {
     key: Option<Key>,
     /// The first ok read that found accounts; if one found no nil balance, the first of those.
     first: Read<'a>,
+    /// Whether it found a balance in every account that transfers may have changed.
+    first_is_whole: bool,
     accounts: FxHashSet<&'a Value>,
     bank: &'a Bank<'a>,
     total: i128,
@@ -107,10 +109,14 @@ impl<'a> Judge<'a> {
         let first = *complete
             .or_else(|| found.next())
             .or_else(|| parameters.total.and(bank.reads.first()))?;
-        let accounts = first.balances.iter().map(|(account, _)| account).collect();
+        let accounts: FxHashSet<&Value> =
+            first.balances.iter().map(|(account, _)| account).collect();
+        let names: FxHashSet<String> = accounts.iter().map(|it| account_name(it)).collect();
+        let mut moved = bank.named.iter().filter(|(_, moved)| **moved);
+        let first_is_whole = !first.has_nil() && moved.all(|(name, _)| names.contains(name));
         let total = parameters.total.map_or_else(|| first.total(), i128::from);
         let declared = parameters.total.is_some();
-        Some(Self { history, key, first, accounts, bank, total, declared })
+        Some(Self { history, key, first, first_is_whole, accounts, bank, total, declared })
     }
 
     /// Whether it found nothing because the accounts may not have been opened yet.
@@ -131,7 +137,7 @@ impl<'a> Judge<'a> {
     fn unexpected<'b>(&self, read: &Read<'b>) -> Vec<&'b Value> {
         let accounts = read.balances.iter().map(|(account, _)| account);
         let expected = |account: &Value| {
-            self.accounts.contains(account) || self.bank.named.contains(&account_name(account))
+            self.accounts.contains(account) || self.bank.named.contains_key(&account_name(account))
         };
         // Where no read found an account, nothing tells which there are.
         let none = self.accounts.is_empty();

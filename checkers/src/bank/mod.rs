@@ -11,12 +11,12 @@
 //! The total is the one that was declared, or else what the first ok read found.
 //!
 //! *Which models that rules out.* Two reads of the same accounts with different totals rule out
-//! consistent-view (PL-2+), repeatable-read and whatever is stronger. For let a read see some of a
-//! transfer's writes and miss others: then it misses (rw) the version that succeeds the one it saw,
-//! which leads by ww to the transfer and by ww and wr back to the read: a cycle with one rw, over
-//! items. So it sees whole transfers. And a transfer that reads an account and writes it installs the
-//! very next version, or there is a cycle with one rw again (a lost update). So every read sees the
-//! initial total. Neither read-atomic (which allows lost updates) nor cursor-stability (which allows
+//! consistent-view (PL-2+), repeatable-read and whatever is stronger, if the reads find every account
+//! that a transfer may have changed. For let a read see some of a transfer's writes and miss others:
+//! then it misses (rw) the version that succeeds the one it saw, which leads by ww to the transfer and
+//! by ww and wr back to the read: a cycle with one rw, over items. So it sees whole transfers. And a
+//! transfer that reads an account and writes it installs the very next version, or there is a cycle
+//! with one rw again (a lost update). So every read sees the initial total. Neither read-atomic (which allows lost updates) nor cursor-stability (which allows
 //! torn reads) is ruled out by a total alone. A read of fewer accounts may come from before they were
 //! opened, and a balance below zero from transfers that do not look: they rule out no model.
 //!

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use schism_history::{History, Key};
 
 use super::groups::{Group, Precedence, Reverse, by_key};
-use crate::evidence::{Alien, named, too_few};
+use crate::evidence::{Alien, named, too_few, used_up};
 use crate::phrase::{count, span, who};
 use crate::refutation::{Proofs, refute};
 use crate::{
@@ -43,9 +43,8 @@ struct Found {
 }
 
 fn check(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
-    if history.len().saturating_mul(BYTES) > budget.memory_bytes {
-        let reason = "The writes need more memory than the check may have.";
-        return question.claims.iter().map(|&asked| Verdict::unknown(asked, 0, reason)).collect();
+    if let Some(unknown) = used_up(question, history, budget, BYTES) {
+        return unknown;
     }
     let (groups, alien) = by_key(history);
     let look = |sessions: bool| find(history, &groups, sessions, budget);

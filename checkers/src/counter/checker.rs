@@ -3,7 +3,9 @@
 use schism_history::{History, Key, Operation, Value};
 
 use super::sums::{Add, Bounds, Counter, Read, Sums};
-use crate::evidence::{Alien, ByObject, NEVER, first_alien, named, operations_before, too_few};
+use crate::evidence::{
+    Alien, ByObject, NEVER, first_alien, named, operations_before, too_few, used_up,
+};
 use crate::phrase::{count, who};
 use crate::refutation::Proofs;
 use crate::{Anomaly, Asked, Budget, CheckerEntry, Claim, Question, Verdict, Witness};
@@ -20,13 +22,17 @@ pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
 /// Adds that a proof names, at most.
 const NAMED_MAX: usize = 7;
 
-/// The cost is a sort, so that time is not looked at.
+/// Bytes that an operation takes while it is judged.
+const BYTES: usize = 128;
+
 fn check(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
-    let verdict = |&asked| verdict(asked, question, history, budget);
-    question.claims.iter().map(verdict).collect()
+    if let Some(unknown) = used_up(question, history, budget, BYTES) {
+        return unknown;
+    }
+    question.claims.iter().map(|&asked| verdict(asked, question, history)).collect()
 }
 
-fn verdict(asked: Asked, question: &Question, history: &History, budget: &Budget) -> Verdict {
+fn verdict(asked: Asked, question: &Question, history: &History) -> Verdict {
     let initial = match question.initial {
         Value::Nil => 0,
         Value::Int(initial) => initial,
@@ -35,10 +41,6 @@ fn verdict(asked: Asked, question: &Question, history: &History, budget: &Budget
             return Verdict::unknown(asked, 0, reason);
         }
     };
-    if history.len().saturating_mul(128) > budget.memory_bytes {
-        let reason = "The counters' sums need more memory than the check may have.";
-        return Verdict::unknown(asked, 0, reason);
-    }
     let nil_reads = question.initial == Value::Nil;
     let parse = |operation: &Operation<'_>| parse(operation, nil_reads);
     let alien = first_alien(history, parse);

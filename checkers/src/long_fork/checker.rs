@@ -3,7 +3,7 @@
 use schism_history::{History, Key};
 
 use super::groups::{Group, Groups, Read};
-use crate::evidence::too_few;
+use crate::evidence::{too_few, used_up};
 use crate::phrase::{count, who};
 use crate::refutation::{Proofs, refute};
 use crate::{
@@ -31,17 +31,14 @@ pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
 const BYTES: usize = 256;
 
 fn check(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
-    let unknown = |reason: &str| {
-        question.claims.iter().map(|&asked| Verdict::unknown(asked, 0, reason)).collect()
-    };
-    if history.len().saturating_mul(BYTES) > budget.memory_bytes {
-        return unknown("The reads need more memory than the check may have.");
+    if let Some(unknown) = used_up(question, history, budget, BYTES) {
+        return unknown;
     }
     let groups = Groups::of(history, &question.initial, question.parameters.group_size);
     let (mut proofs, mut tested) = (Proofs::default(), 0);
     for group in &groups.list {
-        if budget.expired() {
-            return unknown("Time ran out; more of it, or a shorter history, would help.");
+        if let Some(unknown) = used_up(question, history, budget, BYTES) {
+            return unknown;
         }
         for [one, other] in forks(group) {
             proofs.add(|| tell(history, &groups, group, [one, other]));

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use schism_history::{Code, History, Key, Operation, Outcome, Value};
 
-use crate::evidence::{Alien, first_alien, operations_before, too_few};
+use crate::evidence::{Alien, first_alien, operations_before, too_few, used_up};
 use crate::phrase::{count, who};
 use crate::refutation::{Proofs, refute};
 use crate::{
@@ -48,7 +48,7 @@ pub(crate) const LESSONS: &[Lesson] = &[Lesson {
         p1 fail",
 }];
 
-/// Bytes that a key takes in the table.
+/// Bytes that an insert takes while it is judged.
 const BYTES: usize = 150;
 
 /// The inserts of one key.
@@ -79,9 +79,8 @@ struct Found {
 }
 
 fn check(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
-    if history.len().saturating_mul(BYTES) > budget.memory_bytes {
-        let reason = "The inserts need more memory than the check may have.";
-        return question.claims.iter().map(|&asked| Verdict::unknown(asked, 0, reason)).collect();
+    if let Some(unknown) = used_up(question, history, budget, BYTES) {
+        return unknown;
     }
     let found = find(history);
     question.claims.iter().map(|&asked| verdict(asked, question, &found)).collect()
