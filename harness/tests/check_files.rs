@@ -150,6 +150,29 @@ fn a_wrong_row_of_a_table_fails() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+/// Violations that no lesson teaches, since the anomaly's lesson breaks a weaker claim.
+const MORE: &[(&str, &str)] = &[
+    (
+        "causal-reverse",
+        "p0 invoke write k 1 \n p0 ok \n p0 invoke write k 2 \n p0 ok
+         p2 invoke read k \n p2 ok [2]",
+    ),
+    (
+        "write-skew",
+        "p0 invoke insert 1 [7 _] \n p0 ok \n p0 invoke insert 1 [_ 8] \n p0 ok",
+    ),
+    (
+        "log",
+        "p0 invoke txn [send x 1, poll \"\" _] \n p1 invoke txn [send y 2, poll \"\" _]
+         p0 ok [send x [0 1], poll y [0 2]] \n p1 ok [send y [0 2], poll x [0 1]]",
+    ),
+    (
+        "kv-append",
+        "p0 invoke put x \"1;\" \n p0 ok \n p0 invoke put x \"2;\" \n p0 ok
+         p1 invoke get x \n p1 ok \"2;\" \n p1 invoke get x \n p1 ok \"1;\"",
+    ),
+];
+
 /// Histories that break something: what the lessons teach, and what can be planted.
 fn broken() -> Vec<(History, Question)> {
     let lessons = Lesson::all().map(|lesson| {
@@ -166,7 +189,11 @@ fn broken() -> Vec<(History, Question)> {
             (history, Question::new(entry.name, Vec::new()))
         })
     });
-    lessons.chain(planted).collect()
+    let more = MORE.iter().map(|(subject, text)| {
+        let history = History::from_text(text).expect("the text is a history");
+        (history, Question::new(subject, Vec::new()))
+    });
+    lessons.chain(planted).chain(more).collect()
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Simulated systems against the checkers: what they make is valid, and what is planted is found.
 
+use std::time::Duration;
+
 use schism_checkers::{Asked, Budget, CHECKERS, Claim, Question, Subject, Validity, Verdict};
 use schism_history::History;
 use schism_workloads::{SYNTHS, Synth, SynthEntry, synthesize};
@@ -17,7 +19,9 @@ fn verdict(workload: &str, claim: Claim, history: &History) -> Verdict {
     let question = Question::new(workload, vec![Asked::new(claim)]);
     let row = CHECKERS.iter().find(|row| row.concerns(workload, claim));
     let row = row.unwrap_or_else(|| panic!("nothing decides {claim} of {workload}"));
-    row.check(&question, history, &Budget::default()).remove(0)
+    // Nothing so small may take longer, on however busy a machine.
+    let budget = Budget::new(Duration::from_secs(10), 1 << 30);
+    row.check(&question, history, &budget).remove(0)
 }
 
 fn subject(entry: &SynthEntry) -> &'static Subject {
