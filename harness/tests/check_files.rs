@@ -157,10 +157,7 @@ const MORE: &[(&str, &str)] = &[
         "p0 invoke write k 1 \n p0 ok \n p0 invoke write k 2 \n p0 ok
          p2 invoke read k \n p2 ok [2]",
     ),
-    (
-        "write-skew",
-        "p0 invoke insert 1 [7 _] \n p0 ok \n p0 invoke insert 1 [_ 8] \n p0 ok",
-    ),
+    ("write-skew", "p0 invoke insert 1 [7 _] \n p0 ok \n p0 invoke insert 1 [_ 8] \n p0 ok"),
     (
         "log",
         "p0 invoke txn [send x 1, poll \"\" _] \n p1 invoke txn [send y 2, poll \"\" _]
