@@ -190,23 +190,28 @@ impl Trial {
         let happened: Vec<usize> = (0..self.all.len())
             .filter(|it| self.all[*it].committed || self.observed[*it])
             .collect();
-        let inside = level == Weak::ReadCommitted
-            || (0..self.all.len()).all(|one| self.agrees_with_itself(one));
+        let committed = matches!(level, Weak::ReadCommitted | Weak::ConsistentView);
+        let inside = committed || (0..self.all.len()).all(|one| self.agrees_with_itself(one));
         let Some(causes) = self.causes(level).filter(|_| inside && !self.dirty) else {
             return false;
         };
-        let shown = level == Weak::ReadCommitted
-            || causes.iter().all(|(cause, reader)| self.shows(*reader, *cause));
-        shown && self.commit(&happened, &vec![Vec::new(); self.lists], &causes)
+        let shown = committed || causes.iter().all(|(cause, reader)| self.shows(*reader, *cause));
+        shown && self.commit(&happened, &vec![Vec::new(); self.lists], &causes, level)
     }
 
     /// Whether the transactions that are left can commit in some order.
-    fn commit(&self, left: &[usize], versions: &State, causes: &[(usize, usize)]) -> bool {
+    fn commit(
+        &self,
+        left: &[usize],
+        versions: &State,
+        causes: &[(usize, usize)],
+        level: Weak,
+    ) -> bool {
         if !self.explained_by(versions, left.is_empty()) {
             return false;
         }
         if left.is_empty() {
-            return true;
+            return level != Weak::ConsistentView || self.consistent(versions, causes);
         }
         left.iter().enumerate().any(|(number, &one)| {
             if causes.iter().any(|(cause, it)| *it == one && left.contains(cause)) {
@@ -218,7 +223,41 @@ impl Trial {
             }
             let mut rest = left.to_vec();
             rest.remove(number);
-            self.commit(&rest, &versions, causes)
+            self.commit(&rest, &versions, causes, level)
+        })
+    }
+
+    /// Whether no `rw` edge leads to what its reader depends on, where lists have these versions.
+    fn consistent(&self, versions: &State, causes: &[(usize, usize)]) -> bool {
+        let writer = |list: usize, element: &i64| {
+            (0..self.all.len()).find(|it| self.appends(*it, list).contains(element))
+        };
+        let mut depends = vec![vec![false; self.all.len()]; self.all.len()];
+        for &(from, to) in causes {
+            depends[from][to] = true;
+        }
+        for (list, versions) in versions.iter().enumerate() {
+            for two in versions.windows(2) {
+                if let (Some(from), Some(to)) = (writer(list, &two[0]), writer(list, &two[1])) {
+                    depends[from][to] |= from != to;
+                }
+            }
+        }
+        for by in 0..self.all.len() {
+            for from in 0..self.all.len() {
+                for to in 0..self.all.len() {
+                    depends[from][to] |= depends[from][by] && depends[by][to];
+                }
+            }
+        }
+        self.all.iter().enumerate().all(|(reader, one)| {
+            one.steps.iter().all(|step| {
+                let Step::Read { list, elements } = step else { return true };
+                let own = elements.last().and_then(|last| writer(*list, last)) == Some(reader);
+                let next = versions[*list].get(elements.len());
+                let next = next.and_then(|next| writer(*list, next));
+                own || next.is_none_or(|next| next == reader || !depends[next][reader])
+            })
         })
     }
 
@@ -316,4 +355,6 @@ pub(super) enum Weak {
     ReadAtomic,
     /// What comes before by sessions and reads is seen.
     Causal,
+    /// Nobody misses what anything that it depends on was made of: no circle with one `rw`.
+    ConsistentView,
 }
