@@ -245,16 +245,18 @@ fn main() -> anyhow::Result<()> {
 /// Measures every row whose name holds `part`, prints the table, and writes it into the document.
 fn table(document: Option<&Path>, part: &str) -> anyhow::Result<()> {
     let mut text = String::from(
-        "| history | a hundredth | a tenth | all of it | may take | memory | may take | answer |\n\
-         |---|---|---|---|---|---|---|---|\n",
+        "| history | a hundredth | a tenth | all of it | may take | memory | may take | answer | Porcupine |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
     );
+    let porcupine = Porcupine::build();
     for (number, row) in ROWS.iter().enumerate().filter(|(_, row)| row.name.contains(part)) {
         let figures = [0.01, 0.1, 1.0].map(|share| best_of(number, share));
         let [hundredth, tenth, all] = figures;
         let (hundredth, tenth, all) = (hundredth?, tenth?, all?);
         let memory = row.limit_mb.map_or_else(|| "–".into(), |mb| format!("{mb:.0} MB"));
+        let peer = porcupine.as_ref().map_or_else(|| "–".into(), |peer| peer.judge(row, &all));
         let line = format!(
-            "| {} | {} | {} | **{}** | {} | {:.0} MB | {memory} | {} |",
+            "| {} | {} | {} | **{}** | {} | {:.0} MB | {memory} | {} | {peer} |",
             row.name,
             time(hundredth.seconds),
             time(tenth.seconds),
@@ -273,6 +275,57 @@ fn table(document: Option<&Path>, part: &str) -> anyhow::Result<()> {
     let (from, to) = marks.ok_or_else(|| anyhow::anyhow!("the document has no marks"))?;
     let after = format!("{}{begin}\n{text}\n{}", &before[..from], &before[to..]);
     Ok(std::fs::write(document, after)?)
+}
+
+/// The peer for registers, where Go is there to build it.
+struct Porcupine {
+    folder: tempfile::TempDir,
+}
+
+/// Longer than this nobody waits for it, in seconds.
+const PEER_LIMIT_S: &str = "20";
+/// It takes gigabytes for more operations than this.
+const PEER_OPERATIONS_MAX: usize = 100_000;
+
+impl Porcupine {
+    fn build() -> Option<Self> {
+        let folder = tempfile::tempdir().ok()?;
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/porcupine");
+        let mut command = Command::new("go");
+        command.current_dir(source).arg("build").arg("-o").arg(folder.path().join("porcupine"));
+        let built = command.arg(".").output().is_ok_and(|output| output.status.success());
+        built.then_some(Self { folder })
+    }
+
+    /// What it took for the same history, with the ratio to `ours`.
+    fn judge(&self, row: &Row, ours: &Figure) -> String {
+        let register = matches!(row.workload, "register" | "cas-register");
+        if !register || row.asked != "linearizable" || row.operations > PEER_OPERATIONS_MAX {
+            return "–".into();
+        }
+        match self.measure(row) {
+            Ok(figure) if figure.answer == "unknown" => {
+                format!("undecided after {PEER_LIMIT_S} s, {:.0} MB", figure.megabytes)
+            }
+            Ok(figure) => {
+                let ratio = figure.seconds / ours.seconds;
+                format!("{}, {:.0} MB: {ratio:.0} times", time(figure.seconds), figure.megabytes)
+            }
+            Err(error) => format!("failed: {error}"),
+        }
+    }
+
+    fn measure(&self, row: &Row) -> anyhow::Result<Figure> {
+        let history = synthetic(row, row.operations)?;
+        let path = self.folder.path().join("history.jsonl");
+        let mut file = std::io::BufWriter::new(std::fs::File::create(&path)?);
+        Format::Jsonl.write(&history, &mut file)?;
+        drop(file);
+        let mut command = Command::new(self.folder.path().join("porcupine"));
+        let output = command.arg(&path).arg(PEER_LIMIT_S).output()?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
 }
 
 fn time(seconds: f64) -> String {
