@@ -58,6 +58,8 @@ mod atomicity;
 mod checker;
 mod circle_lessons;
 mod conflicts;
+#[cfg(test)]
+mod definitions;
 mod dependencies;
 mod explanation;
 mod lessons;
