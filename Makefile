@@ -30,7 +30,7 @@ docs: ## The documentation of the code
 
 bench: ## Recorded operations a second, and how fast histories are read and judged
 	$(CARGO) build --release
-	$(CARGO) run --release -p schism-history --example read_speed
+	$(CARGO) run --release -p schism --example check_speed -- --write docs/performance.md
 	target/release/schism run plans/memory.yaml --quiet
 
 nightly: build ## The long runs: a million random histories, 10,000 simulated seeds, bugs found in simulation

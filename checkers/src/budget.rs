@@ -24,8 +24,8 @@ impl Budget {
 }
 
 impl Default for Budget {
-    /// A minute and 2 GiB.
+    /// A minute and 4 GiB.
     fn default() -> Self {
-        Self::new(Duration::from_mins(1), 2 << 30)
+        Self::new(Duration::from_mins(1), 4 << 30)
     }
 }

@@ -243,8 +243,10 @@ pub struct Question {
     pub initial: Value,
     /// What the workload and the system were set to, as far as verdicts depend on it.
     pub parameters: Parameters,
-    /// With fewer operations that could have shown a violation nothing is upheld. At least 1: no
+    /// With fewer operations that could have shown a violation nothing is upheld. Usually 1: no
     /// verdict rests on nothing. Runs want more, since there a workload that hardly ran is a fault.
+    /// With 0 a history in which nothing could be seen is valid, as logic has it: so the verdicts
+    /// of others that are known are to be read.
     pub evidence_min: usize,
     /// How late the controller itself ran: (second of the load, worst lateness in it), from its
     /// canary task. Empty if nobody watched.

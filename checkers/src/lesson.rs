@@ -33,7 +33,27 @@ impl Lesson {
 }
 
 /// The lessons of each room.
-const LESSONS: &[&[Lesson]] = &[crate::log::LESSONS, crate::watch::LESSONS];
+const LESSONS: &[&[Lesson]] = &[
+    crate::set::LESSONS,
+    crate::queue::LESSONS,
+    crate::linearizable::LESSONS,
+    crate::weak::LESSONS,
+    crate::counter::LESSONS,
+    crate::unique_ids::LESSONS,
+    crate::bank::LESSONS,
+    crate::long_fork::LESSONS,
+    crate::causal_reverse::LESSONS,
+    crate::write_skew::LESSONS,
+    crate::lock::LESSONS,
+    crate::log::LESSONS,
+    crate::watch::LESSONS,
+    crate::session::LESSONS,
+    crate::sequential::LESSONS,
+    crate::staleness::LESSONS,
+    crate::list_append::CIRCLES,
+    crate::list_append::LESSONS,
+    crate::rw_register::LESSONS,
+];
 
 #[cfg(test)]
 mod tests {

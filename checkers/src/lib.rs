@@ -5,23 +5,44 @@
 //!
 //! A new checker is one file and one line in [`CHECKERS`].
 
+mod bank;
 mod budget;
+mod causal_reverse;
+#[cfg(test)]
+mod chance;
 mod claim;
+mod counter;
+mod evidence;
 mod lesson;
 mod linearizable;
 mod list_append;
+mod minimal;
+mod long_fork;
+mod lock;
 mod log;
 mod phrase;
+mod queue;
+mod refutation;
+mod sequential;
+mod session;
+mod rw_register;
 mod set;
+mod staleness;
 mod subject;
 mod survival;
+mod texts;
 mod timing;
+mod transactional;
 mod verdict;
+mod weak;
+mod unique_ids;
+mod write_skew;
 mod watch;
 
 pub use budget::Budget;
 pub use claim::{Asked, Claim, Parameters, Question};
 pub use lesson::Lesson;
+pub use minimal::minimal;
 pub use subject::{SUBJECTS, Subject};
 pub use timing::{Recovery, recoveries};
 pub use verdict::{
@@ -57,7 +78,7 @@ impl CheckerEntry {
     /// that order.
     pub fn check(&self, question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
         let concerns = |asked: &&Asked| self.concerns(&question.workload, asked.claim);
-        let claims: Vec<Asked> = question.claims.iter().filter(concerns).cloned().collect();
+        let claims: Vec<Asked> = question.claims.iter().filter(concerns).copied().collect();
         if claims.is_empty() {
             return Vec::new();
         }
@@ -68,11 +89,29 @@ impl CheckerEntry {
 /// The checkers that there are.
 pub const CHECKERS: &[CheckerEntry] = &[
     linearizable::ENTRY,
+    linearizable::OBJECTS,
     set::ENTRY,
+    session::SESSION,
+    session::CAUSAL,
+    sequential::ENTRY,
+    staleness::ENTRY,
+    texts::ENTRY,
     list_append::ENTRY,
+    queue::ENTRY,
+    queue::LINEARIZABLE,
+    lock::ENTRY,
+    lock::LEASE,
     log::ENTRY,
     watch::ENTRY,
     survival::ENTRY,
     timing::RECOVERY,
     timing::AVAILABILITY,
+    weak::ENTRY,
+    counter::ENTRY,
+    unique_ids::ENTRY,
+    bank::ENTRY,
+    long_fork::ENTRY,
+    causal_reverse::ENTRY,
+    write_skew::ENTRY,
+    rw_register::ENTRY,
 ];

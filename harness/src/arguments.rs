@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use schism_history::Span;
+use schism_checkers::Parameters;
+use schism_history::{Span, Value};
 
 use crate::sabotage::Sabotage;
 
@@ -30,6 +31,10 @@ pub enum Command {
     Run(RunArguments),
     /// Judge a history file, or the history of a stored run
     Check(CheckArguments),
+    /// Make a history of a simulated system, valid or with one planted violation
+    Synth(SynthArguments),
+    /// Teach an anomaly or a claim: definition, source, the smallest example
+    Explain(ExplainArguments),
     /// Draw the report of a stored run again
     Report(ReportArguments),
     /// Show the targets, workloads, faults and claims that a plan can name
@@ -84,18 +89,150 @@ impl RunArguments {
 /// `schism check`.
 #[derive(Clone, Debug, Args)]
 pub struct CheckArguments {
-    /// A history (history.jsonl), or the folder of a run, such as runs/latest
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-    /// The workload that made it; a run's folder says so itself
+    /// Histories of any known format, or folders of runs, such as runs/latest
+    #[arg(value_name = "FILE", required_unless_present = "corpus")]
+    pub files: Vec<PathBuf>,
+    /// What the history is about, see `schism list subjects`; a run's folder says so itself
     #[arg(long, value_name = "NAME")]
     pub workload: Option<String>,
-    /// A claim to decide; may be repeated; otherwise those of the plan, or all that can be decided
+    /// A claim to decide, such as linearizable, or bounded-staleness:2s; may be repeated; otherwise
+    /// those of the plan, or the usual ones of the workload
     #[arg(long = "claim", value_name = "NAME")]
     pub claims: Vec<String>,
+    /// The format of the files
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub format: String,
+    /// Answer `unknown` after so long
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub budget_time: Span,
+    /// Answer `unknown` rather than hold more memory than this
+    #[arg(long, value_name = "SIZE", default_value = "4GiB")]
+    pub budget_memory: Bytes,
+    /// Judge a table of histories with known verdicts (path, format, model, verdict; tabs between)
+    #[arg(long, value_name = "TSV", conflicts_with_all = ["files", "claims", "workload", "report"])]
+    pub corpus: Option<PathBuf>,
+    /// What the workload and the system were set to
+    #[command(flatten)]
+    pub setting: SettingArguments,
+    /// Draw the violations into this file (HTML)
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// Print the verdict as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// What verdicts depend on besides the history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct SettingArguments {
+    /// What every object holds before the first write, as JSON
+    #[arg(long, value_name = "JSON", value_parser = value)]
+    pub initial: Option<Value>,
+    /// long-fork: how many keys make a group
+    #[arg(long, value_name = "N")]
+    pub group_size: Option<usize>,
+    /// bank: what all accounts hold together
+    #[arg(long, alias = "total-amount", value_name = "N")]
+    pub total: Option<i64>,
+    /// bank: accounts may be below zero
+    #[arg(long)]
+    pub negative_balances: bool,
+    /// log: consumers were to read committed messages only
+    #[arg(long)]
+    pub read_committed: bool,
+    /// log: producers were idempotent
+    #[arg(long)]
+    pub idempotent: bool,
+}
+
+impl SettingArguments {
+    /// As checkers take it.
+    pub fn parameters(&self) -> Parameters {
+        Parameters {
+            group_size: self.group_size,
+            total: self.total,
+            negative_balances: self.negative_balances,
+            read_committed: self.read_committed,
+            idempotent: self.idempotent,
+        }
+    }
+}
+
+/// An amount of memory, such as `4GiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl std::str::FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const UNITS: [(&str, u64); 7] = [
+            ("KiB", 1 << 10),
+            ("MiB", 1 << 20),
+            ("GiB", 1 << 30),
+            ("kB", 1_000),
+            ("MB", 1_000_000),
+            ("GB", 1_000_000_000),
+            ("B", 1),
+        ];
+        let wanted = || format!("`{text}` is no amount of memory, such as 512MiB or 4GiB");
+        let (unit, factor) =
+            UNITS.into_iter().find(|(unit, _)| text.ends_with(unit)).ok_or_else(wanted)?;
+        let number: f64 = text[..text.len() - unit.len()].trim().parse().map_err(|_| wanted())?;
+        let bytes = number * factor as f64;
+        // A budget beyond a petabyte is a slip of the pen.
+        if (1.0..1e15).contains(&bytes) { Ok(Self(bytes as u64)) } else { Err(wanted()) }
+    }
+}
+
+fn value(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))
+}
+
+/// `schism synth`.
+#[derive(Debug, Args)]
+pub struct SynthArguments {
+    /// The simulated system: register, list-append, fifo-queue …
+    #[arg(value_name = "WORKLOAD")]
+    pub workload: String,
+    /// Operations
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub ops: usize,
+    /// Clients that overlap
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub clients: usize,
+    /// Keys in use at a time
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub keys: usize,
+    /// The share of operations that end indeterminate, from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub info: f64,
+    /// Values are numbers from 1 to N; otherwise each is written once
+    #[arg(long, value_name = "N")]
+    pub domain: Option<usize>,
+    /// Micro-operations of a transaction at most; of weak-isolation exactly
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub length: usize,
+    /// Plant a violation in the middle, such as stale-read
+    #[arg(long, value_name = "NAME")]
+    pub violate: Option<String>,
+    /// Seeds everything
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// The format of the file: jsonl, edn or plume; otherwise by the name of the file
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub format: String,
+    /// The file to write; standard output without it
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `schism explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// An anomaly, such as G-single, or a claim; without it, all that can be explained
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 /// `schism report`.
@@ -113,7 +250,7 @@ pub struct ReportArguments {
 #[derive(Debug, Args)]
 pub struct ListArguments {
     /// Only this table
-    #[arg(value_name = "TABLE", value_parser = ["targets", "workloads", "faults", "claims"])]
+    #[arg(value_name = "TABLE", value_parser = ["targets", "workloads", "faults", "subjects", "claims"])]
     pub table: Option<String>,
     /// Print as JSON
     #[arg(long)]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use schism_checkers::{CHECKERS, Claim};
+use schism_checkers::{CHECKERS, Claim, SUBJECTS, Subject};
 use schism_nemesis::FAULTS;
 use schism_targets::TARGETS;
 use schism_workloads::WORKLOADS;
@@ -140,7 +140,7 @@ fn readme_lists_what_the_tables_hold() {
 }
 
 fn tables() -> String {
-    [targets(), workloads(), faults(), claims()].join("\n\n")
+    [targets(), workloads(), faults(), claims(), subjects()].join("\n\n")
 }
 
 fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
@@ -154,6 +154,20 @@ fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
 fn codes<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
     if names.is_empty() { "–".into() } else { names.join(", ") }
+}
+
+fn subjects() -> String {
+    let row = |subject: &Subject| {
+        let names = [&[subject.name], subject.aliases].concat();
+        vec![
+            codes(names),
+            subject.summary.to_owned(),
+            codes(subject.claims().iter().map(|claim| claim.name())),
+        ]
+    };
+    let header =
+        ["history of", "what is in it", "claims that it decides, besides those about runs"];
+    table(&header, SUBJECTS.iter().map(row).collect())
 }
 
 fn targets() -> String {

@@ -33,6 +33,9 @@ pub enum Kind {
     Fault(FaultMark),
 }
 
+/// Histories of millions of events are held in memory: 10,000,000 of them must not be large.
+const _: () = assert!(size_of::<Event>() <= 96);
+
 impl Process {
     /// The process of the nemesis; no client has this number.
     pub const NEMESIS: Process = Process(u32::MAX);

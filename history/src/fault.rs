@@ -50,8 +50,9 @@ pub enum FaultMark {
         victims: Box<[NodeId]>,
         /// The resolved injection as JSON, so that a replay can repeat it exactly:
         /// `{"links":[{"from":"n1","to":"n2","drop":true}]}`, `{"kill":["n1"]}`, `{"pause":["n1"]}`.
-        /// The controller's end of a link is `"controller"`.
-        injection: serde_json::Value,
+        /// The controller's end of a link is `"controller"`. Boxed: a JSON value is larger than all
+        /// else that an event can hold, and histories have millions of events.
+        injection: Box<serde_json::Value>,
     },
     /// A probe's answer.
     Probe {

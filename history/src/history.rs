@@ -16,6 +16,8 @@ pub struct History {
     pairs: Vec<(u32, Option<u32>)>,
     /// Whether only the order within each process is known, and not that between processes.
     without_real_time: bool,
+    /// Whether the times of events are only their order.
+    without_times: bool,
 }
 
 /// Why a sequence of events is no history.
@@ -177,7 +179,7 @@ impl History {
                 reply.value = mops;
             }
         }
-        Ok(Self { events, pairs, without_real_time: false })
+        Ok(Self { events, pairs, without_real_time: false, without_times: false })
     }
 
     /// The same history, of which only the order within each process is known: some formats record
@@ -189,6 +191,17 @@ impl History {
     /// Whether the order of events of different processes means anything.
     pub fn has_real_time(&self) -> bool {
         !self.without_real_time
+    }
+
+    /// The same history, of which only the order of events is known and not how much time was
+    /// between them: some formats record no times, and their events are a millisecond apart.
+    pub fn without_times(self) -> Self {
+        Self { without_times: true, ..self }
+    }
+
+    /// Whether the times of events were recorded.
+    pub fn has_times(&self) -> bool {
+        !self.without_times
     }
 
     /// The events, in order.
@@ -270,7 +283,7 @@ impl History {
                         name: name.clone(),
                         detail: detail.clone(),
                         victims: victims.clone(),
-                        injection: injection.clone(),
+                        injection: (**injection).clone(),
                         start: event.time,
                         stop: None,
                         bites: None,

@@ -9,11 +9,13 @@
 //! - [`Event`], [`Kind`]: the invocation or completion of an operation, or a mark of the nemesis.
 //! - [`History`], [`Operation`]: events in order, paired into operations.
 //! - [`FaultMark`], [`FaultWindow`], [`Evidence`]: what the nemesis did, and what its probes saw.
-//! - [`jsonl`] reads and writes `history.jsonl`; [`History::from_text`] short texts.
+//! - [`read`] reads a file of any known [`Format`]; [`jsonl`] reads and writes our own,
+//!   `history.jsonl`; [`History::from_text`] short texts.
 //! - [`Time`], [`Span`], [`Rate`]: nanoseconds since the load began, and quantities with units.
 
 mod event;
 mod fault;
+mod format;
 mod history;
 mod id;
 pub mod jsonl;
@@ -26,6 +28,7 @@ mod time;
 
 pub use event::{Event, Kind};
 pub use fault::{Evidence, FaultId, FaultMark, FaultWindow, Phase};
+pub use format::{Format, ReadError, Reading, read, write_edn};
 pub use history::{History, Malformed, Operation};
 pub use id::{NodeId, Process, TraceId};
 pub use op::{Call, F, Key, Mop, MopKind, Op, Value};

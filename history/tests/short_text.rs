@@ -37,12 +37,20 @@ fn any_value() -> impl Strategy<Value = Value> {
         any_text().prop_map(|text| Value::Text(text.into())),
     ];
     leaf.prop_recursive(2, 8, 4, |inner| {
-        prop::collection::vec(inner, 0..4).prop_map(|items| Value::List(items.into()))
+        let list = prop::collection::vec(inner.clone(), 0..4);
+        let map = prop::collection::vec((inner.clone(), inner), 0..4);
+        prop_oneof![
+            list.prop_map(|items| Value::List(items.into())),
+            map.prop_map(|entries| Value::Map(entries.into())),
+        ]
     })
 }
 
+const MOP_KINDS: [MopKind; 5] =
+    [MopKind::Read, MopKind::Write, MopKind::Append, MopKind::Send, MopKind::Poll];
+
 fn any_mops() -> impl Strategy<Value = Value> {
-    let kind = prop::sample::select(vec![MopKind::Read, MopKind::Write, MopKind::Append]);
+    let kind = prop::sample::select(MOP_KINDS.to_vec());
     let mop = (kind, any_text(), any_value()).prop_map(|(kind, key, value)| Mop {
         kind,
         key: Key::new(&key),
@@ -71,11 +79,17 @@ fn any_kinds() -> impl Strategy<Value = Vec<Kind>> {
     let single = (name(), key(), any_value(), time(), node(), reply(any_value().boxed()));
     let transaction =
         (Just("txn".to_owned()), key(), any_mops(), time(), node(), reply(any_mops().boxed()));
-    let operation =
-        prop_oneof![single, transaction].prop_map(|(f, key, value, due, node, outcome): Asked| {
+    let some = || {
+        any_mops()
+            .prop_filter("no list is one of values", |mops| *mops != Value::Mops(Box::new([])))
+    };
+    let polls = (name(), key(), some(), time(), node(), reply(some().boxed()));
+    let operation = prop_oneof![single, transaction, polls].prop_map(
+        |(f, key, value, due, node, outcome): Asked| {
             let op = Op::new(&f, key.as_deref(), value);
             vec![Kind::Invoke { op, due, node }, Kind::Complete(outcome)]
-        });
+        },
+    );
     let fault = (1..4u32).prop_map(FaultId);
     let start = (fault.clone(), any_text(), any_text(), prop::collection::vec(1..9u16, 0..3))
         .prop_map(|(fault, name, detail, victims)| FaultMark::Start {
@@ -83,7 +97,7 @@ fn any_kinds() -> impl Strategy<Value = Vec<Kind>> {
             name: name.into(),
             detail: detail.into(),
             victims: victims.into_iter().map(NodeId).collect(),
-            injection: serde_json::Value::Null,
+            injection: serde_json::Value::Null.into(),
         });
     let phase = prop::sample::select(vec![Phase::Bites, Phase::Gone]);
     let probe =

@@ -197,7 +197,7 @@ impl Act {
             name: name.into(),
             detail: detail.into(),
             victims: injection.victims().iter().map(|id| schism_history::NodeId(id.0)).collect(),
-            injection: injection.to_json(),
+            injection: injection.to_json().into(),
         });
         hands.strike(&turn, planned.fault, &injection).await;
         Some((injection, before))

@@ -11,8 +11,10 @@ mod list_append;
 mod options;
 mod register;
 mod set;
+mod synth;
 
 pub use arrivals::arrivals;
+pub use synth::{SYNTHS, Synth, SynthEntry, synthesize};
 
 use rand_chacha::ChaCha8Rng;
 use schism_checkers::Claim;

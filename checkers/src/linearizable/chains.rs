@@ -109,7 +109,7 @@ pub(crate) enum Violation {
 /// The chains of one register, in a prefix of the history.
 pub(crate) struct Chains<'a> {
     /// The operations.
-    pub register: &'a Register,
+    pub register: &'a Register<'a>,
     prefix: u64,
     /// By value.
     pub levels: Vec<Level>,
@@ -121,7 +121,7 @@ pub(crate) struct Chains<'a> {
 impl<'a> Chains<'a> {
     /// Runs the procedure on the prefix of `register` up to the rank `prefix`, in which values must
     /// be unique ([`Register::unique_until`]). O(n log n).
-    pub fn check(register: &'a Register, prefix: u64) -> Self {
+    pub fn check(register: &'a Register<'a>, prefix: u64) -> Self {
         let levels = vec![EMPTY; register.values.len()];
         let mut chains = Self { register, prefix, levels, effective: 0, violations: Vec::new() };
         chains.place_writers_and_reads();

@@ -12,7 +12,7 @@ use crate::phrase::{count, span, who};
 #[derive(Clone, Copy)]
 pub(crate) struct Teller<'a> {
     pub history: &'a History,
-    pub register: &'a Register,
+    pub register: &'a Register<'a>,
 }
 
 /// A violation in words.

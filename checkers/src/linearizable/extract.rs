@@ -3,11 +3,13 @@
 use rustc_hash::FxHashMap;
 use schism_history::{F, History, Key, Operation, Outcome, Value};
 
-use super::operations::{Action, Content, Entry, Fate, NEVER, Register};
+use super::operations::{Action, Entry, Fate, NEVER, Register, is_content};
 
-/// An event that is none of a register's.
+/// An event that is none of the objects'.
 #[derive(Clone, Debug)]
 pub(crate) struct Alien {
+    /// What the objects are called, of which it is none.
+    pub of: &'static str,
     /// Its rank.
     pub rank: u64,
     /// What is wrong with it, as a clause that names the event.
@@ -16,41 +18,52 @@ pub(crate) struct Alien {
 
 /// What a history says about its registers.
 #[derive(Debug)]
-pub(crate) struct Extract {
+pub(crate) struct Extract<'a> {
     /// The registers, in the order of their keys.
-    pub registers: Vec<Register>,
+    pub registers: Vec<Register<'a>>,
     /// The first malformed event.
     pub alien: Option<Alien>,
     /// How many reads are ok.
     pub reads: usize,
     /// How many writes and compare-and-sets are ok.
     pub writes: usize,
+    /// How many ok operations tell what they found.
+    pub telling: usize,
 }
 
-impl Extract {
+impl<'a> Extract<'a> {
     /// Takes the registers out of `history`. O(n).
     ///
     /// A malformed event does not hide what came before it: its register is cut there (every
     /// register, if the event names no key), and the prefix can still be judged.
-    pub fn new(history: &History, initial: &Value) -> Self {
+    /// Either all operations name a key, or none does: those that differ from the first are
+    /// malformed.
+    pub fn new(history: &'a History, initial: &'a Value) -> Self {
         let functions = Functions::new();
-        let mut extract = Self { registers: Vec::new(), alien: None, reads: 0, writes: 0 };
-        let Some(initial) = Content::of(initial) else {
-            let problem = format!("the initial value {initial} is neither nil nor a number");
-            extract.alien = Some(Alien { rank: 0, problem });
+        let mut extract =
+            Self { registers: Vec::new(), alien: None, reads: 0, writes: 0, telling: 0 };
+        if !is_content(initial) {
+            let problem = format!("the initial value {initial} is none that a register can hold");
+            extract.alien = Some(Alien { of: "register", rank: 0, problem });
             return extract;
-        };
-        let mut places: FxHashMap<Key, usize> = FxHashMap::default();
+        }
+        let mut places: FxHashMap<Option<Key>, usize> = FxHashMap::default();
+        let keyed = history.operations().next().is_some_and(|first| first.op.key.is_some());
         let mut cut = NEVER;
         for operation in history.operations() {
-            let register = operation.op.key.map(|key| {
-                *places.entry(key).or_insert_with(|| {
-                    extract.registers.push(Register::new(key, initial));
+            let taken = if operation.op.key.is_some() == keyed {
+                let place = *places.entry(operation.op.key).or_insert_with(|| {
+                    extract.registers.push(Register::new(operation.op.key, initial));
                     extract.registers.len() - 1
-                })
-            });
-            if let Err(alien) = extract.take(&functions, &operation, register) {
-                match register {
+                });
+                let taken = extract.take(&functions, &operation, place);
+                taken.map_err(|alien| (Some(place), alien))
+            } else {
+                let problem = if keyed { "has no key" } else { "has a key, and others have none" };
+                Err((None, Alien::invoked(&operation, problem)))
+            };
+            if let Err((place, alien)) = taken {
+                match place {
                     Some(place) => extract.registers[place].cut_at(alien.rank),
                     None => cut = cut.min(alien.rank),
                 }
@@ -68,12 +81,10 @@ impl Extract {
     fn take(
         &mut self,
         functions: &Functions,
-        operation: &Operation<'_>,
-        place: Option<usize>,
+        operation: &Operation<'a>,
+        place: usize,
     ) -> Result<(), Alien> {
-        let parsed = functions.parse(operation)?;
-        let place = place.ok_or_else(|| Alien::invoked(operation, "has no key"))?;
-        let Some(parsed) = parsed else { return Ok(()) };
+        let Some(parsed) = functions.parse(operation)? else { return Ok(()) };
         let register = &mut self.registers[place];
         let action = match parsed {
             Parsed::Read(value) => Action::Read(register.number(value)),
@@ -93,6 +104,7 @@ impl Extract {
         };
         if fate == Fate::Ok {
             *(if action.writes().is_some() { &mut self.writes } else { &mut self.reads }) += 1;
+            self.telling += usize::from(action.needs().is_some());
         }
         let (number, invoked) = (operation.number as u32, operation.invoked + 1);
         register.entries.push(Entry { number, action, fate, invoked, completed });
@@ -101,22 +113,32 @@ impl Extract {
 }
 
 impl Alien {
-    fn invoked(operation: &Operation<'_>, problem: &str) -> Self {
+    /// An invocation that has `problem`, a verb with its object.
+    pub fn invoked(operation: &Operation<'_>, problem: &str) -> Self {
         let (index, f) = (operation.invoked, operation.op.f);
-        Self { rank: index + 1, problem: format!("the {f} of event {index} {problem}") }
+        let problem = format!("the {f} of event {index} {problem}");
+        Self { of: "register", rank: index + 1, problem }
     }
 
-    fn completed(operation: &Operation<'_>, value: &Value) -> Self {
+    /// A completion that returned what no object holds.
+    pub fn completed(operation: &Operation<'_>, value: &Value) -> Self {
         let index = operation.completed.unwrap_or(operation.invoked);
-        let problem = format!("the read of event {index} returned {value}, which is no number");
-        Self { rank: index + 1, problem }
+        let f = operation.op.f;
+        let problem =
+            format!("the {f} of event {index} returned {value}, which is nothing that is held");
+        Self { of: "register", rank: index + 1, problem }
+    }
+
+    /// The same event among objects of another sort.
+    pub fn among(self, of: &'static str) -> Self {
+        Self { of, ..self }
     }
 }
 
-enum Parsed {
-    Read(Content),
-    Write(Content),
-    CompareAndSet(Content, Content),
+enum Parsed<'a> {
+    Read(&'a Value),
+    Write(&'a Value),
+    CompareAndSet(&'a Value, &'a Value),
 }
 
 struct Functions {
@@ -131,30 +153,32 @@ impl Functions {
     }
 
     /// What `operation` does; `None` if it constrains nothing.
-    fn parse(&self, operation: &Operation<'_>) -> Result<Option<Parsed>, Alien> {
+    fn parse<'a>(&self, operation: &Operation<'a>) -> Result<Option<Parsed<'a>>, Alien> {
         let alien = |problem: &str| Err(Alien::invoked(operation, problem));
         let (f, value) = (operation.op.f, &operation.op.value);
         if f == self.read {
             let Some(reply) = operation.ok() else { return Ok(None) };
-            return match Content::of(&reply.value) {
-                Some(value) => Ok(Some(Parsed::Read(value))),
-                None => Err(Alien::completed(operation, &reply.value)),
+            return match &reply.value {
+                value if is_content(value) => Ok(Some(Parsed::Read(value))),
+                value => Err(Alien::completed(operation, value)),
             };
         }
         if f == self.write {
-            return match Content::written(value) {
-                Some(value) => Ok(Some(Parsed::Write(value))),
-                None => alien("writes no number"),
+            return match value {
+                value if is_content(value) => Ok(Some(Parsed::Write(value))),
+                _ => alien("writes what a register cannot hold"),
             };
         }
         if f != self.cas {
             return alien("is no operation of a register (read, write, cas)");
         }
         let Value::List(pair) = value else { return alien("is not given a pair of values") };
-        let [expected, new] = &**pair else { return alien("is not given a pair of values") };
-        match (Content::of(expected), Content::written(new)) {
-            (Some(expected), Some(new)) => Ok(Some(Parsed::CompareAndSet(expected, new))),
-            _ => alien("is given what a register cannot hold"),
+        match &**pair {
+            [expected, new] if is_content(expected) && is_content(new) => {
+                Ok(Some(Parsed::CompareAndSet(expected, new)))
+            }
+            [_, _] => alien("is given what a register cannot hold"),
+            _ => alien("is not given a pair of values"),
         }
     }
 }

@@ -1,11 +1,10 @@
 //! The operations on one register, taken out of a history and made small.
 
-use std::fmt;
-
 use rustc_hash::FxHashMap;
 use schism_history::{Key, Value};
 
 use super::search::Call;
+use super::summary::Label;
 
 /// The rank of a completion that never comes, and of the prefix that is the whole history.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -13,32 +12,16 @@ pub(crate) const NEVER: u64 = u64::MAX;
 /// The number of the initial value in [`Register::values`].
 pub(crate) const INITIAL: u32 = 0;
 
-/// What a register can hold: nothing, or a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Content(Option<i64>);
-
-impl Content {
-    /// The content that `value` stands for; `None` if no register holds such a thing.
-    pub fn of(value: &Value) -> Option<Self> {
-        match value {
-            Value::Nil => Some(Self(None)),
-            Value::Int(number) => Some(Self(Some(*number))),
-            _ => None,
-        }
-    }
-
-    /// The content that can be written: a number.
-    pub fn written(value: &Value) -> Option<Self> {
-        Self::of(value).filter(|content| content.0.is_some())
-    }
+/// Whether a register can hold `value`: nothing, a truth value, a number or a text.
+pub(crate) fn is_content(value: &Value) -> bool {
+    matches!(value, Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Text(_))
 }
 
-impl fmt::Display for Content {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(number) => number.fmt(formatter),
-            None => formatter.write_str("nil"),
-        }
+/// A value as verdicts say it.
+pub(crate) fn show(value: &Value) -> String {
+    match value {
+        Value::Nil => "nil".into(),
+        value => value.to_string(),
     }
 }
 
@@ -119,27 +102,27 @@ impl Entry {
 
 /// All operations on one key, in order of invocation.
 #[derive(Debug)]
-pub(crate) struct Register {
-    /// The object.
-    pub key: Key,
+pub(crate) struct Register<'a> {
+    /// The object; `None` where operations name none.
+    pub key: Option<Key>,
     /// The operations.
     pub entries: Vec<Entry>,
     /// The values by number, the initial one first.
-    pub values: Vec<Content>,
+    pub values: Vec<&'a Value>,
     /// From this rank on the history cannot be judged: [`NEVER`], or the rank of a malformed event.
     pub cut: u64,
-    numbers: FxHashMap<Content, u32>,
+    numbers: FxHashMap<&'a Value, u32>,
 }
 
-impl Register {
+impl<'a> Register<'a> {
     /// A register without operations.
-    pub fn new(key: Key, initial: Content) -> Self {
+    pub fn new(key: Option<Key>, initial: &'a Value) -> Self {
         let numbers = FxHashMap::from_iter([(initial, INITIAL)]);
         Self { key, entries: Vec::new(), values: vec![initial], cut: NEVER, numbers }
     }
 
     /// The number of a value, which is a new one if it was not seen before.
-    pub fn number(&mut self, value: Content) -> u32 {
+    pub fn number(&mut self, value: &'a Value) -> u32 {
         *self.numbers.entry(value).or_insert_with(|| {
             self.values.push(value);
             self.values.len() as u32 - 1
@@ -158,7 +141,15 @@ impl Register {
 
     /// The value's text.
     pub fn show(&self, value: u32) -> String {
-        self.values[value as usize].to_string()
+        show(self.values[value as usize])
+    }
+
+    /// The object's name.
+    pub fn label(&self) -> Label {
+        match self.key {
+            Some(key) => Label { noun: "key", name: key.to_string() },
+            None => Label { noun: "the register", name: String::new() },
+        }
     }
 
     /// The operations of the prefix up to the rank `prefix`, as the search wants them, with their

@@ -5,9 +5,22 @@ use schism_history::{Event, History, Operation, Outcome, Value};
 /// Whether the history of one register is linearizable; exponential, for at most some ten
 /// operations. It shares no code with the checker.
 pub(crate) fn linearizable(history: &History) -> bool {
+    explained(history, &Value::Nil, &|operation, state| {
+        step(operation, state).into_iter().collect()
+    })
+}
+
+/// Whether some order of the operations, which keeps to real time, explains what was returned.
+/// `step`: all states to which an operation can lead from a state. Operations that failed are left
+/// out, indeterminate ones may be.
+pub(crate) fn explained<S: Clone>(
+    history: &History,
+    initial: &S,
+    step: &dyn Fn(&Operation<'_>, &S) -> Vec<S>,
+) -> bool {
     let operations: Vec<Operation<'_>> =
         history.operations().filter(|operation| !operation.failed()).collect();
-    extend(&operations, &mut vec![false; operations.len()], &Value::Nil)
+    extend(&operations, &mut vec![false; operations.len()], initial, step)
 }
 
 /// The history up to and with the event of `index`.
@@ -26,7 +39,12 @@ pub(crate) fn part(history: &History, invoked: &[u64]) -> History {
     History::from_events(events.cloned().collect()).expect("whole operations make a history")
 }
 
-fn extend(operations: &[Operation<'_>], placed: &mut Vec<bool>, state: &Value) -> bool {
+fn extend<S: Clone>(
+    operations: &[Operation<'_>],
+    placed: &mut Vec<bool>,
+    state: &S,
+    step: &dyn Fn(&Operation<'_>, &S) -> Vec<S>,
+) -> bool {
     let left = |at: &usize| !placed[*at];
     if (0..operations.len()).filter(left).all(|at| operations[at].indeterminate()) {
         return true;
@@ -41,12 +59,13 @@ fn extend(operations: &[Operation<'_>], placed: &mut Vec<bool>, state: &Value) -
         if late {
             continue;
         }
-        let Some(next) = step(&operations[at], state) else { continue };
-        placed[at] = true;
-        let found = extend(operations, placed, &next);
-        placed[at] = false;
-        if found {
-            return true;
+        for next in step(&operations[at], state) {
+            placed[at] = true;
+            let found = extend(operations, placed, &next, step);
+            placed[at] = false;
+            if found {
+                return true;
+            }
         }
     }
     false

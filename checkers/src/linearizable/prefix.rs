@@ -6,7 +6,7 @@
 use super::chains::Chains;
 use super::model::RegisterModel;
 use super::operations::{Fate, INITIAL, NEVER, Register};
-use super::search::{Answer, Limits, search};
+use super::search::{Answer, Limits, search_operations};
 
 /// The first prefix in which the procedure finds a violation, as the rank of its last event, if
 /// there is one up to the rank `until`. Values must be unique up to `until`.
@@ -66,7 +66,7 @@ pub(crate) fn past_open_failures(
     }
     let fails = |prefix: u64| {
         let (calls, _) = register.calls(prefix, None, true);
-        let answer = search(&RegisterModel, INITIAL, &calls, limits);
+        let answer = search_operations(&mut RegisterModel, &calls, limits);
         matches!(answer, Answer::Impossible(_))
     };
     // Only a completion can make a prefix fail.
@@ -74,6 +74,12 @@ pub(crate) fn past_open_failures(
     let mut ends: Vec<u64> =
         ends.filter(|&end| end != NEVER && end >= prefix && end <= until).collect();
     ends.sort_unstable();
+    let first = first_failing_end(&ends, fails);
+    first.unwrap_or(until.min(ends.last().copied().unwrap_or(prefix)))
+}
+
+/// The first of `ends`, in order, at which a prefix fails; prefixes that end later fail, too.
+pub(crate) fn first_failing_end(ends: &[u64], mut fails: impl FnMut(u64) -> bool) -> Option<u64> {
     // The violation is usually near: step on in doubling steps, then bisect the last one.
     let (mut low, mut step) = (0, 1);
     while low < ends.len() && !fails(ends[low]) {
@@ -83,7 +89,7 @@ pub(crate) fn past_open_failures(
     let holding = if step == 1 { 0 } else { low - step / 2 + 1 };
     let within = &ends[holding..low.min(ends.len())];
     let first = holding + within.partition_point(|&end| !fails(end));
-    ends.get(first).copied().unwrap_or(until.min(ends.last().copied().unwrap_or(prefix)))
+    ends.get(first).copied()
 }
 
 /// For values that are unique but for failed operations: which values more than one operation would

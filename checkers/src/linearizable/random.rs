@@ -27,13 +27,13 @@ impl<'a> Choices<'a> {
         Self { bytes }
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         let Some((first, rest)) = self.bytes.split_first() else { return 0 };
         self.bytes = rest;
         usize::from(*first) % bound
     }
 
-    fn one_in(&mut self, odds: u32) -> bool {
+    pub fn one_in(&mut self, odds: u32) -> bool {
         odds > 0 && self.below(odds as usize) == odds as usize - 1
     }
 }
@@ -44,13 +44,32 @@ struct Open {
     outcome: Option<Outcome>,
 }
 
+/// What is simulated: an object, and clients that use it.
+pub(crate) trait Simulated {
+    /// The next operation; so many were begun, with this one.
+    fn invent(&mut self, choices: &mut Choices<'_>, begun: usize) -> Op;
+
+    /// What the object makes of it.
+    fn take_effect(&mut self, choices: &mut Choices<'_>, op: &Op) -> Outcome;
+
+    /// What a client is told in place of the truth.
+    fn lie(&mut self, choices: &mut Choices<'_>, op: &Op, outcome: Outcome) -> Outcome;
+}
+
 /// A history of the register `x`, as `choices` say.
 pub(crate) fn history(choices: &mut Choices<'_>, shape: Shape) -> History {
+    simulate(choices, shape, &mut Register { shape, held: Value::Nil, written: vec![Value::Nil] })
+}
+
+/// A history of an object, as `choices` say.
+pub(crate) fn simulate(
+    choices: &mut Choices<'_>,
+    shape: Shape,
+    object: &mut dyn Simulated,
+) -> History {
     let mut events: Vec<Event> = Vec::new();
     let mut clients: Vec<(u32, Option<Open>)> =
         (0..shape.clients as u32).map(|process| (process, None)).collect();
-    let mut register = Value::Nil;
-    let mut written: Vec<Value> = vec![Value::Nil];
     let mut begun = 0;
     let mut steps = 0;
     while steps < shape.operations * 12 {
@@ -69,14 +88,16 @@ pub(crate) fn history(choices: &mut Choices<'_>, shape: Shape) -> History {
             None if begun == shape.operations => {}
             None => {
                 begun += 1;
-                let op = invent(choices, &mut written, shape, begun);
+                let op = object.invent(choices, begun);
                 clients[client].1 = Some(Open { op: op.clone(), outcome: None });
                 record(Kind::Invoke { op, due: None, node: None });
             }
             Some(open) => match open.outcome.take() {
-                None => open.outcome = Some(take_effect(choices, &open.op, &mut register)),
+                None => open.outcome = Some(object.take_effect(choices, &open.op)),
                 Some(outcome) => {
-                    let outcome = lie(choices, &open.op, outcome, &written, shape.lies);
+                    let lies = choices.one_in(shape.lies);
+                    let outcome =
+                        if lies { object.lie(choices, &open.op, outcome) } else { outcome };
                     if matches!(outcome, Outcome::Info(_)) {
                         clients[client].0 += shape.clients as u32;
                     }
@@ -87,6 +108,27 @@ pub(crate) fn history(choices: &mut Choices<'_>, shape: Shape) -> History {
         }
     }
     History::from_events(events).expect("the simulation makes histories")
+}
+
+/// The register `x`.
+struct Register {
+    shape: Shape,
+    held: Value,
+    written: Vec<Value>,
+}
+
+impl Simulated for Register {
+    fn invent(&mut self, choices: &mut Choices<'_>, begun: usize) -> Op {
+        invent(choices, &mut self.written, self.shape, begun)
+    }
+
+    fn take_effect(&mut self, choices: &mut Choices<'_>, op: &Op) -> Outcome {
+        take_effect(choices, op, &mut self.held)
+    }
+
+    fn lie(&mut self, choices: &mut Choices<'_>, op: &Op, outcome: Outcome) -> Outcome {
+        lie(choices, op, outcome, &self.written)
+    }
 }
 
 fn invent(choices: &mut Choices<'_>, written: &mut Vec<Value>, shape: Shape, begun: usize) -> Op {
@@ -125,16 +167,7 @@ fn take_effect(choices: &mut Choices<'_>, op: &Op, register: &mut Value) -> Outc
     }
 }
 
-fn lie(
-    choices: &mut Choices<'_>,
-    op: &Op,
-    outcome: Outcome,
-    written: &[Value],
-    lies: u32,
-) -> Outcome {
-    if !choices.one_in(lies) {
-        return outcome;
-    }
+fn lie(choices: &mut Choices<'_>, op: &Op, outcome: Outcome, written: &[Value]) -> Outcome {
     let fail = Outcome::Fail(Reason::new(Code::Other, "a lie"));
     match (op.f.as_str(), outcome) {
         ("read", _) => {

@@ -5,32 +5,48 @@
 //! operation just in time, when one has to return, and remembers the configurations that were seen.
 //! So does this search, with these differences:
 //!
-//! - A configuration is a *frontier* (how many operations have returned), the state, and the placed
-//!   ones among the operations still open. Operations that have returned are in none, so that a
-//!   configuration is small and its hash follows every change at the cost of that change.
+//! - A configuration is a *frontier* (how many operations have returned), the state, the placed
+//!   ones among the operations still open (one bit each), and the indeterminate ones that were used
+//!   (the number of a collection). Operations that have returned are in none.
 //! - *Observers early.* An operation that changes no state (a read) is placed as soon as it is open
 //!   and possible: in any linearization that goes on from here it can be moved to this place, for
 //!   it changes nothing and lies open now.
+//! - *Eager and lazy ones.* A model may say of an action that it only makes more possible (putting
+//!   something into a bag that nobody finds empty); such a one is placed as soon as it is open. One
+//!   that only makes less possible is placed when it returns, and not before.
+//! - *Alike in the order of their returns.* Of open operations that do the same and return the same,
+//!   the first to return is placed first: two that stand the other way round in a linearization
+//!   can be exchanged. An indeterminate one returns last of all.
 //! - *Indeterminate operations only when needed.* Let one lead from state s to t, and let the next
 //!   operation placed lead from t to u. If that one leads from s to u as well, or if there is no
 //!   next one, the indeterminate operation can be left out of the linearization. So one is placed
 //!   only together with a next operation that cannot do the same without it; it can be moved there,
-//!   since it never completes. Of several that do the same thing, the first is as good as any.
+//!   since it never completes.
+//! - *The fewer are used, and the more is observed, the better.* Of two configurations that differ
+//!   only in the indeterminate operations that they have used and in the observers that they have
+//!   placed, that which has used a part of what the other has, and has placed all observers that the
+//!   other has, can go on in every way in which the other can. So the other is dropped. Instead of
+//!   an operation that the other has used it can have used a less able one: a compare-and-set to 5
+//!   where the other used a write of 5, which it has kept (see `used`).
 //!
 //! The search goes depth first, so that a history that has a linearization seldom costs more than
-//! its length. Where there is none, it visits the configurations of every frontier up to the one
+//! its length. If that leads nowhere it goes on in breadth, where no work is done on configurations
+//! that are dropped later; and if that becomes too broad, in depth again, each time for longer. Where there is none, it visits the configurations of every frontier up to the one
 //! that no operation gets past, and none behind it: what comes later in a history cannot turn a
-//! violation found into an `Unknown`. The operation that has to return there is the impossible one,
-//! its completion ends the shortest prefix that is not linearizable.
+//! violation found into an `Unknown`. The operation that has to return there is the impossible one.
+//! If what the open ones return does not change what they do, its completion ends the shortest
+//! prefix that is not linearizable, and no shorter prefix fails in any case: with what they return
+//! later the open ones explain it.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
-
-use super::frontier::{Frontiers, NO_STEP, Step, path};
+use super::memo::{Memo, NONE, Node};
 use super::model::Model;
+use super::timeline::{NO_SLOT, Timeline};
+use super::used::Used;
 use crate::Budget;
 
 /// So many configurations are visited between two looks at the clock.
@@ -43,7 +59,8 @@ pub(crate) struct Call<A> {
     pub action: A,
     /// The rank of its invocation.
     pub invoked: u64,
-    /// The rank of its completion; [`NEVER`] if nobody knows whether it took effect.
+    /// The rank of its completion; [`super::operations::NEVER`] if nobody knows whether it took
+    /// effect.
     pub returned: u64,
 }
 
@@ -60,27 +77,29 @@ pub(crate) struct Limits<'a> {
 
 /// What the search found.
 #[derive(Clone, Debug)]
-pub(crate) enum Answer<S> {
+pub(crate) enum Answer {
     /// There is a linearization.
     Linearizable {
         /// How many configurations were visited.
         configurations: u64,
+        /// The linearization, with the state after each call; empty unless the model wants it.
+        order: Vec<(usize, u32)>,
     },
     /// There is none.
-    Impossible(Impossible<S>),
+    Impossible(Impossible),
     /// The search was given up.
     Exhausted(Exhausted),
 }
 
 /// Where every order ends.
 #[derive(Clone, Debug)]
-pub(crate) struct Impossible<S> {
+pub(crate) struct Impossible {
     /// The call that had to return and could not be placed.
     pub call: usize,
     /// The longest order found up to its return, with the state after each call.
-    pub order: Vec<(usize, S)>,
+    pub order: Vec<(usize, u32)>,
     /// The state after that order.
-    pub holds: S,
+    pub holds: u32,
     /// How many configurations were visited.
     pub configurations: u64,
 }
@@ -100,65 +119,85 @@ pub(crate) struct Exhausted {
     pub elapsed: Duration,
 }
 
-/// Searches for a linearization of `calls` from the state `initial`; exponential at worst.
-pub(crate) fn search<M: Model>(
-    model: &M,
-    initial: M::State,
+/// Searches for a linearization of `calls` from the model's initial state; exponential at worst.
+pub(crate) fn search_operations<M: Model>(
+    model: &mut M,
     calls: &[Call<M::Action>],
     limits: Limits<'_>,
-) -> Answer<M::State> {
-    let mut search = Search::new(model, calls, limits);
-    let answer = search.run(initial);
-    search.account(0);
-    match answer {
-        Ok(answer) => answer,
-        Err(OutOfBudget) => Answer::Exhausted(Exhausted {
-            placed: search.farthest as usize,
-            of: search.frontiers.returns.len(),
-            configurations: search.visited,
-            bytes: search.bytes_max,
-            elapsed: search.start.elapsed(),
-        }),
+) -> Answer {
+    let timeline = Timeline::new(calls, limits.budget.memory_bytes);
+    match timeline.width {
+        0..=64 => Search::<M, 1>::new(model, calls, timeline, limits).answer(),
+        65..=256 => Search::<M, 4>::new(model, calls, timeline, limits).answer(),
+        257..=2048 => Search::<M, 32>::new(model, calls, timeline, limits).answer(),
+        // So many open at once are beyond any search.
+        _ => Search::<M, 1>::new(model, calls, timeline, limits).given_up(),
     }
 }
 
 struct OutOfBudget;
 
-/// A configuration at a frontier: no placed operation of `placed` has returned.
-#[derive(Clone, Debug)]
-struct Node<S> {
-    frontier: u32,
-    state: S,
-    placed: Box<[u32]>,
-    parent: u32,
-    /// The next node whose hash is the same.
-    same_hash: u32,
+/// The configurations that have yet to be visited.
+enum Waiting {
+    /// The last one reached comes first: where there is a linearization, this way leads to it.
+    Deep(Vec<u32>),
+    /// One of the first frontier comes first, and of these one that has used the fewest
+    /// indeterminate calls: no work is done on what is dropped later, when a better one is found.
+    Broad(BinaryHeap<Reverse<(u32, u32, u32)>>),
 }
 
-const NO_NODE: u32 = NO_STEP;
+impl Waiting {
+    fn pop(&mut self) -> Option<u32> {
+        match self {
+            Waiting::Deep(stack) => stack.pop(),
+            Waiting::Broad(heap) => heap.pop().map(|Reverse((.., at))| at),
+        }
+    }
 
-struct Search<'a, M: Model> {
-    frontiers: Frontiers<'a, M>,
+    /// Goes on in the other way.
+    fn turn(&mut self, urgency: impl Fn(u32) -> (u32, u32, u32)) {
+        *self = match self {
+            Waiting::Deep(stack) => {
+                Waiting::Broad(stack.drain(..).map(|at| Reverse(urgency(at))).collect())
+            }
+            Waiting::Broad(heap) => {
+                // The last, which is tried first, has come farthest.
+                let sorted = std::mem::take(heap).into_sorted_vec();
+                Waiting::Deep(sorted.into_iter().rev().map(|Reverse((.., at))| at).collect())
+            }
+        };
+    }
+}
+
+struct Search<'a, M: Model, const WORDS: usize> {
+    model: &'a mut M,
+    calls: &'a [Call<M::Action>],
+    timeline: Timeline<M::Action>,
     limits: Limits<'a>,
-    nodes: Vec<Node<M::State>>,
-    heads: FxHashMap<u64, u32>,
+    memo: Memo<WORDS>,
+    used: Used,
     farthest: u32,
     visited: u64,
-    bytes_nodes: usize,
     bytes_published: usize,
     bytes_max: usize,
     start: Instant,
 }
 
-impl<'a, M: Model> Search<'a, M> {
-    fn new(model: &'a M, calls: &'a [Call<M::Action>], limits: Limits<'a>) -> Self {
-        let frontiers = Frontiers::new(model, calls, limits.budget.memory_bytes);
+impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
+    fn new(
+        model: &'a mut M,
+        calls: &'a [Call<M::Action>],
+        timeline: Timeline<M::Action>,
+        limits: Limits<'a>,
+    ) -> Self {
+        let ranks = timeline.classes.iter().map(|class| model.ability(class.action)).collect();
         Self {
-            bytes_nodes: frontiers.bytes(),
-            frontiers,
+            model,
+            calls,
+            timeline,
             limits,
-            nodes: Vec::new(),
-            heads: FxHashMap::default(),
+            memo: Memo::new(),
+            used: Used::new(ranks),
             farthest: 0,
             visited: 0,
             bytes_published: 0,
@@ -167,96 +206,180 @@ impl<'a, M: Model> Search<'a, M> {
         }
     }
 
-    fn run(&mut self, initial: M::State) -> Result<Answer<M::State>, OutOfBudget> {
-        self.look(0)?;
-        let root = Step::new(initial, &[]);
-        let mut stack = Vec::from_iter(self.remember(&root, 0, NO_NODE));
-        while let Some(at) = stack.pop() {
-            let frontier = self.nodes[at as usize].frontier;
-            self.farthest = self.farthest.max(frontier);
-            if frontier as usize == self.frontiers.returns.len() {
-                return Ok(Answer::Linearizable { configurations: self.visited });
-            }
-            let (steps, through) = self.expand(at)?;
-            // The shortest way through comes first, and the stack gives back the last.
-            for &way in through.iter().rev() {
-                stack.extend(self.remember(&steps[way], frontier + 1, at));
-            }
-        }
-        self.impossible().map(Answer::Impossible)
+    fn answer(mut self) -> Answer {
+        let answer = self.run();
+        self.account(0);
+        answer.unwrap_or_else(|OutOfBudget| self.given_up())
     }
 
-    /// All configurations that the node leads to without passing the next return, and which of
-    /// them have placed the call that returns next (with it taken out: it is open no more).
-    #[allow(clippy::type_complexity, reason = "a pair of lists")]
-    fn expand(&mut self, at: u32) -> Result<(Vec<Step<M::State>>, Vec<usize>), OutOfBudget> {
-        let node = &self.nodes[at as usize];
-        let frontier = node.frontier as usize;
-        let call = self.frontiers.returns[frontier];
-        let mut first = Step::new(node.state, &node.placed);
-        self.frontiers.observe(&mut first, frontier);
-        let (mut steps, mut through) = (vec![first], Vec::new());
-        let mut seen: FxHashMap<u64, Vec<u32>> = FxHashMap::default();
-        let mut queue = VecDeque::from([0]);
-        let mut bytes = 0;
-        while let Some(from) = queue.pop_front() {
-            self.visited += 1;
-            if self.visited.is_multiple_of(LOOK_EVERY) {
-                self.look(bytes)?;
-            }
-            if steps[from].pass(call) {
-                through.push(from);
+    fn given_up(&self) -> Answer {
+        Answer::Exhausted(Exhausted {
+            placed: self.farthest as usize,
+            of: self.timeline.returns.len(),
+            configurations: self.visited,
+            bytes: self.bytes_max,
+            elapsed: self.start.elapsed(),
+        })
+    }
+
+    fn run(&mut self) -> Result<Answer, OutOfBudget> {
+        self.look()?;
+        let mut root = Node::root(self.model.initial());
+        self.settle(&mut root, |_, _| ());
+        let mut waiting = Waiting::Deep(Vec::from_iter(self.memo.remember(root, &self.used)));
+        let mut next = Vec::new();
+        let mut patience = self.calls.len() as u64 * 8 + 10_000;
+        while let Some(at) = waiting.pop() {
+            let node = self.memo.nodes[at as usize];
+            if node.superseded {
                 continue;
             }
-            for step in self.frontiers.successors(&steps[from], from as u32, frontier) {
-                let same = seen.entry(step.hash).or_default();
-                let equal = |other: &Step<M::State>| {
-                    other.state == step.state
-                        && other.unjustified == step.unjustified
-                        && other.placed == step.placed
-                };
-                if !same.iter().any(|&other| equal(&steps[other as usize])) {
-                    same.push(steps.len() as u32);
-                    queue.push_back(steps.len());
-                    bytes += step.bytes();
-                    steps.push(step);
+            self.farthest = self.farthest.max(node.frontier);
+            if node.frontier as usize == self.timeline.returns.len() {
+                let order = if M::TELLS_ORDER { self.way_to(at) } else { Vec::new() };
+                return Ok(Answer::Linearizable { configurations: self.visited, order });
+            }
+            self.visited += 1;
+            if self.visited.is_multiple_of(LOOK_EVERY) {
+                self.look()?;
+            }
+            self.place_open(at, &node, &mut next);
+            self.place_indeterminate(at, &node, &mut next);
+            let (nodes, used) = (&self.memo.nodes, &self.used);
+            let urgency = |at: u32| {
+                let node = &nodes[at as usize];
+                (node.frontier, used.len(node.used) as u32, at)
+            };
+            if self.visited >= patience {
+                waiting.turn(urgency);
+                patience *= 4;
+            }
+            match &mut waiting {
+                // What returns first is tried first, and the stack gives back the last.
+                Waiting::Deep(stack) => stack.extend(next.drain(..).rev()),
+                Waiting::Broad(heap) => {
+                    heap.extend(next.drain(..).map(|at| Reverse(urgency(at))));
                 }
             }
         }
-        Ok((steps, through))
+        Ok(Answer::Impossible(self.impossible()))
     }
 
-    /// Stores a configuration at a frontier, unless it was there before.
-    fn remember(&mut self, step: &Step<M::State>, frontier: u32, parent: u32) -> Option<u32> {
-        let mut hasher = rustc_hash::FxHasher::default();
-        std::hash::Hash::hash(&(step.state, frontier), &mut hasher);
-        let hash = step.hash ^ std::hash::Hasher::finish(&hasher);
-        let head = self.heads.get(&hash).copied().unwrap_or(NO_NODE);
-        let mut at = head;
-        while at != NO_NODE {
-            let node = &self.nodes[at as usize];
-            if (node.frontier, node.state) == (frontier, step.state) && *node.placed == *step.placed
-            {
-                return None;
+    /// The state after `action`, if it can happen and if an indeterminate operation placed last was
+    /// needed for it.
+    fn justified(&mut self, node: &Node<WORDS>, action: M::Action) -> Option<u32> {
+        let state = self.model.step(node.state, action)?;
+        let without = match node.before {
+            NONE => None,
+            before => self.model.step(before, action),
+        };
+        (without != Some(state)).then_some(state)
+    }
+
+    /// The configurations that one more of the open calls leads to.
+    fn place_open(&mut self, at: u32, node: &Node<WORDS>, next: &mut Vec<u32>) {
+        let range = self.timeline.open(node.frontier);
+        for place in range.clone() {
+            let open = self.timeline.at(place);
+            let waits = open.same != NO_SLOT && !node.has(open.same);
+            let action = self.calls[open.call as usize].action;
+            let too_soon = place > range.start && self.model.is_lazy(action);
+            if waits || too_soon || node.has(open.slot) {
+                continue;
             }
-            at = node.same_hash;
+            let Some(state) = self.justified(node, action) else { continue };
+            let (call, led_to, before) = (open.call, state, NONE);
+            let mut new = Node { state, parent: at, call, led_to, before, ..*node };
+            if self.model.observes(action) { &mut new.seen } else { &mut new.placed }
+                .put(open.slot);
+            self.settle(&mut new, |_, _| ());
+            next.extend(self.memo.remember(new, &self.used));
         }
-        let new = self.nodes.len() as u32;
-        self.heads.insert(hash, new);
-        let placed: Box<[u32]> = step.placed.as_slice().into();
-        // The node, its list, and its share of the table with the room that tables keep free.
-        self.bytes_nodes += size_of::<Node<M::State>>() * 3 / 2 + placed.len() * 4 + 48;
-        self.nodes.push(Node { frontier, state: step.state, placed, parent, same_hash: head });
-        Some(new)
     }
 
-    /// Looks at time and memory; `passing` bytes are held beside the nodes.
-    fn look(&mut self, passing: usize) -> Result<(), OutOfBudget> {
-        let bytes = self.bytes_nodes + passing;
+    /// The configurations that one more of the indeterminate calls leads to.
+    fn place_indeterminate(&mut self, at: u32, node: &Node<WORDS>, next: &mut Vec<u32>) {
+        let mut choices = Vec::new();
+        for class in 0..self.timeline.classes.len() as u32 {
+            let Some(call) = self.unused(node, class) else { continue };
+            choices.clear();
+            let action = self.timeline.classes[class as usize].action;
+            self.model.choices(node.state, action, &mut choices);
+            for &action in &choices {
+                let Some(state) = self.justified(node, action) else { continue };
+                if state == node.state || self.waits_for_open(node, action) {
+                    continue;
+                }
+                let used = self.used.with(node.used, class);
+                let (before, led_to) = (node.state, state);
+                let mut new = Node { state, parent: at, call, led_to, used, before, ..*node };
+                self.settle(&mut new, |_, _| ());
+                next.extend(self.memo.remember(new, &self.used));
+            }
+        }
+    }
+
+    /// The first call of a class that is not used, if it is invoked by then.
+    fn unused(&self, node: &Node<WORDS>, class: u32) -> Option<u32> {
+        let calls = &self.timeline.classes[class as usize].calls;
+        let returns = self.timeline.returns[node.frontier as usize];
+        let returned = self.calls[returns as usize].returned;
+        // Most are not invoked yet, or none of them is used.
+        let invoked = |call: &u32| self.calls[*call as usize].invoked < returned;
+        calls.first().filter(|first| invoked(first))?;
+        calls.get(self.used.count(node.used, class)).copied().filter(|call| invoked(call))
+    }
+
+    /// Whether an open call does the same, which has to be placed in any case.
+    fn waits_for_open(&self, node: &Node<WORDS>, action: M::Action) -> bool {
+        self.timeline.open(node.frontier).any(|place| {
+            let open = self.timeline.at(place);
+            self.calls[open.call as usize].action == action && !node.has(open.slot)
+        })
+    }
+
+    /// Places the observers that are open and possible, and goes past the calls that return and
+    /// are placed, as far as that leads. `tell` hears of the observers.
+    fn settle(&mut self, node: &mut Node<WORDS>, mut tell: impl FnMut(u32, u32)) {
+        while (node.frontier as usize) < self.timeline.returns.len() {
+            let range = self.timeline.open(node.frontier);
+            for place in range.clone() {
+                let open = self.timeline.at(place);
+                let action = self.calls[open.call as usize].action;
+                let eager = self.model.is_eager(action);
+                if node.has(open.slot) || !(eager || self.model.observes(action)) {
+                    continue;
+                }
+                match self.model.step(node.state, action) {
+                    Some(state) if eager || state == node.state => {
+                        if eager { &mut node.placed } else { &mut node.seen }.put(open.slot);
+                        node.state = state;
+                        // What could not be observed before justifies what came before.
+                        node.before = NONE;
+                        tell(open.call, state);
+                    }
+                    _ => {}
+                }
+            }
+            let returns = self.timeline.at(range.start);
+            if !node.has(returns.slot) {
+                return;
+            }
+            node.placed.take(returns.slot);
+            node.seen.take(returns.slot);
+            node.frontier += 1;
+        }
+    }
+
+    /// Looks at time and memory.
+    fn look(&mut self) -> Result<(), OutOfBudget> {
+        let lists = self.timeline.bytes() + self.used.bytes();
+        let bytes = lists + self.memo.bytes() + self.model.bytes();
         self.bytes_max = self.bytes_max.max(bytes);
         let total = self.account(bytes);
         let Limits { budget, configurations_max, .. } = self.limits;
-        let over = total > budget.memory_bytes || self.visited > configurations_max;
+        let work = self.visited + self.memo.compared / 64;
+        let over = total > budget.memory_bytes || work > configurations_max;
         if over || budget.expired() { Err(OutOfBudget) } else { Ok(()) }
     }
 
@@ -272,55 +395,46 @@ impl<'a, M: Model> Search<'a, M> {
     }
 
     /// The witness, when no configuration gets past the farthest frontier.
-    fn impossible(&mut self) -> Result<Impossible<M::State>, OutOfBudget> {
-        /// So many configurations of the last frontier are looked through for the longest order.
-        const LAST_MAX: usize = 256;
-        let configurations = self.visited;
-        let last = (0..self.nodes.len() as u32)
-            .filter(|&at| self.nodes[at as usize].frontier == self.farthest);
-        let last: Vec<u32> = last.take(LAST_MAX).collect();
-        let mut longest: Option<(usize, u32, Vec<u32>)> = None;
-        for at in last {
-            let before = self.nodes[at as usize].placed.len();
-            let (steps, _) = self.expand(at)?;
-            for end in 0..steps.len() {
-                // An indeterminate operation that helped nothing is left out.
-                if steps[end].unjustified.is_none() {
-                    let calls = path(&steps, end);
-                    let length = before + calls.len();
-                    if longest.as_ref().is_none_or(|(most, ..)| length > *most) {
-                        longest = Some((length, at, calls));
-                    }
+    fn impossible(&mut self) -> Impossible {
+        let mut longest = (0, 0);
+        for (at, node) in self.memo.nodes.iter().enumerate() {
+            // An indeterminate operation that helped nothing is left out.
+            if node.frontier == self.farthest && node.before == NONE {
+                let length = 1 + node.open() + self.used.len(node.used);
+                if length > longest.0 {
+                    longest = (length, at as u32);
                 }
             }
         }
-        let (_, at, tail) = longest.expect("the first configuration is at some frontier");
-        let mut calls = self.way_to(at)?;
-        calls.extend(tail);
-        let mut holds = self.nodes[0].state;
-        let order = calls.into_iter().map(|call| {
-            let action = self.frontiers.calls[call as usize].action;
-            holds = self.frontiers.model.step(holds, action).expect("the search took this step");
-            (call as usize, holds)
-        });
-        let order: Vec<_> = order.collect();
-        let call = self.frontiers.returns[self.farthest as usize] as usize;
-        Ok(Impossible { call, order, holds, configurations })
+        let order = self.way_to(longest.1);
+        let holds = self.memo.nodes[longest.1 as usize].state;
+        let call = self.timeline.returns[self.farthest as usize] as usize;
+        Impossible { call, order, holds, configurations: self.visited }
     }
 
     /// The calls placed on the way from the root to a node, found by taking each step again.
-    fn way_to(&mut self, mut at: u32) -> Result<Vec<u32>, OutOfBudget> {
-        let mut hops = Vec::new();
-        while self.nodes[at as usize].parent != NO_NODE {
-            let parent = self.nodes[at as usize].parent;
-            let (steps, through) = self.expand(parent)?;
-            let child = &self.nodes[at as usize];
-            let found = through.into_iter().find(|&way| {
-                steps[way].state == child.state && *steps[way].placed == *child.placed
-            });
-            hops.push(path(&steps, found.expect("a node is one of its parent's ways through")));
-            at = parent;
+    fn way_to(&mut self, mut at: u32) -> Vec<(usize, u32)> {
+        let mut nodes = Vec::new();
+        while at != NONE {
+            nodes.push(at);
+            at = self.memo.nodes[at as usize].parent;
         }
-        Ok(hops.into_iter().rev().flatten().collect())
+        let mut order = Vec::new();
+        let mut configuration = Node::root(self.model.initial());
+        for at in nodes.into_iter().rev() {
+            let node = self.memo.nodes[at as usize];
+            if node.call != NONE {
+                order.push((node.call as usize, node.led_to));
+                configuration.state = node.led_to;
+                let open = self.timeline.open(configuration.frontier);
+                let placed = open.map(|place| self.timeline.at(place));
+                for open in placed.filter(|open| open.call == node.call) {
+                    // Which of the two sets it is makes no difference here.
+                    configuration.placed.put(open.slot);
+                }
+            }
+            self.settle(&mut configuration, |call, state| order.push((call as usize, state)));
+        }
+        order
     }
 }

@@ -9,10 +9,10 @@ use schism_history::{History, Kind, Outcome, Reply, Value};
 
 use super::extract::Extract;
 use super::model::RegisterModel;
-use super::operations::{INITIAL, NEVER, Register};
+use super::operations::{NEVER, Register};
 use super::prefix::first_failing_prefix;
 use super::random::{Choices, Shape, history};
-use super::search::{Answer, Limits, search};
+use super::search::{Answer, Limits, search_operations};
 use super::{ENTRY, oracle};
 use crate::{Anomaly, Asked, Budget, Claim, Question, Validity, Verdict, Witness};
 
@@ -27,12 +27,22 @@ fn cases(usual: u32) -> u32 {
 /// Runs `test` on random histories of `shape`; it says whether the history was linearizable.
 /// At least one in twenty must be, and one in twenty must not.
 fn on_random(shape: Shape, usual: u32, test: impl Fn(&History) -> Result<bool, TestCaseError>) {
+    on_random_of(&|choices| history(choices, shape), shape, usual, test);
+}
+
+/// The same of the histories that `make` makes.
+pub(crate) fn on_random_of(
+    make: &dyn Fn(&mut Choices<'_>) -> History,
+    shape: Shape,
+    usual: u32,
+    test: impl Fn(&History) -> Result<bool, TestCaseError>,
+) {
     let cases = cases(usual);
     let (valid, invalid) = (Cell::new(0), Cell::new(0));
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let choices = proptest::collection::vec(any::<u16>(), shape.operations * 24);
     let result = TestRunner::new(config).run(&choices, |choices| {
-        let history = history(&mut Choices::new(&choices), shape);
+        let history = make(&mut Choices::new(&choices));
         let counter = if test(&history)? { &valid } else { &invalid };
         counter.set(counter.get() + 1);
         Ok(())
@@ -51,7 +61,7 @@ fn on_random(shape: Shape, usual: u32, test: impl Fn(&History) -> Result<bool, T
     );
 }
 
-fn only_register(history: &History) -> Option<Register> {
+fn only_register(history: &History) -> Option<Register<'_>> {
     let extract = Extract::new(history, &Value::Nil);
     assert!(extract.alien.is_none(), "{:?}", extract.alien);
     assert!(extract.registers.len() <= 1, "random histories have one key");
@@ -62,7 +72,7 @@ fn searched(register: &Register) -> bool {
     let (budget, held_bytes) = (Budget::default(), AtomicUsize::new(0));
     let limits = Limits { budget: &budget, held_bytes: &held_bytes, configurations_max: u64::MAX };
     let (calls, _) = register.calls(NEVER, None, false);
-    match search(&RegisterModel, INITIAL, &calls, limits) {
+    match search_operations(&mut RegisterModel, &calls, limits) {
         Answer::Linearizable { .. } => true,
         Answer::Impossible(_) => false,
         Answer::Exhausted(far) => panic!("{far:?}"),

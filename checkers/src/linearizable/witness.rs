@@ -16,8 +16,8 @@ use schism_history::History;
 use super::chains::{Chains, NONE, Violation, Zone};
 use super::explanation::Teller;
 use super::model::RegisterModel;
-use super::operations::{INITIAL, NEVER, Register};
-use super::search::{Answer, Impossible, Limits, search};
+use super::operations::{NEVER, Register};
+use super::search::{Answer, Impossible, Limits, search_operations};
 use super::shrink::shrink;
 use crate::{Anomaly, Blocker, Budget, MustHold, Witness};
 
@@ -95,7 +95,7 @@ pub(crate) fn of_search(
     history: &History,
     register: &Register,
     prefix: u64,
-    found: Impossible<u32>,
+    found: Impossible,
     kept: &[u32],
 ) -> Proof {
     let configurations = found.configurations;
@@ -142,17 +142,17 @@ pub(crate) fn search_part(
     prefix: u64,
     places: &[u32],
     configurations_max: u64,
-) -> (Option<(Impossible<u32>, Vec<u32>)>, u64) {
+) -> (Option<(Impossible, Vec<u32>)>, u64) {
     let budget = Budget::new(Duration::from_secs(2), 256 << 20);
     let held_bytes = AtomicUsize::new(0);
     let limits = Limits { budget: &budget, held_bytes: &held_bytes, configurations_max };
     let (calls, kept) = register.calls(prefix, Some(places), false);
-    match search(&RegisterModel, INITIAL, &calls, limits) {
+    match search_operations(&mut RegisterModel, &calls, limits) {
         Answer::Impossible(found) => {
             let visited = found.configurations;
             (Some((found, kept)), visited)
         }
-        Answer::Linearizable { configurations } => (None, configurations),
+        Answer::Linearizable { configurations, .. } => (None, configurations),
         Answer::Exhausted(far) => (None, far.configurations),
     }
 }
@@ -205,7 +205,7 @@ struct Ending {
 impl Ending {
     fn new(
         teller: &Teller<'_>,
-        end: Option<(Impossible<u32>, Vec<u32>)>,
+        end: Option<(Impossible, Vec<u32>)>,
         places: &[u32],
         impossible: u32,
     ) -> Self {
@@ -244,14 +244,15 @@ impl Ending {
         must_hold: Vec<MustHold>,
         configurations: u64,
     ) -> Proof {
-        let key = teller.register.key.to_string();
+        let label = teller.register.label().capital();
+        let key = teller.register.key.map(|key| key.to_string());
         let index = |place: u32| teller.operation(place).invoked;
         let others = places.iter().copied().filter(|&place| place != self.impossible);
         let operations = others.chain([self.impossible]).map(index).collect();
         let anomaly = Anomaly {
             name: "nonlinearizable".into(),
-            explanation: format!("Key {key}: {what}."),
-            key: Some(key),
+            explanation: format!("{label}: {what}."),
+            key,
             operations,
             witness: Witness::Linearization {
                 impossible: index(self.impossible),

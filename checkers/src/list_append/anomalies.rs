@@ -1,13 +1,13 @@
-//! What is wrong by itself, without a circle.
+//! What is wrong with one list by itself, without a circle.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use schism_history::{Key, Mop, MopKind, Value};
 
-use super::transactions::{Fate, Transactions, elements, number};
-use super::versions::{Lists, Read};
+use super::lists::{Element, List, NOBODY, Writers};
+use super::transactions::{Fate, Touch, Transactions, elements};
 
-/// A contradiction, by the weakest claim that it breaks.
-#[derive(Debug)]
+/// A contradiction.
+#[derive(Clone, Debug)]
 pub(crate) struct Contradiction {
     /// Its name in the literature.
     pub name: &'static str,
@@ -19,207 +19,264 @@ pub(crate) struct Contradiction {
     pub says: String,
 }
 
-/// The contradictions that break each claim, weakest claim first; the first of each kind and list.
-#[derive(Debug, Default)]
-pub(crate) struct Contradictions {
-    /// Break `read-uncommitted`.
-    pub uncommitted: Vec<Contradiction>,
-    /// Break `read-committed`.
-    pub committed: Vec<Contradiction>,
-    /// Break `snapshot-isolation`.
-    pub snapshot: Vec<Contradiction>,
-}
-
-impl Contradictions {
-    /// Finds them.
-    pub fn of(transactions: &Transactions<'_>, lists: &Lists<'_>) -> Self {
-        let mut found = Self::default();
-        for (&key, list) in lists {
-            if let Some((read, element)) = list.duplicate {
-                found.uncommitted.push(Contradiction {
-                    name: "duplicate-elements",
-                    key,
-                    transactions: with_writer(transactions, key, element, read.transaction),
-                    says: format!(
-                        "{} read {key} = {}, which holds element {element} twice, though it was appended once.",
-                        last_name(transactions, key, element, read.transaction),
-                        shown(read.list)
-                    ),
-                });
-            }
-            if let (Some(longest), Some(other)) = (list.longest, list.incompatible) {
-                found.committed.push(Contradiction {
-                    name: "incompatible-order",
-                    key,
-                    transactions: vec![longest.transaction, other.transaction],
-                    says: format!(
-                        "T1 read {key} = {} and T2 read {key} = {}: neither is a prefix of the other, so \
-                         that {key} has no single order of versions.",
-                        shown(longest.list),
-                        shown(other.list)
-                    ),
-                });
-            }
-            found.committed.extend(dirty_reads(transactions, key, &list.reads));
-        }
-        for place in 0..transactions.all.len() as u32 {
-            found.look_inside(transactions, place);
-        }
-        found.snapshot.extend(lost_updates(transactions, lists));
-        found
-    }
-
-    /// Whether a transaction agrees with what it has itself read and written before.
-    fn look_inside(&mut self, transactions: &Transactions<'_>, place: u32) {
-        let transaction = transactions.at(place);
-        if transaction.fate != Fate::Committed {
-            return;
-        }
-        for (number_of_read, read) in transaction.mops.iter().enumerate() {
-            let Some(list) = elements(&read.value).filter(|_| read.kind == MopKind::Read) else {
-                continue;
-            };
-            let (before, after) =
-                (&transaction.mops[..number_of_read], &transaction.mops[number_of_read..]);
-            let own = |mop: &&Mop| mop.kind == MopKind::Append && mop.key == read.key;
-            if let Some(future) = after.iter().filter(own).find(|mop| list.contains(&mop.value)) {
-                self.committed.push(Contradiction {
-                    name: "future-read",
-                    key: read.key,
-                    transactions: vec![place],
-                    says: format!(
-                        "T1 read {} = {}, which holds {}, before it appended that itself.",
-                        read.key,
-                        shown(list),
-                        future.value
-                    ),
-                });
-            } else if let Some(expected) = contradicted(before, read.key, list) {
-                self.snapshot.push(Contradiction {
-                    name: "internal",
-                    key: read.key,
-                    transactions: vec![place],
-                    says: format!(
-                        "T1 read {} = {}, though by its own earlier reads and appends it had to be {expected}.",
-                        read.key,
-                        shown(list)
-                    ),
-                });
-            }
-        }
-    }
-}
-
-/// What the list had to be, if `before` says so and it is not.
-fn contradicted(before: &[Mop], key: Key, list: &[Value]) -> Option<String> {
-    let mut known: Option<Vec<Value>> = None;
-    let mut suffix: Vec<Value> = Vec::new();
-    for mop in before.iter().filter(|mop| mop.key == key) {
-        match mop.kind {
-            MopKind::Read => known = elements(&mop.value).map(<[Value]>::to_vec),
-            _ => match &mut known {
-                Some(known) => known.push(mop.value.clone()),
-                None => suffix.push(mop.value.clone()),
-            },
-        }
-    }
-    match known {
-        Some(known) => (known != list).then(|| shown(&known)),
-        None => {
-            (!list.ends_with(&suffix)).then(|| format!("a list that ends with {}", shown(&suffix)))
-        }
-    }
-}
-
-/// Reads of what was aborted (G1a), of what was not final (G1b), and of what nobody wrote.
-fn dirty_reads(
-    transactions: &Transactions<'_>,
-    key: Key,
-    reads: &[Read<'_>],
+/// The contradictions of one list; the first of each kind.
+pub(crate) fn contradictions<'a>(
+    transactions: &Transactions<'a>,
+    list: &List<'a>,
+    touches: &[Touch],
+    writers: &Writers<'a>,
 ) -> Vec<Contradiction> {
-    let mut found: [Option<Contradiction>; 3] = [None, None, None];
-    // Most reads are prefixes of longer ones: an element is looked at once.
-    let mut looked: rustc_hash::FxHashSet<i64> = rustc_hash::FxHashSet::default();
-    for read in reads {
-        for element in read.list.iter().map(number).filter(|element| looked.insert(*element)) {
-            let Some(writer) = transactions.writers.get(&(key, element)) else {
-                found[0].get_or_insert_with(|| Contradiction {
-                    name: "unexpected-element",
-                    key,
-                    transactions: vec![read.transaction],
-                    says: format!("T1 read element {element} in {key}, which nobody appended."),
-                });
-                continue;
-            };
-            if transactions.at(writer.transaction).fate == Fate::Aborted {
-                found[1].get_or_insert_with(|| Contradiction {
-                    name: "G1a",
-                    key,
-                    transactions: vec![writer.transaction, read.transaction],
-                    says: format!(
-                        "T2 read element {element} in {key}, which T1 appended, but T1 was aborted."
-                    ),
-                });
-            }
-        }
-        let Some(last) = read.list.last().map(number) else { continue };
-        let Some(writer) = transactions.writers.get(&(key, last)) else { continue };
-        if !writer.last && writer.transaction != read.transaction {
-            found[2].get_or_insert_with(|| Contradiction {
-                name: "G1b",
-                key,
-                transactions: vec![writer.transaction, read.transaction],
-                says: format!(
-                    "T2 read {key} up to {last}, which T1 appended, but T1 appended more to {key} after \
-                     that: T2 saw T1 half done."
-                ),
-            });
-        }
-    }
-    found.into_iter().flatten().collect()
-}
-
-/// Two committed transactions that read the same version of a list and both appended to it.
-fn lost_updates(transactions: &Transactions<'_>, lists: &Lists<'_>) -> Vec<Contradiction> {
+    let seen = Seen { transactions, list, writers };
     let mut found = Vec::new();
-    for (&key, list) in lists.iter().filter(|(_, list)| list.order().is_some()) {
-        let mut by_version: FxHashMap<usize, u32> = FxHashMap::default();
-        for read in &list.reads {
-            let mops = transactions.at(read.transaction).mops;
-            let touches = |mop: &Mop| mop.key == key;
-            let first = !mops[..read.mop].iter().any(touches);
-            let appends = |mop: &Mop| mop.key == key && mop.kind == MopKind::Append;
-            if !first || !mops[read.mop..].iter().any(appends) {
-                continue;
-            }
-            if let Some(&other) = by_version.get(&read.list.len()) {
-                found.push(Contradiction {
-                    name: "lost-update",
-                    key,
-                    transactions: vec![other, read.transaction],
-                    says: format!(
-                        "T1 and T2 both read {key} = {} and then both appended to {key}: one of them did \
-                         not see the other.",
-                        shown(read.list)
-                    ),
-                });
-                break;
-            }
-            by_version.insert(read.list.len(), read.transaction);
-        }
+    if list.repeated.is_none() {
+        found.extend(seen.duplicate());
+        found.extend(seen.incompatible());
+        found.extend(seen.dirty_reads());
+        found.extend(seen.intermediate_read());
+        found.extend(seen.dirty_update());
+    }
+    found.extend(seen.inside(touches));
+    if list.ordered() {
+        found.extend(seen.lost_update(touches));
     }
     found
 }
 
-fn with_writer(transactions: &Transactions<'_>, key: Key, element: i64, reader: u32) -> Vec<u32> {
-    let writer = transactions.writers.get(&(key, element)).map(|writer| writer.transaction);
-    let mut places: Vec<u32> = writer.into_iter().filter(|writer| *writer != reader).collect();
-    places.push(reader);
-    places
+struct Seen<'s, 'a> {
+    transactions: &'s Transactions<'a>,
+    list: &'s List<'a>,
+    writers: &'s Writers<'a>,
 }
 
-fn last_name(transactions: &Transactions<'_>, key: Key, element: i64, reader: u32) -> String {
-    format!("T{}", with_writer(transactions, key, element, reader).len())
+impl<'a> Seen<'_, 'a> {
+    /// Who appended an element.
+    fn writer(&self, element: &'a Value) -> Option<u32> {
+        let append = *self.writers.get(&Element::of(element))?;
+        Some(self.list.appends[append as usize].touch.transaction)
+    }
+
+    fn duplicate(&self) -> Option<Contradiction> {
+        let (read, element) = self.list.duplicate?;
+        let mut places: Vec<u32> =
+            self.writer(element).into_iter().filter(|it| *it != read.transaction).collect();
+        places.push(read.transaction);
+        let key = self.list.key;
+        let says = format!(
+            "T{} read {key} = {}, which holds element {element} twice, though it was appended once.",
+            places.len(),
+            shown(self.transactions.list(read))
+        );
+        Some(Contradiction { name: "duplicate-elements", key, transactions: places, says })
+    }
+
+    fn incompatible(&self) -> Option<Contradiction> {
+        let (longest, other) = (self.list.longest?, self.list.incompatible?);
+        let key = self.list.key;
+        let says = format!(
+            "T1 read {key} = {} and T2 read {key} = {}: neither is a prefix of the other, so that {key} has \
+             no single order of versions.",
+            shown(self.transactions.list(longest)),
+            shown(self.transactions.list(other))
+        );
+        let transactions = vec![longest.transaction, other.transaction];
+        Some(Contradiction { name: "incompatible-order", key, transactions, says })
+    }
+
+    /// Reads of what was aborted (G1a), and of what nobody wrote.
+    fn dirty_reads(&self) -> Vec<Contradiction> {
+        let all_known = self.list.writers.iter().all(|append| {
+            *append != NOBODY && {
+                let writer = self.list.appends[*append as usize].touch.transaction;
+                self.transactions.at(writer).fate != Fate::Aborted
+            }
+        });
+        if all_known && self.list.incompatible.is_none() {
+            return Vec::new();
+        }
+        let key = self.list.key;
+        let mut found: [Option<Contradiction>; 2] = [None, None];
+        // Most reads are prefixes of longer ones: an element is looked at once.
+        let mut looked: FxHashSet<Element<'_>> = FxHashSet::default();
+        for read in &self.list.reads {
+            let elements = self.transactions.list(*read).iter();
+            for element in elements.filter(|element| looked.insert(Element::of(element))) {
+                match self.writer(element) {
+                    None => {
+                        found[0].get_or_insert_with(|| Contradiction {
+                            name: "unexpected-element",
+                            key,
+                            transactions: vec![read.transaction],
+                            says: format!(
+                                "T1 read element {element} in {key}, which nobody appended."
+                            ),
+                        });
+                    }
+                    Some(writer) if self.transactions.at(writer).fate == Fate::Aborted => {
+                        found[1].get_or_insert_with(|| Contradiction {
+                            name: "G1a",
+                            key,
+                            transactions: vec![writer, read.transaction],
+                            says: format!(
+                                "T2 read element {element} in {key}, which T1 appended, but T1 was aborted."
+                            ),
+                        });
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        found.into_iter().flatten().collect()
+    }
+
+    /// A read that ends with what is not the last append of another transaction (G1b).
+    fn intermediate_read(&self) -> Option<Contradiction> {
+        let key = self.list.key;
+        self.list.reads.iter().find_map(|read| {
+            let elements = self.transactions.list(*read);
+            let last = elements.last()?;
+            let append = if self.list.incompatible.is_none() {
+                *self.list.writers.get(elements.len() - 1)?
+            } else {
+                *self.writers.get(&Element::of(last))?
+            };
+            let append = self.list.appends.get(append as usize)?;
+            let writer = append.touch.transaction;
+            (!append.last && writer != read.transaction).then(|| Contradiction {
+                name: "G1b",
+                key,
+                transactions: vec![writer, read.transaction],
+                says: format!(
+                    "T2 read {key} up to {last}, which T1 appended, but T1 appended more to {key} after that: \
+                     T2 saw T1 half done."
+                ),
+            })
+        })
+    }
+
+    /// An append that built on what was aborted.
+    fn dirty_update(&self) -> Option<Contradiction> {
+        let read = self.list.longest.filter(|_| self.list.ordered())?;
+        let fate = |writer: u32| self.transactions.at(writer).fate;
+        let writers =
+            || (0..self.list.writers.len()).filter_map(|it| Some((it, self.list.writer(it)?)));
+        let (dirty, aborted) = writers().find(|(_, writer)| fate(*writer) == Fate::Aborted)?;
+        let (next, writer) =
+            writers().find(|(place, it)| *place > dirty && fate(*it) == Fate::Committed)?;
+        let (key, elements) = (self.list.key, self.transactions.list(read));
+        let mut transactions = vec![aborted, writer];
+        let reader = if read.transaction == writer { 2 } else { 3 };
+        if reader == 3 {
+            transactions.push(read.transaction);
+        }
+        let says = format!(
+            "T1 appended {} to {key} and was aborted, but T{reader} read {key} = {}, where {}, which T2 \
+             appended and committed, stands after it: T2's version was made of T1's.",
+            elements[dirty],
+            shown(elements),
+            elements[next]
+        );
+        Some(Contradiction { name: "dirty-update", key, transactions, says })
+    }
+
+    /// Whether transactions agree with what they have themselves read and written before.
+    fn inside(&self, touches: &[Touch]) -> Vec<Contradiction> {
+        let mut found: [Option<Contradiction>; 2] = [None, None];
+        for own in touches.chunk_by(|a, b| a.transaction == b.transaction) {
+            let transaction = own[0].transaction;
+            if own.len() == 1 || self.transactions.at(transaction).fate != Fate::Committed {
+                continue;
+            }
+            let mops: Vec<&Mop> = own.iter().map(|touch| self.transactions.mop(*touch)).collect();
+            for (number, mop) in mops.iter().enumerate() {
+                let Some(list) = elements(&mop.value).filter(|_| mop.kind == MopKind::Read) else {
+                    continue;
+                };
+                let (name, says) = self.contradicted(&mops, number, list);
+                let Some(says) = says else { continue };
+                let found = &mut found[usize::from(name == "internal")];
+                let key = self.list.key;
+                let transactions = vec![transaction];
+                found.get_or_insert(Contradiction { name, key, transactions, says });
+            }
+        }
+        found.into_iter().flatten().collect()
+    }
+
+    /// What is wrong with a read by what its own transaction did to the list.
+    fn contradicted(
+        &self,
+        mops: &[&Mop],
+        number: usize,
+        list: &[Value],
+    ) -> (&'static str, Option<String>) {
+        let key = self.list.key;
+        let mut later = mops[number..].iter().filter(|mop| mop.kind == MopKind::Append);
+        if self.list.repeated.is_none()
+            && let Some(future) = later.find(|mop| list.contains(&mop.value))
+        {
+            let says = format!(
+                "T1 read {key} = {}, which holds {}, before it appended that itself.",
+                shown(list),
+                future.value
+            );
+            return ("future-read", Some(says));
+        }
+        let says = expected(&mops[..number], list).map(|expected| {
+            format!(
+                "T1 read {key} = {}, though by its own earlier reads and appends it had to be {expected}.",
+                shown(list)
+            )
+        });
+        ("internal", says)
+    }
+
+    /// Two committed transactions that read the same version of the list and both appended to it.
+    fn lost_update(&self, touches: &[Touch]) -> Option<Contradiction> {
+        let key = self.list.key;
+        let mut by_version: FxHashMap<usize, u32> = FxHashMap::default();
+        for own in touches.chunk_by(|a, b| a.transaction == b.transaction) {
+            let appends = |touch: &Touch| self.transactions.mop(*touch).kind == MopKind::Append;
+            let transaction = own[0].transaction;
+            let updates = own.len() > 1 && !appends(&own[0]) && own.iter().any(appends);
+            if !updates || self.transactions.at(transaction).fate != Fate::Committed {
+                continue;
+            }
+            let version = self.transactions.list(own[0]);
+            if let Some(other) = by_version.insert(version.len(), transaction) {
+                let says = format!(
+                    "T1 and T2 both read {key} = {} and then both appended to {key}: one of them did not see \
+                     the other.",
+                    shown(version)
+                );
+                let transactions = vec![other, transaction];
+                return Some(Contradiction { name: "lost-update", key, transactions, says });
+            }
+        }
+        None
+    }
+}
+
+/// What the list had to be, if `before` says so and it is not.
+fn expected(before: &[&Mop], list: &[Value]) -> Option<String> {
+    let read = before.iter().rposition(|mop| mop.kind == MopKind::Read);
+    let known = read.and_then(|read| elements(&before[read].value));
+    let own: Vec<&Value> = before[read.map_or(0, |read| read + 1)..]
+        .iter()
+        .filter(|mop| mop.kind == MopKind::Append)
+        .map(|mop| &mop.value)
+        .collect();
+    let ends =
+        list.len() >= own.len() && list[list.len() - own.len()..].iter().eq(own.iter().copied());
+    let all = |known: &[Value]| -> Vec<Value> {
+        known.iter().cloned().chain(own.iter().map(|value| (*value).clone())).collect()
+    };
+    match known {
+        Some(known) => {
+            let same = ends && list[..list.len() - own.len()] == *known;
+            (!same).then(|| shown(&all(known)))
+        }
+        None => (!ends).then(|| format!("a list that ends with {}", shown(&all(&[])))),
+    }
 }
 
 /// A list as a reader can bear it: of a long one the end.

@@ -1,51 +1,14 @@
 //! Circles and contradictions in words.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::anomalies::Contradiction;
-use super::cycles::{Cycle, name};
-use super::graph::Edge;
-use super::transactions::{Transactions, number};
-use super::versions::Lists;
-use crate::verdict::{Edge as Proof, Transaction};
-use crate::{Anomaly, Witness};
+use schism_history::{Key, MopKind, Value};
 
-/// A circle as a proof.
-pub(crate) fn tell_cycle(
-    transactions: &Transactions<'_>,
-    lists: &Lists<'_>,
-    cycle: &Cycle,
-) -> Anomaly {
-    let mut names: BTreeMap<u32, String> = BTreeMap::new();
-    for (number, (place, _)) in cycle.iter().enumerate() {
-        names.entry(*place).or_insert_with(|| format!("T{}", number + 1));
-    }
-    let mut edges = Vec::new();
-    for (number, (from, edge)) in cycle.iter().enumerate() {
-        let to = cycle[(number + 1) % cycle.len()].0;
-        let says = tell_edge(transactions, lists, &names, *from, to, *edge);
-        let (from, to) = (names[from].clone(), names[&to].clone());
-        edges.push(Proof { from, to, kind: edge.name().into(), says });
-    }
-    let class = name(cycle);
-    let sentences: Vec<&str> = edges.iter().map(|edge| edge.says.as_str()).collect();
-    let circle: Vec<&str> = edges.iter().map(|edge| edge.from.as_str()).collect();
-    let explanation = format!(
-        "{} So {} and again {} would each have to come before the next: {class}.",
-        sentences.join(" "),
-        circle.join(", "),
-        circle.first().copied().unwrap_or_default(),
-    );
-    let key = cycle.iter().find_map(|(_, edge)| edge.key()).map(|key| key.to_string());
-    let operations = cycle.iter().map(|(place, _)| transactions.at(*place).invoked).collect();
-    let told = names.iter().map(|(place, name)| Transaction {
-        name: name.clone(),
-        operation: transactions.at(*place).invoked,
-    });
-    let witness = Witness::Cycle { transactions: told.collect(), edges };
-    Anomaly { name: class, key, operations, explanation, witness }
-}
+use super::anomalies::Contradiction;
+use super::lists::{List, Lists};
+use super::transactions::{Touch, Transactions, keys};
+use crate::transactional::{EdgeKind, Lifetime, Step, Teller};
+use crate::{Anomaly, Witness};
 
 /// A contradiction as a proof.
 pub(crate) fn tell_contradiction(
@@ -74,72 +37,143 @@ pub(crate) fn tell_contradiction(
     }
 }
 
-fn tell_edge(
-    transactions: &Transactions<'_>,
-    lists: &Lists<'_>,
-    names: &BTreeMap<u32, String>,
-    from: u32,
-    to: u32,
-    edge: Edge,
-) -> String {
-    let (a, b) = (&names[&from], &names[&to]);
-    let order = |key| lists.get(&key).and_then(super::versions::List::order).unwrap_or_default();
-    let element = |key, place: u32| order(key).get(place as usize).map_or(0, number);
-    // The last of its elements among the first so many of the list.
-    let own = |key, until: usize| {
-        let wrote = |element: &i64| {
-            transactions.writers.get(&(key, *element)).is_some_and(|it| it.transaction == from)
+/// What is needed to tell why one transaction comes before another.
+pub(crate) struct Story<'s, 'a> {
+    /// The transactions.
+    pub transactions: &'s Transactions<'a>,
+    /// The lists.
+    pub lists: &'s Lists<'a>,
+}
+
+impl Teller for Story<'_, '_> {
+    fn lifetime(&self, transaction: u32) -> Lifetime {
+        let happened = self.lists.happened[transaction as usize];
+        self.transactions.at(transaction).lifetime(happened)
+    }
+
+    fn says(&self, step: &Step<'_>) -> (Option<Key>, String) {
+        let told = match step.kind {
+            EdgeKind::WriteWrite | EdgeKind::PresumedWrite => self.write_write(step),
+            EdgeKind::WriteRead => self.write_read(step),
+            EdgeKind::ReadWrite => {
+                self.read_write(step, false).or_else(|| self.read_write(step, true))
+            }
+            _ => None,
         };
-        let mut elements = order(key)[..until].iter().map(number).enumerate();
-        elements.rfind(|(_, element)| wrote(element)).unwrap_or((until, 0))
-    };
-    match edge {
-        Edge::WriteWrite(key, place) => {
-            let (at, first) = own(key, place as usize);
-            let next = element(key, place);
-            let after = if at + 1 == place as usize {
-                "directly after it"
-            } else {
-                "after it, with nothing between that took effect"
+        let Some((key, says)) = told else {
+            let Step { from_name, to_name, .. } = step;
+            let says = format!(
+                "{from_name} and {to_name} appended to one list, {from_name} first: the other order closes a \
+                 circle as well."
+            );
+            return (None, says);
+        };
+        (Some(key), says)
+    }
+}
+
+impl<'a> Story<'_, 'a> {
+    fn ordered(&self, key: Key) -> Option<(&List<'a>, &'a [Value])> {
+        let list = self.lists.get(key)?;
+        Some((list, list.order(self.transactions)?))
+    }
+
+    fn unseen(&self, list: &List<'a>, transaction: u32) -> Option<&'a Value> {
+        let unseen = list.unseen(&self.lists.happened);
+        let touch = unseen.into_iter().find(|touch| touch.transaction == transaction)?;
+        Some(&self.transactions.mop(touch).value)
+    }
+
+    fn write_write(&self, step: &Step<'_>) -> Option<(Key, String)> {
+        let Step { from, to, from_name, to_name, .. } = step;
+        keys(self.transactions.at(*from).mops, MopKind::Append).into_iter().find_map(|key| {
+            let (list, order) = self.ordered(key)?;
+            let mut before: Option<(usize, u32)> = None;
+            for (place, writer) in list.versions(&self.lists.happened) {
+                if let Some((last, it)) = before.filter(|(_, it)| it == from && writer == *to) {
+                    debug_assert_eq!(it, *from);
+                    let after = if last + 1 == place {
+                        "directly after it"
+                    } else {
+                        "after it, with nothing between that took effect"
+                    };
+                    let says = format!(
+                        "{from_name} appended {} to {key}, and {to_name} appended {} {after}.",
+                        order[last], order[place]
+                    );
+                    return Some((key, says));
+                }
+                before = Some((place, writer));
+            }
+            let (last, _) = before.filter(|(_, writer)| writer == from)?;
+            let unseen = self.unseen(list, *to)?;
+            let says = format!(
+                "{from_name} appended {} to {key}, and {to_name} appended {unseen}, which came later, since not \
+                 even the longest read of {key} shows it.",
+                order[last]
+            );
+            Some((key, says))
+        })
+    }
+
+    fn reads(&self, transaction: u32) -> impl Iterator<Item = (Key, Touch)> + '_ {
+        let mops = self.transactions.at(transaction).mops.iter();
+        let reads = (0u32..).zip(mops).filter(|(_, mop)| mop.kind == MopKind::Read);
+        reads.map(move |(mop, read)| (read.key, Touch { transaction, mop }))
+    }
+
+    fn write_read(&self, step: &Step<'_>) -> Option<(Key, String)> {
+        let Step { from, to, from_name, to_name, .. } = step;
+        self.reads(*to).find_map(|(key, read)| {
+            let (list, order) = self.ordered(key)?;
+            let last = self.transactions.list(read).len().checked_sub(1)?;
+            (list.effective_writer(last, &self.lists.happened)? == *from).then(|| {
+                let last = &order[last];
+                let says = format!(
+                    "{from_name} appended {last} to {key}, and {to_name} read {key} with {last} as its last \
+                     element."
+                );
+                (key, says)
+            })
+        })
+    }
+
+    /// `later`: not necessarily the next version.
+    fn read_write(&self, step: &Step<'_>, later: bool) -> Option<(Key, String)> {
+        let Step { from, to, from_name, to_name, .. } = step;
+        self.reads(*from).find_map(|(key, read)| {
+            let (list, order) = self.ordered(key)?;
+            let length = self.transactions.list(read).len();
+            let read = match length.checked_sub(1) {
+                None => format!("{from_name} read {key} as empty"),
+                Some(last) => format!("{from_name} read {key} up to {}", order.get(last)?),
             };
-            format!("{a} appended {first} to {key}, and {b} appended {next} {after}.")
-        }
-        Edge::WriteUnseen(key, unseen) => {
-            let (_, last) = own(key, order(key).len());
-            format!(
-                "{a} appended {last} to {key}, and {b} appended {unseen}, which came later, since \
-                 not even the longest read of {key} shows it."
-            )
-        }
-        Edge::ReadUnseen(key, unseen) => {
-            let read = match order(key).last().map(number) {
-                Some(last) => format!("{a} read {key} up to {last}"),
-                None => format!("{a} read {key} as empty"),
-            };
-            format!("{read}, before {b} appended {unseen}, which no read of {key} shows.")
-        }
-        Edge::WriteRead(key, place) => {
-            let last = element(key, place);
-            format!(
-                "{a} appended {last} to {key}, and {b} read {key} with {last} as its last element."
-            )
-        }
-        Edge::ReadWrite(key, 0) => {
-            let next = element(key, 0);
-            format!("{a} read {key} as empty, before {b} appended {next}, its first element.")
-        }
-        Edge::ReadWrite(key, place) => {
-            let (last, next) = (element(key, place - 1), element(key, place));
-            format!(
-                "{a} read {key} up to {last}, and not the next element, {next}, which {b} appended."
-            )
-        }
-        Edge::Realtime => {
-            let (completed, invoked) =
-                (transactions.at(from).completed, transactions.at(to).invoked);
-            format!(
-                "{a} had completed (event {completed}) before {b} was invoked (event {invoked})."
-            )
-        }
+            let end = if later { order.len() } else { order.len().min(length + 1) };
+            let writes =
+                |place: &usize| list.effective_writer(*place, &self.lists.happened) == Some(*to);
+            if let Some(place) = (length..end).find(writes) {
+                let next = &order[place];
+                let says = match (place - length, length) {
+                    (0, 0) => {
+                        format!("{read}, before {to_name} appended {next}, its first element.")
+                    }
+                    (0, _) => {
+                        format!(
+                            "{read}, and not the next element, {next}, which {to_name} appended."
+                        )
+                    }
+                    _ => format!("{read}, and not {next}, which {to_name} appended."),
+                };
+                return Some((key, says));
+            }
+            if !later && length < order.len() {
+                return None;
+            }
+            let unseen = self.unseen(list, *to)?;
+            let says = format!(
+                "{read}, before {to_name} appended {unseen}, which no read of {key} shows."
+            );
+            Some((key, says))
+        })
     }
 }

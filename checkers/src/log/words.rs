@@ -86,11 +86,11 @@ fn stand(number: usize) -> String {
 
 /// Why nothing can be said about a claim that no violation disproves, or `None`: it is upheld.
 pub(crate) fn undecided(judge: &Judge<'_>, claim: Claim) -> Option<String> {
-    let (evidence, minimum) = (&judge.evidence, judge.question.evidence_min.max(1));
+    let (evidence, minimum) = (&judge.evidence, judge.question.evidence_min);
     if let Some(alien) = &judge.records.alien {
         return Some(format!("The history is not one of logs: {}.", alien.problem));
     }
-    if evidence.polled == 0 && claim != Claim::NoUnseenWrites && claim != Claim::SendOrder {
+    if evidence.polled == 0 && minimum > 0 && claim != Claim::NoUnseenWrites && claim != Claim::SendOrder {
         return Some("No poll returned a message, so that nothing was seen.".into());
     }
     let order = matches!(claim, Claim::ConsistentOffsets | Claim::PollOrder | Claim::SendOrder);
@@ -178,7 +178,7 @@ fn unsent(judge: &Judge<'_>) -> Option<String> {
 }
 
 fn aborted(judge: &Judge<'_>) -> Option<String> {
-    let (evidence, minimum) = (&judge.evidence, judge.question.evidence_min.max(1));
+    let (evidence, minimum) = (&judge.evidence, judge.question.evidence_min);
     if evidence.failed < minimum {
         let failed = are(evidence.failed);
         return Some(format!(

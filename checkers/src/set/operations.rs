@@ -1,18 +1,22 @@
 //! The operations on each set of a history.
 
-use rustc_hash::FxHashMap;
 use schism_history::{F, History, Key, Operation, Value};
 
-/// An index of no event.
-pub(crate) const NEVER: u64 = u64::MAX;
+use crate::evidence::{Alien, ByObject, NEVER, first_alien, operations_before};
 
-/// The first event that is none of a set's.
-#[derive(Clone, Debug)]
-pub(crate) struct Alien {
-    /// Its index.
-    pub index: u64,
-    /// What is wrong with it.
-    pub problem: String,
+/// An add.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Add<'a> {
+    /// What it adds.
+    pub element: &'a Value,
+    /// The operation's number.
+    pub number: usize,
+    /// The index of its invocation.
+    pub invoked: u64,
+    /// The index of its completion, if it is ok; otherwise [`NEVER`].
+    pub acknowledged: u64,
+    /// Whether it had no effect.
+    pub failed: bool,
 }
 
 /// An ok read.
@@ -29,37 +33,36 @@ pub(crate) struct Read<'a> {
 }
 
 /// One set's operations.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Operations<'a> {
-    /// Which set.
-    pub key: Key,
-    /// Every add with its element.
-    pub adds: Vec<(i64, Operation<'a>)>,
+    /// Every add.
+    pub adds: Vec<Add<'a>>,
     /// Every ok read, in order of invocation.
     pub reads: Vec<Read<'a>>,
 }
 
-/// Sorts a history by set. What follows the first event that is none of a set's is left out, since
-/// nobody knows what it did; an operation open there is taken as open at the end.
-pub(crate) fn by_set(history: &History) -> (Vec<Operations<'_>>, Option<Alien>) {
+/// Sorts a history by set; what follows the first event that is none of a set's is left out.
+pub(crate) fn by_set(history: &History) -> (Vec<(Option<Key>, Operations<'_>)>, Option<Alien>) {
     let functions = Functions::new();
-    let aliens = history.operations().filter_map(|operation| functions.parse(&operation).err());
-    let alien = aliens.min_by_key(|alien| alien.index);
-    let cut = alien.as_ref().map_or(NEVER, |alien| alien.index);
-    let mut places: FxHashMap<Key, usize> = FxHashMap::default();
-    let mut sets: Vec<Operations<'_>> = Vec::new();
-    for mut operation in history.operations().take_while(|operation| operation.invoked < cut) {
-        let Some(key) = operation.op.key else { continue };
-        let place = *places.entry(key).or_insert_with(|| {
-            sets.push(Operations { key, adds: Vec::new(), reads: Vec::new() });
-            sets.len() - 1
-        });
-        if operation.completed.is_some_and(|completed| completed >= cut) {
-            (operation.completed, operation.end, operation.outcome) = (None, None, None);
-        }
+    // A read without a key might be one of all sets, and its elements anything.
+    let whole = history.operations().any(|operation| operation.op.key.is_none());
+    let parse = |operation: &Operation<'_>| match operation.op.key {
+        Some(_) if whole => Err(Alien::asked(operation, "has a key, and others have none")),
+        _ => functions.parse(operation).map(|_| ()),
+    };
+    let alien = first_alien(history, parse);
+    let mut sets: ByObject<Operations<'_>> = ByObject::new();
+    for operation in operations_before(history, alien.as_ref()) {
+        let set = sets.of(operation.op.key);
         match functions.parse(&operation) {
-            Ok(Parsed::Add(element)) => sets[place].adds.push((element, operation)),
-            Ok(Parsed::Read(elements)) => sets[place].reads.push(Read {
+            Ok(Parsed::Add(element)) => set.adds.push(Add {
+                element,
+                number: operation.number,
+                invoked: operation.invoked,
+                acknowledged: operation.ok().and(operation.completed).unwrap_or(NEVER),
+                failed: operation.failed(),
+            }),
+            Ok(Parsed::Read(elements)) => set.reads.push(Read {
                 number: operation.number,
                 invoked: operation.invoked,
                 completed: operation.completed.unwrap_or(NEVER),
@@ -68,12 +71,11 @@ pub(crate) fn by_set(history: &History) -> (Vec<Operations<'_>>, Option<Alien>) 
             Ok(Parsed::Nothing) | Err(_) => {}
         }
     }
-    sets.sort_by_key(|set| set.key);
-    (sets, alien)
+    (sets.sorted(), alien)
 }
 
 enum Parsed<'a> {
-    Add(i64),
+    Add(&'a Value),
     Read(&'a [Value]),
     Nothing,
 }
@@ -89,32 +91,22 @@ impl Functions {
     }
 
     fn parse<'a>(&self, operation: &Operation<'a>) -> Result<Parsed<'a>, Alien> {
-        let (index, f) = (operation.invoked, operation.op.f);
-        let alien =
-            |what: &str| Alien { index, problem: format!("the {f} of event {index} {what}") };
-        if operation.op.key.is_none() {
-            return Err(alien("has no key"));
-        }
+        let f = operation.op.f;
         if f == self.add {
-            return match operation.op.value {
-                Value::Int(element) => Ok(Parsed::Add(element)),
-                _ => Err(alien("adds no number")),
+            return match &operation.op.value {
+                Value::Nil => Err(Alien::asked(operation, "adds nothing")),
+                element => Ok(Parsed::Add(element)),
             };
         }
         if !self.reads.contains(&f) {
-            return Err(alien("is no operation of a set (add, read, read-set)"));
+            let alien = "is no operation of a set (add, read, read-set)";
+            return Err(Alien::asked(operation, alien));
         }
         let Some(reply) = operation.ok() else { return Ok(Parsed::Nothing) };
         match &reply.value {
             Value::Nil => Ok(Parsed::Read(&[])),
-            Value::List(list) if list.iter().all(|value| matches!(value, Value::Int(_))) => {
-                Ok(Parsed::Read(list))
-            }
-            _ => {
-                let index = operation.completed.unwrap_or(index);
-                let problem = format!("the {f} of event {index} returned no list of numbers");
-                Err(Alien { index, problem })
-            }
+            Value::List(list) => Ok(Parsed::Read(list)),
+            _ => Err(Alien::answered(operation, "returned no list of elements")),
         }
     }
 }

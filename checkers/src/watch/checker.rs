@@ -147,7 +147,7 @@ impl Judge<'_> {
                 self.watches()
             ));
         }
-        let (chances, minimum) = (self.chances(kind), self.question.evidence_min.max(1));
+        let (chances, minimum) = (self.chances(kind), self.question.evidence_min);
         let what = match kind {
             Kind::Unordered | Kind::Repeated => "event that came after another",
             Kind::Missing => {

@@ -1,6 +1,6 @@
 //! `schism list`: what a plan can name, from the rooms' own tables.
 
-use schism_checkers::{CHECKERS, Claim};
+use schism_checkers::{CHECKERS, Claim, SUBJECTS, Subject};
 use schism_nemesis::FAULTS;
 use schism_targets::TARGETS;
 use schism_workloads::WORKLOADS;
@@ -12,8 +12,13 @@ use crate::judge;
 
 type Section = (&'static str, fn() -> Vec<Row>);
 
-const SECTIONS: [Section; 4] =
-    [("targets", targets), ("workloads", workloads), ("faults", faults), ("claims", claims)];
+const SECTIONS: [Section; 5] = [
+    ("targets", targets),
+    ("workloads", workloads),
+    ("faults", faults),
+    ("subjects", subjects),
+    ("claims", claims),
+];
 
 /// One thing that a plan can name.
 struct Row {
@@ -108,6 +113,20 @@ fn faults() -> Vec<Row> {
         more: vec![("forms", words(entry.forms))],
     };
     FAULTS.iter().map(row).collect()
+}
+
+/// What histories of others can be about, besides the workloads that schism runs itself.
+fn subjects() -> Vec<Row> {
+    let row = |subject: &Subject| Row {
+        name: subject.name,
+        summary: subject.summary.into(),
+        more: vec![
+            ("also called", words(subject.aliases)),
+            ("usually", subject.usual.iter().map(|claim| claim.name().to_owned()).collect()),
+            ("claims", subject.claims().iter().map(|claim| claim.name().to_owned()).collect()),
+        ],
+    };
+    SUBJECTS.iter().map(row).collect()
 }
 
 /// Only claims that something decides: a name without a checker is no offer.

@@ -2,11 +2,13 @@
 
 mod check;
 mod doctor;
+mod explain;
 mod lab;
 mod list;
 mod output;
 mod report;
 mod run;
+mod synth;
 
 use clap::Parser as _;
 
@@ -35,6 +37,8 @@ pub fn main() -> i32 {
     match &arguments.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Check(arguments) => check::check(arguments),
+        Command::Synth(arguments) => synth::synth(arguments),
+        Command::Explain(arguments) => explain::explain(arguments),
         Command::Report(arguments) => report::report(arguments),
         Command::List(arguments) => list::list(arguments),
         Command::Doctor(arguments) => doctor::doctor(arguments),

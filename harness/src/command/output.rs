@@ -55,10 +55,13 @@ pub fn print_verdict(run: Option<&Path>, verdict: &VerdictRecord, remarks: &[Str
     say("");
     let torn = if verdict.torn { " The recording ends early." } else { "" };
     let judged = verdict.claims.iter().map(|claim| claim.judged).max().unwrap_or(0);
+    // A history of others has no faults, and a word about them would only raise questions.
+    let faults = match (run, verdict.faults) {
+        (None, 0) => String::new(),
+        (_, faults) => format!("{} of {faults} faults proven, ", verdict.faults_proven),
+    };
     say(&format!(
-        "{} of {} faults proven, {} operations judged in {:.1} s.{torn}",
-        verdict.faults_proven,
-        verdict.faults,
+        "{faults}{} operations judged in {:.1} s.{torn}",
         grouped(judged),
         verdict.check_s,
     ));

@@ -292,6 +292,7 @@ fn watch_signals(interrupt: CancellationToken, folder: RunFolder) {
 fn question(plan: &Plan, workload: &dyn Workload) -> Question {
     let mut question = Question::new(&plan.workload.name, plan.claims.clone());
     question.initial = workload.initial();
+    question.evidence_min = judge::EVIDENCE_MIN;
     question.rate = plan.load.rate.map(|rate| rate.per_second);
     question
 }

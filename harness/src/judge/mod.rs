@@ -28,6 +28,10 @@ pub const NOT_CARRIED_OUT: i32 = 3;
 /// The command line or a plan is wrong.
 pub const BAD_USAGE: i32 = 64;
 
+/// With fewer operations that could have shown a violation no run upholds a claim: a load that
+/// hardly ran is a fault of the run.
+pub const EVIDENCE_MIN: usize = 10;
+
 /// Whether a violation of a prefix of a history is one of every history that begins with it. Claims
 /// about time and about final reads are not like that.
 pub fn is_safety(claim: Claim) -> bool {
@@ -119,9 +123,19 @@ pub fn judge_folder(
     question: &Question,
     budget: &Budget,
 ) -> anyhow::Result<VerdictRecord> {
+    let (history, circumstances) = read_folder(folder)?;
+    let question = with_lateness(question.clone(), folder)?;
+    Ok(judge(&question, &history, &circumstances, budget))
+}
+
+/// The history of a stored run, and what the store says of how it came about.
+///
+/// # Errors
+///
+/// As for [`judge_folder`].
+pub fn read_folder(folder: &RunFolder) -> anyhow::Result<(History, Circumstances)> {
     let path = folder.join("history.jsonl");
     let Reading { history, torn } = jsonl::read(&path).context("the history cannot be judged")?;
-    let mut question = question.clone();
     let mut circumstances = Circumstances { torn, ..Circumstances::default() };
     // A run that was killed before it wrote its schedule had no faults either.
     if folder.join("schedule.json").exists() {
@@ -130,11 +144,22 @@ pub fn judge_folder(
     if folder.join("run.json").exists() {
         let record: RunRecord = folder.read_json("run.json")?;
         circumstances.interrupted = record.interrupted;
-        question.lateness = record.lateness();
     }
     // The last line may be whole and the run killed all the same: it then never healed for good.
     circumstances.torn |= history.healed().is_none();
-    Ok(judge(&question, &history, &circumstances, budget))
+    Ok((history, circumstances))
+}
+
+/// The question, with how late the run's controller was.
+///
+/// # Errors
+///
+/// When the run's record cannot be read.
+pub fn with_lateness(mut question: Question, folder: &RunFolder) -> anyhow::Result<Question> {
+    if folder.join("run.json").exists() {
+        question.lateness = folder.read_json::<RunRecord>("run.json")?.lateness();
+    }
+    Ok(question)
 }
 
 /// Judges a history.

@@ -83,6 +83,10 @@ fn cause(claim: &ClaimRecord, faults: &[FaultWindow], history: &History) -> Opti
             during.join(" and ")
         ));
     }
+    // Of a history without faults, from whatever tool, its times say little.
+    if faults.is_empty() {
+        return None;
+    }
     let before = faults.iter().rfind(|fault| fault.stop.is_some_and(|stop| stop < start));
     Some(match before {
         Some(fault) => {

@@ -22,10 +22,15 @@ mod words;
 
 use std::path::Path;
 
+use anyhow::Context as _;
+use schism_checkers::Question;
+use schism_history::History;
+
 use self::charts::Point;
 use self::data::{Data, Run};
 use self::faults::Seen;
 use self::stored::Stored;
+use crate::store::VerdictRecord;
 
 /// Draws `report.html` and `plots/*.svg` from the other files of the run in `folder`.
 ///
@@ -41,6 +46,30 @@ pub fn redraw(folder: &Path) -> anyhow::Result<()> {
         Some(charts) => plots::write(&stored, &data, charts, &points),
         None => Ok(()),
     }
+}
+
+/// What a report of a history alone, without a run, shows.
+pub struct Drawing {
+    /// The file, as it was named.
+    pub name: String,
+    /// What was asked.
+    pub question: Question,
+    /// The history.
+    pub history: History,
+    /// What was found.
+    pub verdict: VerdictRecord,
+}
+
+/// Draws a history and the verdict about it into one file.
+///
+/// # Errors
+///
+/// When the file cannot be written.
+pub fn draw_file(drawing: Drawing, path: &Path) -> anyhow::Result<()> {
+    let stored = Stored::of_file(drawing);
+    let data = derive(&stored, &charts::points(&stored));
+    let html = page::render(&stored, &data)?;
+    std::fs::write(path, html).with_context(|| format!("{}: cannot be written", path.display()))
 }
 
 fn derive(stored: &Stored, points: &[Point]) -> Data {

@@ -71,6 +71,13 @@ struct File {
 
 /// Writes `report.html`.
 pub fn write(stored: &Stored, data: &Data) -> anyhow::Result<()> {
+    let html = render(stored, data)?;
+    RunFolder::open(&stored.path)?.write("report.html", html.as_bytes())?;
+    Ok(())
+}
+
+/// The page.
+pub fn render(stored: &Stored, data: &Data) -> anyhow::Result<String> {
     // The data stands inside a script element, which only `</` could end.
     let json = serde_json::to_string(data)?.replace('<', "\\u003c");
     let page = Page {
@@ -95,9 +102,7 @@ pub fn write(stored: &Stored, data: &Data) -> anyhow::Result<()> {
         script: SCRIPTS.join("\n"),
         json,
     };
-    let html = page.render().context("the report's template")?;
-    RunFolder::open(&stored.path)?.write("report.html", html.as_bytes())?;
-    Ok(())
+    page.render().context("the report's template")
 }
 
 fn word(word: Word) -> &'static str {
@@ -130,6 +135,11 @@ fn tally(claims: &[ClaimRecord]) -> String {
 
 /// The command that does this run again, wherever it is typed.
 fn again(stored: &Stored) -> String {
+    if stored.bare {
+        let claims = stored.verdict.claims.iter().map(|claim| format!(" --claim {}", claim.name));
+        let (file, workload) = (quoted(&stored.path), &stored.run.workload);
+        return format!("schism check {file} --workload {workload}{}", claims.collect::<String>());
+    }
     let mut command = format!("schism run {}", quoted(&stored.path.join("plan.yaml")));
     // A plan without a name of its own bears its file's, and the stored file is called plan.yaml.
     if stored.asked.as_ref().is_some_and(|plan| plan.name != stored.run.name) {

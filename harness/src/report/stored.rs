@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use schism_history::{FaultWindow, History, Operation, Time, jsonl};
 
+use super::Drawing;
+use crate::machine;
 use crate::plan::{self, Plan};
 use crate::store::{RunFolder, RunRecord, Scrape, VerdictRecord};
 
@@ -28,6 +30,8 @@ pub struct Stored {
     pub scrapes: Vec<Scrape>,
     /// What is missing, in whole sentences.
     pub missing: Vec<String>,
+    /// Whether there is a history only, from whatever tool, and no run.
+    pub bare: bool,
 }
 
 impl Stored {
@@ -60,7 +64,42 @@ impl Stored {
         let faults = history.faults();
         let asked = plan::read(&folder.join("plan.yaml"), &[]).ok();
         let path = folder.path().to_owned();
-        Ok(Self { path, run, verdict, history, faults, plan, asked, scrapes, missing })
+        let bare = false;
+        Ok(Self { path, run, verdict, history, faults, plan, asked, scrapes, missing, bare })
+    }
+
+    /// A history alone, as if it were a run of which nothing else is known.
+    pub fn of_file(drawing: Drawing) -> Self {
+        let Drawing { name, question, history, verdict } = drawing;
+        let path = PathBuf::from(&name);
+        let file = path.file_name().map(|file| file.to_string_lossy().into_owned());
+        let run = RunRecord {
+            version: 1,
+            name: file.unwrap_or(name),
+            seed: 0,
+            target: String::new(),
+            workload: question.workload,
+            lab: String::new(),
+            nodes: Vec::new(),
+            started: String::new(),
+            load_started: None,
+            load_s: f64::MAX,
+            loaded_s: None,
+            clients: 0,
+            rate: question.rate,
+            timeout_s: 0.0,
+            wall_s: None,
+            schism: env!("CARGO_PKG_VERSION").into(),
+            machine: machine::describe(),
+            lateness_ms: Vec::new(),
+            sabotage: None,
+            interrupted: false,
+            notes: Vec::new(),
+        };
+        let faults = history.faults();
+        let (plan, asked, scrapes, missing) = (String::new(), None, Vec::new(), Vec::new());
+        let bare = true;
+        Self { path, run, verdict, history, faults, plan, asked, scrapes, missing, bare }
     }
 
     /// The operations that are not final reads.
@@ -72,6 +111,10 @@ impl Stored {
     /// When the load ended: waiting for answers, healing and final reads come after it and are no
     /// part of the charts. `None` if nothing was recorded, since no load was put on the system.
     pub fn end_of_load(&self) -> Option<Time> {
+        // The times of other tools are of many kinds, and some record none.
+        if self.bare {
+            return None;
+        }
         let recorded = self.history.events().last()?.time;
         let planned = Time::from_secs_f64(self.run.load_s);
         let healed = self.history.healed().map(|(_, time)| time);

@@ -171,6 +171,12 @@ impl Line<'_> {
             let wanted = "value: a txn is an array of [\"append\"|\"r\"|\"w\", key, value]";
             return value.into_mops().ok_or_else(|| wanted.into());
         }
+        // Other functions may be transactions, too: the sends and polls of a log.
+        if text.starts_with("[[\"")
+            && let Some(mops) = value.clone().into_mops()
+        {
+            return Ok(mops);
+        }
         Ok(value)
     }
 
@@ -205,7 +211,7 @@ impl Line<'_> {
                     .iter()
                     .map(|node| node.parse())
                     .collect::<Result<_, String>>()?,
-                injection: value.injection.unwrap_or_default(),
+                injection: value.injection.unwrap_or_default().into(),
             }),
             "fault-probe" => Ok(FaultMark::Probe {
                 fault,

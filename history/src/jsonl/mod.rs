@@ -17,7 +17,9 @@ mod reader;
 mod value;
 mod writer;
 
-pub use reader::{ReadError, Reader, Reading, read};
+pub use crate::ReadError;
+pub(crate) use reader::read_from;
+pub use reader::{Reader, Reading, read};
 pub use writer::Writer;
 
 /// The version of the format.

@@ -1,51 +1,17 @@
 //! Reads `history.jsonl`, as a stream of events or as a whole history.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::VERSION;
 use super::line::Line;
-use crate::{Event, History, Malformed};
+use crate::{Event, History, ReadError};
 
 /// No event is as long as this; a longer line is no history, and must not be read into memory.
 const LONGEST_LINE: u64 = 64 << 20;
 /// So much is parsed by one thread at a time.
 const BLOCK: u64 = 1 << 20;
-
-/// Why a file could not be read as a history.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The operating system refused.
-    #[error("{file}: cannot be read")]
-    Io {
-        /// The file.
-        file: String,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
-    /// A line is no event.
-    #[error("{file}:{line}:{column}: {problem}")]
-    Line {
-        /// The file.
-        file: String,
-        /// The line, from 1.
-        line: u64,
-        /// The column, from 1; 1 if the line as a whole is wrong.
-        column: usize,
-        /// What is wrong, and what was expected.
-        problem: String,
-    },
-    /// The events are no history.
-    #[error("{file}: {problem}")]
-    Malformed {
-        /// The file.
-        file: String,
-        /// What is wrong. It is no source of its own, since it is said with the file.
-        problem: Malformed,
-    },
-}
 
 /// A history, and whether its recording was cut off.
 #[derive(Debug)]
@@ -60,9 +26,16 @@ pub struct Reading {
 /// second on two cores.
 pub fn read(path: &Path) -> Result<Reading, ReadError> {
     let name = path.display().to_string();
+    match File::open(path) {
+        Ok(file) => read_from(file, name),
+        Err(source) => Err(ReadError::Io { file: name, source }),
+    }
+}
+
+/// The same of what is open already; `name` is the file's in errors.
+pub(crate) fn read_from(input: impl Read, name: String) -> Result<Reading, ReadError> {
     let failed = |source| ReadError::Io { file: name.clone(), source };
-    let file = File::open(path).map_err(failed)?;
-    let mut blocks = Blocks { input: BufReader::with_capacity(1 << 18, file), lines: 0 };
+    let mut blocks = Blocks { input: BufReader::with_capacity(1 << 18, input), lines: 0 };
     let (mut events, mut torn) = (Vec::new(), false);
     loop {
         let some = blocks.next_few().map_err(failed)?;

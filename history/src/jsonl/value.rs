@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeSeq, Serializer};
 
-use crate::{Key, Mop, MopKind, Value};
+use crate::format::key_of;
+use crate::{Mop, MopKind, Value};
 
 impl MopKind {
     /// The word for it in files: `r`, `w`, `append`.
@@ -19,11 +20,16 @@ impl MopKind {
         }
     }
 
-    /// What the word stands for.
+    /// What the word stands for; some workloads say `read` and `write`.
     pub fn named(word: &str) -> Option<Self> {
-        [MopKind::Read, MopKind::Write, MopKind::Append, MopKind::Send, MopKind::Poll]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
+        match word {
+            "r" | "read" => Some(MopKind::Read),
+            "w" | "write" => Some(MopKind::Write),
+            "append" => Some(MopKind::Append),
+            "send" => Some(MopKind::Send),
+            "poll" => Some(MopKind::Poll),
+            _ => None,
+        }
     }
 }
 
@@ -112,33 +118,4 @@ impl<'de> Visitor<'de> for ValueVisitor {
         }
         Ok(Value::Map(entries.into()))
     }
-}
-
-/// A key of a JSON object: a number where it is written like one, so that JSON and EDN agree.
-fn key_of(text: &str) -> Value {
-    let number = text.parse::<i64>().ok().filter(|number| number.to_string() == text);
-    number.map_or_else(|| Value::Text(text.into()), Value::Int)
-}
-
-impl Value {
-    /// The value with lists of the shape `["append", key, value]` read as micro-operations, or
-    /// `None` if it is no transaction.
-    pub fn into_mops(self) -> Option<Value> {
-        let Value::List(items) = self else { return None };
-        let mops: Option<Vec<Mop>> = items.into_vec().into_iter().map(mop).collect();
-        mops.map(|mops| Value::Mops(mops.into()))
-    }
-}
-
-fn mop(value: Value) -> Option<Mop> {
-    let Value::List(parts) = value else { return None };
-    let [Value::Text(word), key, value] = <[Value; 3]>::try_from(parts.into_vec()).ok()? else {
-        return None;
-    };
-    let key = match key {
-        Value::Text(text) => Key::new(&text),
-        Value::Int(number) => Key::new(&number.to_string()),
-        _ => return None,
-    };
-    Some(Mop { kind: MopKind::named(&word)?, key, value })
 }

@@ -132,7 +132,7 @@ fn fault(line: &mut Vec<u8>, mark: &FaultMark) -> io::Result<()> {
                 name: Some(Cow::Borrowed(name)),
                 detail: Some(Cow::Borrowed(detail)),
                 victims: Some(victims.iter().map(ToString::to_string).collect()),
-                injection: Some(injection.clone()),
+                injection: Some((**injection).clone()),
                 ..empty(*fault)
             };
             ("fault-start", Some(value))

@@ -11,6 +11,9 @@
 //! p2 fail mismatch found 3     # code, and words
 //! p3 invoke txn [append x 1, r y _]
 //! p3 info timeout no answer
+//! p4 invoke poll _ [poll "" _, send 0 7]
+//! p4 ok [poll 0 [12 7 13 8], send 0 [14 7]]
+//! p5 invoke transfer _ {"from" 1, "to" 2, "amount" 5}
 //! nemesis start F1 partition n1,n2 isolate leader
 //! nemesis bites F1 yes n1→n3 0 of 20 packets
 //! nemesis stop F1
@@ -18,9 +21,9 @@
 //! nemesis healed
 //! ```
 //!
-//! Values are `_` (nil), integers, `true`, `false`, quoted texts, and lists in brackets. A line may
-//! begin with its time in seconds, `1.25s`, and an invocation may end with `due=1.2s`; without one,
-//! event i happens at i milliseconds.
+//! Values are `_` (nil), integers, `true`, `false`, quoted texts, lists in brackets, maps in braces,
+//! and lists of micro-operations. A line may begin with its time in seconds, `1.25s`, and an
+//! invocation may end with `due=1.2s`; without one, event i happens at i milliseconds.
 //!
 //! Names, reasons and other words may be quoted too, with the escapes of JSON, and are written so
 //! where they would be misread otherwise. `_` stands for a key that is not there. The indexes of

@@ -83,7 +83,7 @@ fn parse_invoke(rest: &str) -> Result<Kind, String> {
             due = Some(parse_time(at).map_err(|error| format!("due: {error}"))?);
             rest = after;
         } else {
-            (value, rest) = parse_value(rest, f == "txn")?;
+            (value, rest) = parse_argument(rest, f == "txn")?;
         }
     }
     Ok(Kind::Invoke { op: Op { f: F::new(&f), key, value }, due, node })
@@ -99,7 +99,7 @@ fn parse_reply(rest: &str, argument: Option<&Value>) -> Result<Reply, String> {
             reply.version = Some(version);
             rest = after;
         } else {
-            (reply.value, rest) = parse_value(rest, transaction)?;
+            (reply.value, rest) = parse_argument(rest, transaction)?;
         }
     }
     Ok(reply)
@@ -115,11 +115,23 @@ fn parse_reason(rest: &str) -> Result<Reason, String> {
     Ok(Reason::new(code, &*read_phrase(text)))
 }
 
+/// A whole argument or reply. The list of a `transaction` holds micro-operations, and any other
+/// list does that cannot be read as values.
+fn parse_argument(text: &str, transaction: bool) -> Result<(Value, &str), String> {
+    match text.trim_start().strip_prefix('[') {
+        Some(inside) if transaction => parse_mops(inside),
+        Some(inside) => {
+            parse_list(inside).or_else(|problem| parse_mops(inside).map_err(|_| problem))
+        }
+        None => parse_value(text),
+    }
+}
+
 /// One value from the beginning of `text`, and what follows it.
-fn parse_value(text: &str, transaction: bool) -> Result<(Value, &str), String> {
+fn parse_value(text: &str) -> Result<(Value, &str), String> {
     let text = text.trim_start();
     if let Some(inside) = text.strip_prefix('[') {
-        return if transaction { parse_mops(inside) } else { parse_list(inside) };
+        return parse_list(inside);
     }
     if let Some(inside) = text.strip_prefix('{') {
         return parse_map(inside);
@@ -153,7 +165,7 @@ fn parse_list(mut rest: &str) -> Result<(Value, &str), String> {
             return Err("a list without its end".into());
         }
         let value;
-        (value, rest) = parse_value(rest, false)?;
+        (value, rest) = parse_value(rest)?;
         values.push(value);
     }
 }
@@ -168,8 +180,8 @@ fn parse_map(mut rest: &str) -> Result<(Value, &str), String> {
         if rest.is_empty() {
             return Err("a map without its end".into());
         }
-        let (key, after) = parse_value(rest, false)?;
-        let (value, after) = parse_value(after, false)?;
+        let (key, after) = parse_value(rest)?;
+        let (value, after) = parse_value(after)?;
         entries.push((key, value));
         rest = after;
     }
@@ -187,7 +199,7 @@ fn parse_mops(mut rest: &str) -> Result<(Value, &str), String> {
             .ok_or_else(|| format!("`{word}` is none of r, w, append, send, poll"))?;
         let (key, after) = read_word(after);
         let value;
-        (value, rest) = parse_value(after, false)?;
+        (value, rest) = parse_value(after)?;
         mops.push(Mop { kind, key: Key::new(&key), value });
     }
 }
@@ -221,7 +233,7 @@ fn parse_mark(rest: &str) -> Result<FaultMark, String> {
                 name: name.into(),
                 detail: read_phrase(detail).into(),
                 victims: victims?.into(),
-                injection: serde_json::Value::Null,
+                injection: serde_json::Value::Null.into(),
             })
         }
         "bites" => Ok(FaultMark::Probe { fault, phase: Phase::Bites, evidence: evidence()? }),

@@ -52,7 +52,7 @@ pub(super) fn without_comment(line: &str) -> &str {
         if next == '#' && before.is_whitespace() {
             return &line[..place];
         }
-        let begins = next == '"' && (before.is_whitespace() || before == '[');
+        let begins = next == '"' && (before.is_whitespace() || matches!(before, '[' | '{'));
         // A quote without its second is a character as any other.
         rest = match read_quoted(rest).filter(|_| begins) {
             Some((_, after)) => after,

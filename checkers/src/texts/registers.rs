@@ -1,0 +1,185 @@
+//! A history of texts as one of registers.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use schism_history::{Event, F, History, Key, Kind, Outcome, Reply, Value};
+
+/// What put a piece of text where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Piece {
+    /// It replaced what was there.
+    Put,
+    /// It was added to what was there.
+    Append,
+}
+
+/// The pieces that were put or appended to one key, and the texts seen of it.
+#[derive(Default)]
+struct Texts<'a> {
+    puts: FxHashSet<&'a str>,
+    appends: FxHashSet<&'a str>,
+    /// The lengths of appended pieces.
+    lengths: Vec<usize>,
+    /// What was returned.
+    seen: FxHashSet<&'a str>,
+    /// By piece: the text that its append found.
+    found: FxHashMap<&'a str, &'a str>,
+}
+
+/// The history of registers that is explained by the same orders.
+///
+/// # Errors
+///
+/// Why there is none: an event that is none of a text's, a piece appended twice, or a text that can
+/// have come about in more than one way. A whole sentence.
+pub(super) fn as_registers(history: &History, initial: &str) -> Result<History, String> {
+    let mut keys: FxHashMap<Option<Key>, Texts<'_>> = FxHashMap::default();
+    for operation in history.operations() {
+        let (f, invoked) = (operation.op.f.as_str(), operation.invoked);
+        let alien = |what: &str| {
+            Err(format!(
+                "The history cannot be judged as one of texts: the {f} of event {invoked} {what}."
+            ))
+        };
+        let texts = keys.entry(operation.op.key).or_default();
+        match (f, &operation.op.value) {
+            ("get", _) => match operation.ok().map(|reply| &reply.value) {
+                Some(Value::Text(text)) => drop(texts.seen.insert(text)),
+                Some(Value::Nil) | None => {}
+                Some(_) => return alien("returned no text"),
+            },
+            ("put", Value::Text(text)) => drop(texts.puts.insert(text)),
+            ("append", Value::Text(piece)) if piece.is_empty() => return alien("appends nothing"),
+            ("append", Value::Text(piece)) => {
+                if !texts.appends.insert(piece) {
+                    return alien(&format!(
+                        "appends {piece:?} again, so that nobody can tell which of the two a text shows"
+                    ));
+                }
+                texts.lengths.push(piece.len());
+            }
+            _ => return alien("is no get, put or append of a text"),
+        }
+    }
+    for texts in keys.values_mut() {
+        texts.derive(initial)?;
+    }
+    translate(history, &keys, initial)
+}
+
+impl<'a> Texts<'a> {
+    /// Finds out what each append that was seen had found.
+    fn derive(&mut self, initial: &str) -> Result<(), String> {
+        self.lengths.sort_unstable();
+        self.lengths.dedup();
+        let mut known: FxHashSet<&'a str> = FxHashSet::default();
+        let mut left: Vec<&'a str> = self.seen.iter().copied().collect();
+        // Deterministic, whatever the order of the table.
+        left.sort_unstable();
+        while let Some(text) = left.pop() {
+            if !known.insert(text) {
+                continue;
+            }
+            // A text that nobody can have made stands for itself; the checker says so.
+            let mut ways = usize::from(text == initial) + usize::from(self.puts.contains(text));
+            let mut before: Option<(&'a str, &'a str)> = None;
+            for &length in self.lengths.iter().take_while(|length| **length <= text.len()) {
+                let at = text.len() - length;
+                if !text.is_char_boundary(at) {
+                    continue;
+                }
+                let (rest, end) = text.split_at(at);
+                if let Some(piece) = self.appends.get(end) {
+                    ways += 1;
+                    before = Some((rest, piece));
+                }
+            }
+            if ways > 1 {
+                return Err(format!(
+                    "The text {} can have come about in more than one way, so that nobody can tell \
+                     which append found what; pieces of which none ends another would help.",
+                    shown(text)
+                ));
+            }
+            let Some((rest, piece)) = before else { continue };
+            match self.found.insert(piece, rest) {
+                Some(other) if other != rest => {
+                    // One append cannot have found two texts: as a compare-and-set it can only
+                    // explain one of them, and nobody made the other.
+                    self.found.insert(piece, other);
+                }
+                _ => {}
+            }
+            left.push(rest);
+        }
+        Ok(())
+    }
+}
+
+fn shown(text: &str) -> String {
+    const SHOWN_MAX: usize = 40;
+    if text.chars().count() <= SHOWN_MAX {
+        return format!("{text:?}");
+    }
+    let start: String = text.chars().take(SHOWN_MAX).collect();
+    format!("{start:?}…")
+}
+
+fn translate(
+    history: &History,
+    keys: &FxHashMap<Option<Key>, Texts<'_>>,
+    initial: &str,
+) -> Result<History, String> {
+    let [read, write, cas] = ["read", "write", "cas"].map(F::new);
+    let mut events: Vec<Event> = Vec::with_capacity(history.events().len());
+    // By process: what its open operation answers with when it is ok; `None`: what it returned.
+    let mut open: FxHashMap<schism_history::Process, Option<Value>> = FxHashMap::default();
+    let mut unseen: u64 = 0;
+    for event in history.events() {
+        let mut event = event.clone();
+        match &mut event.kind {
+            Kind::Invoke { op, .. } => {
+                let piece = match op.f.as_str() {
+                    "put" => Some(Piece::Put),
+                    "append" => Some(Piece::Append),
+                    _ => None,
+                };
+                let text = match &op.value {
+                    Value::Text(text) => text.clone(),
+                    _ => "".into(),
+                };
+                (op.f, op.value) = match piece {
+                    None => (read, Value::Nil),
+                    Some(Piece::Put) => (write, Value::Text(text)),
+                    Some(Piece::Append) => match keys[&op.key].found.get(&*text) {
+                        Some(found) => {
+                            let after = Value::Text(format!("{found}{text}").into());
+                            (cas, Value::List([Value::Text((*found).into()), after].into()))
+                        }
+                        // No text holds this character twice at its beginning, as far as anybody
+                        // has seen.
+                        None => {
+                            unseen += 1;
+                            (write, Value::Text(format!("\u{0}\u{0}unseen {unseen}").into()))
+                        }
+                    },
+                };
+                open.insert(event.process, piece.map(|_| op.value.clone()));
+            }
+            Kind::Complete(outcome) => {
+                if let (Outcome::Ok(Reply { value, .. }), Some(answer)) =
+                    (outcome, open.remove(&event.process))
+                {
+                    match answer {
+                        Some(answer) => *value = answer,
+                        None if *value == Value::Nil => *value = Value::Text(initial.into()),
+                        None => {}
+                    }
+                }
+            }
+            Kind::Fault(_) => {}
+        }
+        events.push(event);
+    }
+    let registers = History::from_events(events).map_err(|error| format!("{error}."))?;
+    Ok(if history.has_real_time() { registers } else { registers.without_real_time() })
+}
