@@ -107,7 +107,7 @@ pub(crate) struct Evidence {
     pub offsets: usize,
     /// How often a poll named an offset that another operation, or the same once more, had named.
     pub confirmed: usize,
-    /// Acknowledged messages at or before the furthest one that was polled.
+    /// Acknowledged messages before the furthest one that was polled, or at its offset.
     pub passed: usize,
     /// Acknowledged messages of which no operation names the offset.
     pub nowhere: usize,

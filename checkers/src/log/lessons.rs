@@ -87,7 +87,7 @@ pub(crate) const LESSONS: &[Lesson] = &[
              p0 invoke send x 2
              p0 ok [1 2]
              p1 invoke poll x
-             p1 ok [0 1]               # message 2 may yet come",
+             p1 ok [0 1 1 2]",
         ],
     ),
     lesson(

@@ -54,6 +54,8 @@
 //! Cost: O(n) for n messages whose offsets and numbers are near each other, otherwise O(n log n);
 //! logs are judged in parallel.
 
+#[cfg(test)]
+mod agreement;
 mod checker;
 mod cycles;
 mod ending;

@@ -233,7 +233,7 @@ pub(crate) fn upheld(judge: &Judge<'_>, claim: Claim) -> String {
             ),
         },
         Claim::NoLostWrites => format!(
-            "All {} at or before the furthest polled one were polled.{}{}",
+            "All {} before the furthest polled one were polled, too.{}{}",
             count(evidence.passed, "acknowledged message"),
             nowhere(evidence.nowhere),
             lag(judge)
