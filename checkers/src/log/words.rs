@@ -90,7 +90,11 @@ pub(crate) fn undecided(judge: &Judge<'_>, claim: Claim) -> Option<String> {
     if let Some(alien) = &judge.records.alien {
         return Some(format!("The history is not one of logs: {}.", alien.problem));
     }
-    if evidence.polled == 0 && minimum > 0 && claim != Claim::NoUnseenWrites && claim != Claim::SendOrder {
+    if evidence.polled == 0
+        && minimum > 0
+        && claim != Claim::NoUnseenWrites
+        && claim != Claim::SendOrder
+    {
         return Some("No poll returned a message, so that nothing was seen.".into());
     }
     let order = matches!(claim, Claim::ConsistentOffsets | Claim::PollOrder | Claim::SendOrder);

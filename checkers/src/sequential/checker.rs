@@ -43,11 +43,12 @@ fn judge(asked: Asked, question: &Question, history: &History, budget: &Budget) 
     let graph = match infer(&frame, budget) {
         Closed::Circle(violation) => return judge(Finding::Breaks(vec![violation])),
         Closed::Open => return judge(Finding::Open("some inference".into())),
-        Closed::Closed(graph) => graph,
+        Closed::Whole(graph) => graph,
     };
     // Whatever else is wrong is said by the verdict that all models share.
     let shared = judge(Finding::Holds);
-    if shared.validity == Validity::Invalid {
+    let untimed = steps.alien.is_some() && !history.has_real_time();
+    if shared.validity == Validity::Invalid || untimed {
         return shared;
     }
     if let Some(linearizable) = linearizable(question, history, budget) {

@@ -26,6 +26,8 @@ pub(crate) struct Violation {
     pub paths: Vec<Vec<Hop>>,
 }
 
+/// Paths that are told with one circle.
+const PATHS_MAX: usize = 4;
 /// Proofs that are kept.
 pub(crate) const KEPT_MAX: usize = 8;
 
@@ -197,11 +199,15 @@ impl<'a> Past<'a> {
 
 /// How each overwritten write of a circle comes before the read that shows it.
 pub(crate) fn paths_to_reads(graph: &Graph<'_>, circle: &[Hop]) -> Vec<Vec<Hop>> {
+    // A path that itself was inferred is told only where there is no other.
+    let plain = graph.observed();
     let shown = circle.iter().filter_map(|&(from, why, _)| match why {
-        Why::Overwritten { read, .. } => graph.path(from, read, None),
+        Why::Overwritten { read, .. } => {
+            plain.path(from, read, None).or_else(|| graph.path(from, read, None))
+        }
         _ => None,
     });
-    shown.collect()
+    shown.take(PATHS_MAX).collect()
 }
 
 /// An edge between the sources of a read: to which, over which write, read as which version.

@@ -125,7 +125,7 @@ pub(crate) fn verdict(
     };
     proofs.extend(violations.iter().map(|violation| teller.circle(violation)));
     proofs.truncate(KEPT_MAX);
-    if !proofs.is_empty() {
+    if !proofs.is_empty() && provable(steps) {
         return broken(asked, judged, proofs);
     }
     if let Some(reason) = hindrance(steps) {
@@ -173,12 +173,18 @@ pub(crate) fn too_little(evidence: usize, question: &Question, what: &str) -> Op
     })
 }
 
+/// Whether what came before an alien event proves anything. Without real time nobody knows what did,
+/// and a value that was read there may be one that was written again beyond it.
+fn provable(steps: &Steps<'_>) -> bool {
+    steps.alien.is_none() || steps.history.has_real_time()
+}
+
 /// What keeps a history without a violation from being upheld.
 pub(crate) fn hindrance(steps: &Steps<'_>) -> Option<String> {
     if let Some((_, problem)) = &steps.alien {
         return Some(format!(
             "The history cannot be judged as one of registers: {problem}. What came before it \
-             shows no violation."
+             proves no violation."
         ));
     }
     let first = steps.ambiguous.first()?;
@@ -233,7 +239,7 @@ fn session_verdict(
     proofs.extend(behind.map(|demand| teller.behind(asked.claim, demand, orders)));
     let circles = judgement.circles.iter().take(KEPT_MAX - proofs.len());
     proofs.extend(circles.map(|demands| teller.contradiction(asked.claim, demands)));
-    if !proofs.is_empty() {
+    if !proofs.is_empty() && provable(steps) {
         return broken(asked, judged, proofs);
     }
     let unknown = |reason: String| Verdict::unknown(asked, judged, reason);

@@ -20,7 +20,7 @@ pub(crate) enum Scope {
 /// What following came to.
 pub(crate) enum Closed<'a> {
     /// Nothing more must come before anything.
-    Closed(Graph<'a>),
+    Whole(Graph<'a>),
     /// Something would have to come before itself.
     Circle(Violation),
     /// The budget ended.
@@ -93,7 +93,7 @@ pub(crate) fn close<'a>(
         while let Some(step) = closure.due.pop() {
             looks = looks.wrapping_add(1);
             let bytes = closure.graph.extra.len() * size_of::<Extra>();
-            if looks % 64 == 0 && (budget.expired() || bytes > budget.memory_bytes) {
+            if looks.is_multiple_of(64) && (budget.expired() || bytes > budget.memory_bytes) {
                 return Closed::Open;
             }
             if let Some((write, version)) = closure.replaced_initial(step) {
@@ -105,7 +105,7 @@ pub(crate) fn close<'a>(
             closure.look(step);
         }
         if closure.graph.extra.len() == known {
-            return Closed::Closed(closure.graph);
+            return Closed::Whole(closure.graph);
         }
         let spread = match closure.spread() {
             Spread::Everywhere => Ok(()),

@@ -134,6 +134,11 @@ impl<'a> Graph<'a> {
         Self { frame, viewer, extra: Vec::new(), heads_in: heads.clone(), heads_out: heads }
     }
 
+    /// The same without what was inferred.
+    pub fn observed(&self) -> Self {
+        Self::new(self.frame, self.viewer)
+    }
+
     /// Adds an inferred edge.
     pub fn add(&mut self, from: u32, to: u32, why: Why) {
         let place = self.extra.len() as u32;

@@ -5,7 +5,7 @@ use schism_history::{
     Value,
 };
 
-/// Small random numbers (SplitMix64; Steele, Lea and Flood 2014).
+/// Small random numbers (`SplitMix64`; Steele, Lea and Flood 2014).
 pub(crate) struct Chance(pub u64);
 
 impl Chance {
@@ -26,6 +26,7 @@ impl Chance {
 
 /// What may happen in a history.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that may happen")]
 pub(crate) struct Shape {
     pub operations: usize,
     pub clients: usize,
@@ -202,7 +203,7 @@ fn transaction(
     lies: usize,
 ) -> (Op, Reply) {
     let (mut asked, mut found) = (Vec::new(), Vec::new());
-    for _ in 0..1 + chance.below(2) {
+    for _ in 0..=chance.below(2) {
         let key = chance.below(shape.keys);
         let name = Key::new(KEYS[key]);
         if chance.below(2) == 0 {

@@ -18,12 +18,11 @@ pub(crate) fn pram(frame: &Frame<'_>, budget: &Budget) -> Finding {
     const NAME: &str = "CyclicPRAM";
     of_each(frame, budget, |viewer| {
         let graph = Graph::new(frame, Some(viewer));
-        match Clocks::of_viewer(&graph, viewer) {
-            Some(clocks) => close(graph, clocks, Scope::Session(viewer), [NAME; 2], budget),
-            None => {
-                let circle = graph.order().err().unwrap_or_default();
-                Closed::Circle(Violation { name: NAME, circle, paths: Vec::new() })
-            }
+        if let Some(clocks) = Clocks::of_viewer(&graph, viewer) {
+            close(graph, clocks, Scope::Session(viewer), [NAME; 2], budget)
+        } else {
+            let circle = graph.order().err().unwrap_or_default();
+            Closed::Circle(Violation { name: NAME, circle, paths: Vec::new() })
         }
     })
 }
@@ -47,7 +46,7 @@ fn of_each<'a>(frame: &Frame<'_>, budget: &Budget, view: impl Fn(u32) -> Closed<
     let mut violations = Vec::new();
     for session in (0..steps.sessions.len() as u32).filter(|&it| reads(it)) {
         match view(session) {
-            Closed::Closed(_) => {}
+            Closed::Whole(_) => {}
             Closed::Circle(violation) => violations.push(violation),
             Closed::Open if violations.is_empty() => {
                 return Finding::Open(format!("{session} of {} sessions", steps.sessions.len()));

@@ -79,7 +79,9 @@ fn agree_with_the_definition(shape: Shape, usual: u64, seed: u64) {
             assert!(proofs.iter().all(|it| !it.operations.is_empty() && it.explanation.len() > 20));
         }
     }
-    tallies.iter().for_each(|tally| tally.assert_both(cases));
+    for tally in &tallies {
+        tally.assert_both(cases);
+    }
 }
 
 #[test]
@@ -126,5 +128,7 @@ fn stronger_models_imply_weaker_ones() {
             assert_eq!(causal, Validity::Valid, "{}", text());
         }
     }
-    tallies.iter().for_each(|tally| tally.assert_both(cases));
+    for tally in &tallies {
+        tally.assert_both(cases);
+    }
 }
