@@ -149,13 +149,19 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Who is read from has taken effect before the first of its readers completed.
+    /// Who is read from has taken effect before the first of its readers had to.
     fn find_due(&mut self) {
-        for version in 0..self.transactions.writes_len() as u32 {
-            let writer = self.writers[version as usize] as usize;
-            for place in range(&self.read_offsets, version) {
-                let reader = self.readers[place] as usize;
-                self.due[writer] = self.due[writer].min(self.completed[reader]);
+        // From the end on, so that most readers come before those that they read from; what that
+        // misses is no more than a worse guess.
+        let mut order: Vec<u32> = (0..self.transactions.len() as u32).collect();
+        order.sort_unstable_by_key(|it| std::cmp::Reverse(self.invoked[*it as usize]));
+        for reader in order {
+            for place in range(&self.own_offsets, reader) {
+                let writer = self.writers[self.versions_read[place] as usize];
+                if writer != INIT {
+                    let due = self.due[reader as usize];
+                    self.due[writer as usize] = self.due[writer as usize].min(due);
+                }
             }
         }
     }

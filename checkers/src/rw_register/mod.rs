@@ -68,6 +68,7 @@ mod search;
 mod tests;
 mod verify;
 mod versions;
+mod windows;
 
 pub(crate) use checker::ENTRY;
 pub(crate) use lessons::LESSONS;

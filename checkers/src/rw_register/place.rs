@@ -8,6 +8,8 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use super::events::{Arc, Events, Successors};
 use super::facts::{Facts, Isolation, Model};
 use super::verify::explains_serially;
@@ -17,6 +19,10 @@ use crate::weak::INIT;
 
 /// Deadlocks after which another procedure may try.
 const DEADLOCKS_MAX: usize = 20_000;
+/// The same as long as nothing was inferred.
+const DEADLOCKS_FIRST: usize = 1_000;
+/// Nodes that are looked at to find what one of them waits for.
+const SEEN_MAX: usize = 100_000;
 /// Writers for one version that are put before it since they were done when it was still read.
 const ZONE_MAX: usize = 64;
 
@@ -25,9 +31,7 @@ pub(crate) fn place(facts: &Facts<'_>, strongest: Order, budget: &Budget) -> Res
     for order in Order::ALL.into_iter().rev().filter(|order| *order <= strongest) {
         let model = Model { isolation: Isolation::Serial, order };
         let events = Events::new(facts, model);
-        if let Some(serial) = Placing::new(&events).run(budget)
-            && explains_serially(facts, order, &serial)
-        {
+        if place_all(&events, &[], DEADLOCKS_FIRST, budget) {
             return Ok(order);
         }
         if budget.expired() {
@@ -35,6 +39,16 @@ pub(crate) fn place(facts: &Facts<'_>, strongest: Order, budget: &Budget) -> Res
         }
     }
     Err(())
+}
+
+/// Whether a serial order was found, with what was inferred of the order of events.
+pub(crate) fn place_inferred(events: &Events<'_>, inferred: &[Arc], budget: &Budget) -> bool {
+    place_all(events, inferred, DEADLOCKS_MAX, budget)
+}
+
+fn place_all(events: &Events<'_>, inferred: &[Arc], deadlocks: usize, budget: &Budget) -> bool {
+    let serial = Placing::new(events, inferred).run(deadlocks, budget);
+    serial.is_some_and(|serial| explains_serially(events.facts, events.model.order, &serial))
 }
 
 /// What was placed, to be taken back.
@@ -47,8 +61,11 @@ struct Placed {
 struct Placing<'a> {
     events: &'a Events<'a>,
     successors: Successors,
-    /// What was learned: who must come after whom, beyond the successors.
-    learned: Vec<Vec<u32>>,
+    predecessors: Successors,
+    /// What was learned: pairs of which the first must come before the second.
+    learned: FxHashMap<u32, Vec<u32>>,
+    /// The same from the second to the first.
+    learned_before: FxHashMap<u32, Vec<u32>>,
     counts: Vec<u32>,
     placed: Vec<bool>,
     trail: Vec<Placed>,
@@ -68,19 +85,22 @@ struct Placing<'a> {
 }
 
 impl<'a> Placing<'a> {
-    fn new(events: &'a Events<'a>) -> Self {
+    fn new(events: &'a Events<'a>, inferred: &[Arc]) -> Self {
         let facts = events.facts;
         let mut arcs = zones(events);
-        let inferred =
-            crate::weak::read_atomic(facts.transactions, events.model.order >= Order::Process);
-        arcs.extend(inferred.edges.iter().map(|edge| (*edge as u32, (*edge >> 32) as u32)));
+        arcs.extend_from_slice(inferred);
+        let sessions = events.model.order >= Order::Process;
+        let seen = crate::weak::read_atomic(facts.transactions, sessions);
+        arcs.extend(seen.edges.iter().map(|edge| (*edge as u32, (*edge >> 32) as u32)));
         let successors = Successors::new(events.len(), &[&events.certain, &arcs]);
         let counts = successors.counts();
         let versions = facts.versions_len();
         let keys = facts.transactions.names.len() as u32;
         Self {
             events,
-            learned: Vec::new(),
+            learned: FxHashMap::default(),
+            learned_before: FxHashMap::default(),
+            predecessors: successors.reversed(),
             placed: vec![false; events.len()],
             trail: Vec::with_capacity(events.len()),
             overwritten: Vec::new(),
@@ -100,7 +120,7 @@ impl<'a> Placing<'a> {
         self.events.transaction(node).map_or(0, |it| facts.due[it as usize])
     }
 
-    fn run(mut self, budget: &Budget) -> Option<Vec<u32>> {
+    fn run(mut self, deadlocks_max: usize, budget: &Budget) -> Option<Vec<u32>> {
         for node in 0..self.events.len() as u32 {
             if self.counts[node as usize] == 0 {
                 self.ready.push(Reverse((self.rank(node), node)));
@@ -115,7 +135,7 @@ impl<'a> Placing<'a> {
             }
             let Some(Reverse((_, node))) = self.ready.pop() else {
                 deadlocks += 1;
-                let enough = deadlocks > DEADLOCKS_MAX || self.undone > self.undone_max();
+                let enough = deadlocks > deadlocks_max || self.undone > self.undone_max();
                 if enough || !self.resolve() {
                     return None;
                 }
@@ -170,8 +190,8 @@ impl<'a> Placing<'a> {
         for place in 0..self.successors.of(node).len() {
             self.free(self.successors.of(node)[place]);
         }
-        for place in 0..self.learned.get(node as usize).map_or(0, Vec::len) {
-            self.free(self.learned[node as usize][place]);
+        for to in self.learned.get(&node).cloned().unwrap_or_default() {
+            self.free(to);
         }
     }
 
@@ -190,26 +210,12 @@ impl<'a> Placing<'a> {
 
     /// Takes back a write that came too early. False if that is not the trouble.
     fn resolve(&mut self) -> bool {
-        let facts = self.events.facts;
-        // Of all that are blocked the one that is due first.
-        let mut waiting: Vec<(u64, u32, u32)> = Vec::new();
-        for key in 0..self.held.len() {
-            let version = self.held[key];
-            let nodes = self.waiting[version as usize].iter();
-            waiting.extend(nodes.map(|&node| (self.rank(node), node, version)));
-        }
-        waiting.sort_unstable();
-        let early = waiting.iter().find(|(_, node, version)| {
-            let writer = facts.writers[*version as usize];
-            writer != INIT && writer != *node && self.places[*version as usize] != u32::MAX
-        });
-        let Some(&(_, late, version)) = early else { return false };
-        let writer = facts.writers[version as usize];
+        let Some((late, version)) = self.too_early() else { return false };
+        let writer = self.events.facts.writers[version as usize];
         let until = self.places[version as usize] as usize;
-        let mut loose: Vec<u32> = Vec::with_capacity(waiting.len());
-        for (_, node, version) in waiting {
-            loose.push(node);
-            self.waiting[version as usize].clear();
+        let mut loose: Vec<u32> = Vec::new();
+        for key in 0..self.held.len() {
+            loose.append(&mut self.waiting[self.held[key] as usize]);
         }
         self.undone += self.trail.len() - until;
         while self.trail.len() > until {
@@ -217,10 +223,8 @@ impl<'a> Placing<'a> {
             self.take_back(node, held as usize);
             loose.push(node);
         }
-        if self.learned.is_empty() {
-            self.learned = vec![Vec::new(); self.events.len()];
-        }
-        self.learned[late as usize].push(writer);
+        self.learned.entry(late).or_default().push(writer);
+        self.learned_before.entry(writer).or_default().push(late);
         self.counts[writer as usize] += 1;
         for node in loose {
             if self.counts[node as usize] == 0 && !self.placed[node as usize] {
@@ -230,13 +234,85 @@ impl<'a> Placing<'a> {
         true
     }
 
+    /// A node that waits for readers of a version, and that version, which must be newer than what
+    /// the node writes: its readers wait for the node. If they wait for others that wait in the same
+    /// way, and those for the node, then one of them is in that case, and nobody knows which: the one
+    /// of which it is most likely.
+    fn too_early(&self) -> Option<(u32, u32)> {
+        let facts = self.events.facts;
+        let mut blocked: Vec<(u64, u32, u32)> = Vec::new();
+        for &version in &self.held {
+            let nodes = self.waiting[version as usize].iter();
+            blocked.extend(nodes.map(|&node| (self.rank(node), node, version)));
+        }
+        blocked.sort_unstable();
+        let of: FxHashMap<u32, u32> =
+            blocked.iter().map(|(_, node, version)| (*node, *version)).collect();
+        let likely = |node: u32| {
+            let version = *of.get(&node)?;
+            let writer = facts.writers[version as usize];
+            let may = writer != INIT && self.places[version as usize] != u32::MAX;
+            may.then(|| (self.rank(node) as i64 - self.rank(writer) as i64, node, version))
+        };
+        // From each that waits on to those that its readers wait for, until one comes again.
+        let mut seen: FxHashMap<u32, usize> = FxHashMap::default();
+        for &(_, first, _) in &blocked {
+            let mut way: Vec<u32> = Vec::new();
+            let mut node = first;
+            while let Some(&version) = of.get(&node) {
+                if let Some(&place) = seen.get(&node) {
+                    let circle = way.get(place..).unwrap_or_default();
+                    if let Some((_, late, version)) =
+                        circle.iter().filter_map(|node| likely(*node)).min()
+                    {
+                        return Some((late, version));
+                    }
+                    break;
+                }
+                seen.insert(node, way.len());
+                way.push(node);
+                let Some(next) = self.waits_for(node, version, &of) else { break };
+                node = next;
+            }
+        }
+        None
+    }
+
+    /// A blocked node that the readers of a version wait for, at best `node` itself.
+    fn waits_for(&self, node: u32, version: u32, blocked: &FxHashMap<u32, u32>) -> Option<u32> {
+        let events = self.events;
+        let readers = events.facts.readers(version).iter();
+        let mut stack: Vec<u32> =
+            readers.copied().filter(|it| !self.placed[*it as usize] && *it != node).collect();
+        let mut seen: FxHashSet<u32> = stack.iter().copied().collect();
+        let mut found = None;
+        while let Some(at) = stack.pop() {
+            if at == node {
+                return Some(node);
+            }
+            if blocked.contains_key(&at) {
+                found = found.or(Some(at));
+            }
+            if seen.len() > SEEN_MAX {
+                break;
+            }
+            let learned = self.learned_before.get(&at).map_or(&[][..], Vec::as_slice);
+            for &before in self.predecessors.of(at).iter().chain(learned) {
+                if !self.placed[before as usize] && seen.insert(before) {
+                    stack.push(before);
+                }
+            }
+        }
+        found
+    }
+
     fn take_back(&mut self, node: u32, held: usize) {
         let facts = self.events.facts;
         self.placed[node as usize] = false;
         for &to in self.successors.of(node) {
             self.counts[to as usize] += 1;
         }
-        for &to in self.learned.get(node as usize).map_or(&[][..], Vec::as_slice) {
+        for &to in self.learned.get(&node).map_or(&[][..], Vec::as_slice) {
             self.counts[to as usize] += 1;
         }
         let Some(it) = self.events.transaction(node) else { return };

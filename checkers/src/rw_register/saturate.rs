@@ -14,11 +14,13 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::events::{Arc, Events, Older, Successors};
 use super::facts::Isolation;
+use super::windows::{Until, Windows};
 use crate::Budget;
-use crate::weak::NOBODY;
+use crate::transactional::Order;
+use crate::weak::{INIT, NOBODY};
 
 /// Bits of writers that are asked for at once, unless one key has more.
-const LANES: usize = 256;
+pub(super) const LANES: usize = 256;
 /// Among so many writers of a key all pairs are kept; among more only the nearest.
 const FEW: usize = 24;
 
@@ -61,7 +63,19 @@ pub(crate) fn saturate(
     for pair in assumed {
         events.add_older(*pair, &mut arcs);
     }
-    let groups = groups(events);
+    let windows = (events.model.order == Order::Realtime).then(|| Windows::new(events));
+    let groups = if windows.is_some() { Vec::new() } else { groups(events) };
+    if let Some(windows) = &windows {
+        for (pair, reason) in windows.by_time(events) {
+            if known.insert(pair) {
+                older.push(pair);
+                events.add_older(pair, &mut arcs);
+                if reason != NOBODY {
+                    reasons.insert(pair, reason);
+                }
+            }
+        }
+    }
     let rank = |node: u32| events.transaction(node).map_or(0, |it| facts.due[it as usize]);
     loop {
         if budget.expired() {
@@ -80,8 +94,14 @@ pub(crate) fn saturate(
             places[*node as usize] = place;
         }
         let view = View { events, successors: &successors, order: &order, places: &places };
-        let found: Result<Vec<Found>, Stopped> =
-            groups.par_iter().map(|keys| view.look(keys, budget)).collect();
+        let found: Result<Vec<Found>, Stopped> = match &windows {
+            None => groups.par_iter().map(|keys| view.look(keys, budget)).collect(),
+            Some(windows) => {
+                let until = windows.until(&view);
+                let groups = windows.groups.par_iter();
+                groups.map(|group| view.look_around(group, &until, budget)).collect()
+            }
+        };
         let mut open = None;
         let mut overwritten = false;
         let before = older.len();
@@ -99,6 +119,9 @@ pub(crate) fn saturate(
             }
         }
         if overwritten || older.len() == before {
+            if let Some(windows) = &windows {
+                open = windows.open(events, &known);
+            }
             let order = Some(order).filter(|_| !overwritten);
             return Ok(Saturated { older, reasons, order, open });
         }
@@ -128,7 +151,8 @@ fn groups(events: &Events<'_>) -> Vec<Vec<u32>> {
     groups
 }
 
-struct View<'a> {
+/// What is known in one round.
+pub(super) struct View<'a> {
     events: &'a Events<'a>,
     successors: &'a Successors,
     order: &'a [u32],
@@ -171,8 +195,14 @@ fn ones(row: &[u64]) -> impl Iterator<Item = usize> + '_ {
 }
 
 impl View<'_> {
-    fn place(&self, node: u32) -> u32 {
+    /// The place of an event in the order of this round.
+    pub fn place(&self, node: u32) -> u32 {
         self.places[node as usize]
+    }
+
+    /// The place at which a transaction commits.
+    pub fn commit_place(&self, transaction: u32) -> u32 {
+        self.place(self.events.commit(transaction))
     }
 
     /// Everything that follows about some keys.
@@ -221,6 +251,65 @@ impl View<'_> {
             let lanes = base..base + versions.len();
             base += versions.len();
             self.key(key, versions, lanes, &committed, started.as_ref(), &mut found);
+        }
+        Ok(found)
+    }
+
+    /// What follows about some versions, in order of their keys, where real time is kept: from events
+    /// that may run beside their writers. What is later than that is later by time alone.
+    fn look_around(&self, group: &[u32], until: &Until, budget: &Budget) -> Result<Found, Stopped> {
+        let mut found = Found::default();
+        if budget.expired() {
+            return Err(Stopped::Time);
+        }
+        let (events, facts) = (self.events, self.events.facts);
+        let writer = |version: &u32| facts.writers[*version as usize];
+        let first = group.iter().map(|it| self.place(events.start(writer(it)))).min().unwrap_or(0);
+        let last = group.iter().map(|it| until.of(facts.completed[writer(it) as usize])).max();
+        let Some(last) = last.filter(|last| *last >= first) else { return Ok(found) };
+        let words = group.len().div_ceil(64);
+        let snapshot = events.model.isolation == Isolation::Snapshot;
+        let bytes = (last - first + 1) as usize * words * if snapshot { 16 } else { 8 };
+        if bytes > budget.memory_bytes / rayon::current_num_threads().max(1) {
+            return Err(Stopped::Memory(bytes));
+        }
+        let commits = group.iter().map(|it| events.commit(writer(it)));
+        let committed = self.spread(commits, first, last, words);
+        let started = snapshot.then(|| {
+            self.spread(group.iter().map(|it| events.start(writer(it))), first, last, words)
+        });
+        let of_key = |key: u32| {
+            let start = group.partition_point(|it| facts.keys[*it as usize] < key);
+            (start..group.len()).take_while(move |lane| facts.keys[group[*lane] as usize] == key)
+        };
+        let has = |row: &[u64], lane: usize| row[lane / 64] >> (lane % 64) & 1 == 1;
+        for place in first..=last {
+            let node = self.order[place as usize];
+            let Some(it) = events.transaction(node) else { continue };
+            if node == events.start(it) {
+                let row = committed.row(place);
+                for &version in facts.versions_read(it) {
+                    if writer(&version) == INIT || row.iter().all(|word| *word == 0) {
+                        continue;
+                    }
+                    for lane in of_key(facts.keys[version as usize]) {
+                        let other = group[lane];
+                        if has(row, lane) && other != version && writer(&other) != it {
+                            found.pairs.push(((other, version), it));
+                        }
+                    }
+                }
+            }
+            if node == events.commit(it) {
+                let row = started.as_ref().unwrap_or(&committed).row(place);
+                for version in facts.versions_left(it) {
+                    for lane in of_key(facts.keys[version as usize]) {
+                        if has(row, lane) && group[lane] != version {
+                            found.pairs.push(((group[lane], version), NOBODY));
+                        }
+                    }
+                }
+            }
         }
         Ok(found)
     }

@@ -2,6 +2,7 @@
 
 use super::events::{Arc, Events, Older, Successors};
 use super::facts::Isolation;
+use super::place::place_inferred;
 use super::saturate::{Saturated, Stopped, saturate};
 use super::verify::explains;
 use crate::Budget;
@@ -47,6 +48,13 @@ pub(crate) fn search(events: &Events<'_>, budget: &Budget) -> Answer {
             }
             continue;
         };
+        if tried == 1 && events.model.isolation == Isolation::Serial {
+            let mut arcs: Vec<Arc> = Vec::new();
+            saturated.older.iter().for_each(|pair| events.add_older(*pair, &mut arcs));
+            if place_inferred(events, &arcs, budget) {
+                return Answer::Holds;
+            }
+        }
         match completed(events, &saturated, order, budget) {
             Ok(true) => return Answer::Holds,
             Ok(false) => {}
