@@ -32,7 +32,7 @@ impl<'a> Steps<'a> {
     /// since a serialization without an unread write explains what one with it does. From an event
     /// on that is none of a register's nothing is taken.
     pub fn of(history: &'a History, initial: &'a Value) -> Self {
-        let functions = Functions::new();
+        let functions = Functions::of(history);
         let alien = history.operations().filter(|it| !it.failed()).find_map(|operation| {
             let problem = functions.parse(&operation).err()?;
             let (index, f) = (operation.invoked, operation.op.f);

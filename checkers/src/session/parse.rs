@@ -1,7 +1,7 @@
 //! What an operation reads and writes.
 
 use rustc_hash::FxHashMap;
-use schism_history::{F, Key, Mop, MopKind, Operation, Outcome, Value};
+use schism_history::{F, History, Key, Mop, MopKind, Operation, Outcome, Value};
 
 /// What one operation reads and writes, as far as it is known.
 #[derive(Debug, Default)]
@@ -20,14 +20,16 @@ pub(crate) struct Functions {
     write: F,
     cas: F,
     pub txn: F,
-    only: Key,
+    /// The one register, where no operation names any.
+    only: Option<Key>,
 }
 
 impl Functions {
-    /// Their names, interned.
-    pub fn new() -> Self {
+    /// Their names, interned, as `history` uses them.
+    pub fn of(history: &History) -> Self {
+        let named = history.operations().any(|operation| operation.op.key.is_some());
         let [read, write, cas, txn] = ["read", "write", "cas", "txn"].map(F::new);
-        Self { read, write, cas, txn, only: Key::new("_") }
+        Self { read, write, cas, txn, only: (!named).then(|| Key::new("_")) }
     }
 
     /// What `operation` does: what it returned counts if it is ok, what it writes always. The error
@@ -43,7 +45,7 @@ impl Functions {
             return Err("is no operation of a register (read, write, cas, txn)");
         }
         // A history of one register need not name it.
-        let key = operation.op.key.unwrap_or(self.only);
+        let key = operation.op.key.or(self.only).ok_or("has no key")?;
         let mut parsed = Parsed::default();
         if f == self.read {
             if let Some(value) = reply {

@@ -93,6 +93,13 @@ impl Judge<'_> {
                     .into(),
             );
         }
+        if !self.history.has_times() && asked.versions.is_none() {
+            return unknown(
+                "The history records no times; a bound in versions (bounded-staleness:3) would \
+                 help."
+                    .into(),
+            );
+        }
         let mut all: Vec<Lags> = Vec::new();
         for register in &self.registers.registers {
             if budget.expired() {

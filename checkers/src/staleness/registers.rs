@@ -71,7 +71,7 @@ pub(super) struct Registers<'a> {
 impl<'a> Registers<'a> {
     /// Takes the registers out of `history`. O(n) but for the sorting of the keys.
     pub fn of(history: &'a History) -> Self {
-        let functions = Functions::new();
+        let functions = Functions::of(history);
         let mut places: FxHashMap<Key, usize> = FxHashMap::default();
         let mut registers: Vec<Register<'a>> = Vec::new();
         let mut alien = None;
