@@ -28,6 +28,11 @@ impl<const WORDS: usize> Slots<WORDS> {
         self.0[usize::from(slot / 64)] &= !(1 << (slot % 64));
     }
 
+    /// The slots of both sets.
+    pub fn or(self, other: Self) -> Self {
+        Self(std::array::from_fn(|word| self.0[word] | other.0[word]))
+    }
+
     /// Whether the slots of `other` are all in the set.
     pub fn holds(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|(own, other)| other & !own == 0)
@@ -46,14 +51,18 @@ pub(crate) struct Node<const WORDS: usize> {
     pub frontier: u32,
     /// What the object holds.
     pub state: u32,
-    /// The slots of those open calls that are placed and may have changed something.
+    /// The slots of those open calls that are placed and are neither observers nor blind writes.
     pub placed: Slots<WORDS>,
+    /// The slots of those open blind writes that are placed.
+    pub spent: Slots<WORDS>,
+    /// The slots of those open blind writes that are not placed, but may return as if they were.
+    pub free: Slots<WORDS>,
     /// The slots of those open observers that are placed.
     pub seen: Slots<WORDS>,
     /// The indeterminate calls that are placed.
     pub used: u32,
-    /// If an indeterminate call was placed last and has not proved to be needed: the state before
-    /// it; otherwise [`NONE`].
+    /// If a call was placed last that has yet to prove that it is needed: the state before it;
+    /// otherwise [`NONE`].
     pub before: u32,
     /// The node from which it was reached.
     pub parent: u32,
@@ -61,7 +70,7 @@ pub(crate) struct Node<const WORDS: usize> {
     pub call: u32,
     /// The state that this call led to.
     pub led_to: u32,
-    /// The next node that differs in nothing but `seen` and `used`.
+    /// The next node that is alike.
     pub next: u32,
     /// Whether another is at least as good and took its place.
     pub superseded: bool,
@@ -74,6 +83,8 @@ impl<const WORDS: usize> Node<WORDS> {
             frontier: 0,
             state,
             placed: Slots::EMPTY,
+            spent: Slots::EMPTY,
+            free: Slots::EMPTY,
             seen: Slots::EMPTY,
             used: super::used::NOTHING,
             before: NONE,
@@ -87,12 +98,23 @@ impl<const WORDS: usize> Node<WORDS> {
 
     /// Whether the call of an open slot is placed.
     pub fn has(&self, slot: u16) -> bool {
-        self.placed.has(slot) || self.seen.has(slot)
+        self.placed.has(slot) || self.seen.has(slot) || self.spent.has(slot)
     }
 
-    /// How many calls are placed that have not returned.
+    /// How many calls are placed, or can have been, that have not returned.
     pub fn open(&self) -> usize {
-        self.placed.len() + self.seen.len()
+        self.placed.len() + self.seen.len() + self.spent.len() + self.free.len()
+    }
+
+    /// Whether it can go on in every way in which `other` can, which is alike: it has placed the
+    /// other's observers; what is free there is free here; what is placed there is placed or free
+    /// here, and nothing else is placed; and it has used no more.
+    fn surpasses(&self, other: &Self, used: &Used) -> bool {
+        self.seen.holds(&other.seen)
+            && self.free.holds(&other.free)
+            && other.spent.holds(&self.spent)
+            && self.spent.or(self.free).holds(&other.spent)
+            && used.within(self.used, other.used)
     }
 
     fn hash(&self) -> u64 {
@@ -130,9 +152,7 @@ impl<const WORDS: usize> Memo<WORDS> {
         Self { nodes: Vec::new(), table: vec![NONE; 64], filled: 0, compared: 0 }
     }
 
-    /// Stores a configuration, unless one is known that can go on in every way in which it can: one
-    /// that differs from it at most in that more observers are placed, and fewer or less able
-    /// indeterminate calls used.
+    /// Stores a configuration, unless one is known that can go on in every way in which it can.
     pub fn remember(&mut self, mut node: Node<WORDS>, used: &Used) -> Option<u32> {
         if self.filled * 2 >= self.table.len() {
             self.grow();
@@ -145,10 +165,10 @@ impl<const WORDS: usize> Memo<WORDS> {
             self.compared += 1;
             let other = &self.nodes[at as usize];
             let next = other.next;
-            if other.seen.holds(&node.seen) && used.within(other.used, node.used) {
+            if other.surpasses(&node, used) {
                 return None;
             }
-            if node.seen.holds(&other.seen) && used.within(node.used, other.used) {
+            if node.surpasses(other, used) {
                 self.nodes[at as usize].superseded = true;
                 match link {
                     NONE => self.table[place] = next,

@@ -1,9 +1,10 @@
-//! Linearizability of registers with read, write and compare-and-set.
+//! Linearizability: of registers with read, write and compare-and-set; of several registers as one
+//! object; of texts that are appended to; and the search for queues, bags and locks.
 //!
 //! *Papers.* Herlihy & Wing, "Linearizability: a correctness condition for concurrent objects",
 //! TOPLAS 12(3), 1990, defines it; it is local, so that every key is judged by itself. Gibbons &
 //! Korach 1997 decide registers with unique values in O(n log n), see `chains`; Wing & Gong 1993 and
-//! Lowe 2017 search where values repeat, see `search`.
+//! Lowe 2017 search where values repeat, and for every other object, see `search` and `steps`.
 //!
 //! *What it proves.* `Invalid`: no placing of every operation at one instant between its invocation
 //! and its completion explains what was returned. Order is the index of events, never the time.
@@ -14,7 +15,12 @@
 //! *What it cannot see.* What no read returned: an acknowledged write that is lost, but never looked
 //! for, breaks nothing. Whether a failed operation really had no effect, if nothing shows one.
 //! Where values repeat and the budget ends: it answers `Unknown`, unless something was returned that
-//! nobody wrote. It answers `Unknown`, too, where hardly any operation could have shown a violation.
+//! nobody wrote. It answers `Unknown`, too, where fewer ok operations than the question wants tell
+//! what they found, and where the history does not know what came before what between processes.
+//! Joined registers whose initial values nobody says may hold anything at first.
+//!
+//! *Cost.* O(n log n) where values are unique; the search is exponential at worst, and keeps to the
+//! budget.
 //!
 //! *A history that breaks it:* the read returns 1 although 2 had replaced it before the read began.
 //!
@@ -48,6 +54,7 @@ mod queue;
 mod random;
 mod search;
 mod shrink;
+mod steps;
 mod subjects;
 mod summary;
 #[cfg(test)]

@@ -42,6 +42,18 @@ pub(crate) trait Model {
         false
     }
 
+    /// Whether `action` leads to one state from everywhere, and is not eager.
+    fn is_blind(&self, action: Self::Action) -> bool {
+        let _ = action;
+        false
+    }
+
+    /// In which states `action` leads elsewhere than in others.
+    fn wants(&self, action: Self::Action) -> Want {
+        let _ = action;
+        Want::Anything
+    }
+
     /// How able `action` is: of two of one group, one that is `able` can take the place of the other
     /// wherever that is possible, and leads to the same state. `None`: it is a group by itself.
     fn ability(&self, action: Self::Action) -> Option<Ability> {
@@ -74,6 +86,17 @@ pub(crate) trait Model {
     }
 }
 
+/// What an action makes of the state it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// It is possible in one state only.
+    Only(u32),
+    /// It leads to one state from everywhere.
+    Nothing,
+    /// Who knows.
+    Anything,
+}
+
 /// What an action can stand in for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ability {
@@ -103,7 +126,19 @@ impl Model for RegisterModel {
     }
 
     fn observes(&self, action: Action) -> bool {
-        matches!(action, Action::Read(_))
+        match action {
+            Action::Read(_) => true,
+            Action::Write(_) => false,
+            Action::CompareAndSet(expected, new) => expected == new,
+        }
+    }
+
+    fn is_blind(&self, action: Action) -> bool {
+        matches!(action, Action::Write(_))
+    }
+
+    fn wants(&self, action: Action) -> Want {
+        action.needs().map_or(Want::Nothing, Want::Only)
     }
 
     fn ability(&self, action: Action) -> Option<Ability> {

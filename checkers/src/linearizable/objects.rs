@@ -177,10 +177,11 @@ impl<M: Model> Object<M> {
         operations.sort_unstable();
         operations.push(impossible.invoked);
         let explanation = format!(
-            "{}: {} needs {needs}, but no order of the operations before its completion leads \
-             there: the longest of them places {} and leaves {holds}.",
+            "{}: {}, but no order of the operations before its completion leads to {}: the longest \
+             of them places {} and leaves {holds}.",
             self.label.capital(),
             full(&impossible),
+            if needs == "anything" { "it" } else { &needs },
             count(found.order.len(), "operation"),
         );
         let anomaly = Anomaly {
@@ -211,18 +212,18 @@ fn name(operation: &Operation<'_>) -> String {
     format!("the {} of event {}", operation.op.f, operation.invoked)
 }
 
-/// The name, with who asked whom and what was returned.
+/// A clause: what the operation returned.
 fn full(operation: &Operation<'_>) -> String {
     let returned = match operation.ok() {
         Some(reply) if reply.value != operation.op.value => {
             let text: String = reply.value.to_string();
             let short: String = text.chars().take(80).collect();
             let dots = if short.len() < text.len() { "…" } else { "" };
-            format!(" returned {short}{dots}: it")
+            format!("returned {short}{dots}")
         }
-        _ => String::new(),
+        _ => "completed".into(),
     };
-    format!("{} ({}){returned}", name(operation), who(operation))
+    format!("{} ({}) {returned}", name(operation), who(operation))
 }
 
 /// The verdict on objects that share nothing.

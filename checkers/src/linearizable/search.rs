@@ -22,6 +22,7 @@
 //!   next one, the indeterminate operation can be left out of the linearization. So one is placed
 //!   only together with a next operation that cannot do the same without it; it can be moved there,
 //!   since it never completes.
+//! - *Writes only when needed.* The same is done with writes that return; see `steps`.
 //! - *The fewer are used, and the more is observed, the better.* Of two configurations that differ
 //!   only in the indeterminate operations that they have used and in the observers that they have
 //!   placed, that which has used a part of what the other has, and has placed all observers that the
@@ -43,10 +44,10 @@ use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::memo::{Memo, NONE, Node};
+use super::memo::{Memo, NONE};
 use super::model::Model;
-use super::timeline::{NO_SLOT, Timeline};
-use super::used::Used;
+use super::steps::Steps;
+use super::timeline::Timeline;
 use crate::Budget;
 
 /// So many configurations are visited between two looks at the clock.
@@ -154,11 +155,22 @@ impl Waiting {
         }
     }
 
-    /// Goes on in the other way.
-    fn turn(&mut self, urgency: impl Fn(u32) -> (u32, u32, u32)) {
+    fn push(&mut self, at: u32, (frontier, used): (u32, u32)) {
+        match self {
+            Waiting::Deep(stack) => stack.push(at),
+            Waiting::Broad(heap) => heap.push(Reverse((frontier, used, at))),
+        }
+    }
+
+    /// Goes on in the other way; `urgency`: the frontier, and how many were used.
+    fn turn(&mut self, urgency: impl Fn(u32) -> (u32, u32)) {
         *self = match self {
             Waiting::Deep(stack) => {
-                Waiting::Broad(stack.drain(..).map(|at| Reverse(urgency(at))).collect())
+                let urgent = |at| {
+                    let (frontier, used) = urgency(at);
+                    Reverse((frontier, used, at))
+                };
+                Waiting::Broad(stack.drain(..).map(urgent).collect())
             }
             Waiting::Broad(heap) => {
                 // The last, which is tried first, has come farthest.
@@ -170,12 +182,9 @@ impl Waiting {
 }
 
 struct Search<'a, M: Model, const WORDS: usize> {
-    model: &'a mut M,
-    calls: &'a [Call<M::Action>],
-    timeline: Timeline<M::Action>,
+    steps: Steps<'a, M>,
     limits: Limits<'a>,
     memo: Memo<WORDS>,
-    used: Used,
     farthest: u32,
     visited: u64,
     bytes_published: usize,
@@ -190,14 +199,10 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
         timeline: Timeline<M::Action>,
         limits: Limits<'a>,
     ) -> Self {
-        let ranks = timeline.classes.iter().map(|class| model.ability(class.action)).collect();
         Self {
-            model,
-            calls,
-            timeline,
+            steps: Steps::new(model, calls, timeline),
             limits,
             memo: Memo::new(),
-            used: Used::new(ranks),
             farthest: 0,
             visited: 0,
             bytes_published: 0,
@@ -215,7 +220,7 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
     fn given_up(&self) -> Answer {
         Answer::Exhausted(Exhausted {
             placed: self.farthest as usize,
-            of: self.timeline.returns.len(),
+            of: self.steps.timeline.returns.len(),
             configurations: self.visited,
             bytes: self.bytes_max,
             elapsed: self.start.elapsed(),
@@ -224,18 +229,17 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
 
     fn run(&mut self) -> Result<Answer, OutOfBudget> {
         self.look()?;
-        let mut root = Node::root(self.model.initial());
-        self.settle(&mut root, |_, _| ());
-        let mut waiting = Waiting::Deep(Vec::from_iter(self.memo.remember(root, &self.used)));
+        let root = self.steps.root();
+        let mut waiting = Waiting::Deep(Vec::from_iter(self.memo.remember(root, &self.steps.used)));
         let mut next = Vec::new();
-        let mut patience = self.calls.len() as u64 * 8 + 10_000;
+        let mut patience = self.steps.calls.len() as u64 * 8 + 10_000;
         while let Some(at) = waiting.pop() {
             let node = self.memo.nodes[at as usize];
             if node.superseded {
                 continue;
             }
             self.farthest = self.farthest.max(node.frontier);
-            if node.frontier as usize == self.timeline.returns.len() {
+            if node.frontier as usize == self.steps.timeline.returns.len() {
                 let order = if M::TELLS_ORDER { self.way_to(at) } else { Vec::new() };
                 return Ok(Answer::Linearizable { configurations: self.visited, order });
             }
@@ -243,138 +247,30 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
             if self.visited.is_multiple_of(LOOK_EVERY) {
                 self.look()?;
             }
-            self.place_open(at, &node, &mut next);
-            self.place_indeterminate(at, &node, &mut next);
-            let (nodes, used) = (&self.memo.nodes, &self.used);
-            let urgency = |at: u32| {
-                let node = &nodes[at as usize];
-                (node.frontier, used.len(node.used) as u32, at)
-            };
-            if self.visited >= patience {
-                waiting.turn(urgency);
-                patience *= 4;
-            }
-            match &mut waiting {
-                // What returns first is tried first, and the stack gives back the last.
-                Waiting::Deep(stack) => stack.extend(next.drain(..).rev()),
-                Waiting::Broad(heap) => {
-                    heap.extend(next.drain(..).map(|at| Reverse(urgency(at))));
+            self.steps.successors(at, &node, &mut next);
+            // What returns first is tried first, and the stack gives back the last.
+            for node in next.drain(..).rev() {
+                let urgency = (node.frontier, self.steps.used.len(node.used) as u32);
+                if let Some(at) = self.memo.remember(node, &self.steps.used) {
+                    waiting.push(at, urgency);
                 }
+            }
+            if self.visited >= patience {
+                patience *= 4;
+                let (nodes, used) = (&self.memo.nodes, &self.steps.used);
+                waiting.turn(|at| {
+                    let node = &nodes[at as usize];
+                    (node.frontier, used.len(node.used) as u32)
+                });
             }
         }
         Ok(Answer::Impossible(self.impossible()))
     }
 
-    /// The state after `action`, if it can happen and if an indeterminate operation placed last was
-    /// needed for it.
-    fn justified(&mut self, node: &Node<WORDS>, action: M::Action) -> Option<u32> {
-        let state = self.model.step(node.state, action)?;
-        let without = match node.before {
-            NONE => None,
-            before => self.model.step(before, action),
-        };
-        (without != Some(state)).then_some(state)
-    }
-
-    /// The configurations that one more of the open calls leads to.
-    fn place_open(&mut self, at: u32, node: &Node<WORDS>, next: &mut Vec<u32>) {
-        let range = self.timeline.open(node.frontier);
-        for place in range.clone() {
-            let open = self.timeline.at(place);
-            let waits = open.same != NO_SLOT && !node.has(open.same);
-            let action = self.calls[open.call as usize].action;
-            let too_soon = place > range.start && self.model.is_lazy(action);
-            if waits || too_soon || node.has(open.slot) {
-                continue;
-            }
-            let Some(state) = self.justified(node, action) else { continue };
-            let (call, led_to, before) = (open.call, state, NONE);
-            let mut new = Node { state, parent: at, call, led_to, before, ..*node };
-            if self.model.observes(action) { &mut new.seen } else { &mut new.placed }
-                .put(open.slot);
-            self.settle(&mut new, |_, _| ());
-            next.extend(self.memo.remember(new, &self.used));
-        }
-    }
-
-    /// The configurations that one more of the indeterminate calls leads to.
-    fn place_indeterminate(&mut self, at: u32, node: &Node<WORDS>, next: &mut Vec<u32>) {
-        let mut choices = Vec::new();
-        for class in 0..self.timeline.classes.len() as u32 {
-            let Some(call) = self.unused(node, class) else { continue };
-            choices.clear();
-            let action = self.timeline.classes[class as usize].action;
-            self.model.choices(node.state, action, &mut choices);
-            for &action in &choices {
-                let Some(state) = self.justified(node, action) else { continue };
-                if state == node.state || self.waits_for_open(node, action) {
-                    continue;
-                }
-                let used = self.used.with(node.used, class);
-                let (before, led_to) = (node.state, state);
-                let mut new = Node { state, parent: at, call, led_to, used, before, ..*node };
-                self.settle(&mut new, |_, _| ());
-                next.extend(self.memo.remember(new, &self.used));
-            }
-        }
-    }
-
-    /// The first call of a class that is not used, if it is invoked by then.
-    fn unused(&self, node: &Node<WORDS>, class: u32) -> Option<u32> {
-        let calls = &self.timeline.classes[class as usize].calls;
-        let returns = self.timeline.returns[node.frontier as usize];
-        let returned = self.calls[returns as usize].returned;
-        // Most are not invoked yet, or none of them is used.
-        let invoked = |call: &u32| self.calls[*call as usize].invoked < returned;
-        calls.first().filter(|first| invoked(first))?;
-        calls.get(self.used.count(node.used, class)).copied().filter(|call| invoked(call))
-    }
-
-    /// Whether an open call does the same, which has to be placed in any case.
-    fn waits_for_open(&self, node: &Node<WORDS>, action: M::Action) -> bool {
-        self.timeline.open(node.frontier).any(|place| {
-            let open = self.timeline.at(place);
-            self.calls[open.call as usize].action == action && !node.has(open.slot)
-        })
-    }
-
-    /// Places the observers that are open and possible, and goes past the calls that return and
-    /// are placed, as far as that leads. `tell` hears of the observers.
-    fn settle(&mut self, node: &mut Node<WORDS>, mut tell: impl FnMut(u32, u32)) {
-        while (node.frontier as usize) < self.timeline.returns.len() {
-            let range = self.timeline.open(node.frontier);
-            for place in range.clone() {
-                let open = self.timeline.at(place);
-                let action = self.calls[open.call as usize].action;
-                let eager = self.model.is_eager(action);
-                if node.has(open.slot) || !(eager || self.model.observes(action)) {
-                    continue;
-                }
-                match self.model.step(node.state, action) {
-                    Some(state) if eager || state == node.state => {
-                        if eager { &mut node.placed } else { &mut node.seen }.put(open.slot);
-                        node.state = state;
-                        // What could not be observed before justifies what came before.
-                        node.before = NONE;
-                        tell(open.call, state);
-                    }
-                    _ => {}
-                }
-            }
-            let returns = self.timeline.at(range.start);
-            if !node.has(returns.slot) {
-                return;
-            }
-            node.placed.take(returns.slot);
-            node.seen.take(returns.slot);
-            node.frontier += 1;
-        }
-    }
-
     /// Looks at time and memory.
     fn look(&mut self) -> Result<(), OutOfBudget> {
-        let lists = self.timeline.bytes() + self.used.bytes();
-        let bytes = lists + self.memo.bytes() + self.model.bytes();
+        let lists = self.steps.timeline.bytes() + self.steps.used.bytes();
+        let bytes = lists + self.memo.bytes() + self.steps.model.bytes();
         self.bytes_max = self.bytes_max.max(bytes);
         let total = self.account(bytes);
         let Limits { budget, configurations_max, .. } = self.limits;
@@ -400,7 +296,7 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
         for (at, node) in self.memo.nodes.iter().enumerate() {
             // An indeterminate operation that helped nothing is left out.
             if node.frontier == self.farthest && node.before == NONE {
-                let length = 1 + node.open() + self.used.len(node.used);
+                let length = 1 + node.open() + self.steps.used.len(node.used);
                 if length > longest.0 {
                     longest = (length, at as u32);
                 }
@@ -408,33 +304,19 @@ impl<'a, M: Model, const WORDS: usize> Search<'a, M, WORDS> {
         }
         let order = self.way_to(longest.1);
         let holds = self.memo.nodes[longest.1 as usize].state;
-        let call = self.timeline.returns[self.farthest as usize] as usize;
+        let call = self.steps.timeline.returns[self.farthest as usize] as usize;
         Impossible { call, order, holds, configurations: self.visited }
     }
 
-    /// The calls placed on the way from the root to a node, found by taking each step again.
+    /// The calls placed on the way from the root to a node.
     fn way_to(&mut self, mut at: u32) -> Vec<(usize, u32)> {
-        let mut nodes = Vec::new();
+        let mut way = Vec::new();
         while at != NONE {
-            nodes.push(at);
-            at = self.memo.nodes[at as usize].parent;
-        }
-        let mut order = Vec::new();
-        let mut configuration = Node::root(self.model.initial());
-        for at in nodes.into_iter().rev() {
             let node = self.memo.nodes[at as usize];
-            if node.call != NONE {
-                order.push((node.call as usize, node.led_to));
-                configuration.state = node.led_to;
-                let open = self.timeline.open(configuration.frontier);
-                let placed = open.map(|place| self.timeline.at(place));
-                for open in placed.filter(|open| open.call == node.call) {
-                    // Which of the two sets it is makes no difference here.
-                    configuration.placed.put(open.slot);
-                }
-            }
-            self.settle(&mut configuration, |call, state| order.push((call as usize, state)));
+            way.push(node);
+            at = node.parent;
         }
-        order
+        way.reverse();
+        self.steps.order(&way)
     }
 }

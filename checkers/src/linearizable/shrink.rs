@@ -6,7 +6,7 @@ use super::operations::Register;
 use super::witness::search_part;
 
 /// Searches may visit so many configurations altogether.
-const CONFIGURATIONS_MAX: u64 = 2_000_000;
+const CONFIGURATIONS_MAX: u64 = 200_000;
 
 /// A smaller part of `places` which by itself is not linearizable in the prefix up to the rank
 /// `prefix` either, if one is found cheaply; `configurations` is what the search for the whole part

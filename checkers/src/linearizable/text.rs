@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::model::Model;
+use super::model::{Model, Want};
 
 /// What is done to a text; texts are nodes of [`Texts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,6 +113,18 @@ impl Model for Texts {
 
     fn observes(&self, action: TextAction) -> bool {
         matches!(action, TextAction::Get(_))
+    }
+
+    fn is_blind(&self, action: TextAction) -> bool {
+        matches!(action, TextAction::Put(_))
+    }
+
+    fn wants(&self, action: TextAction) -> Want {
+        match action {
+            TextAction::Get(text) => Want::Only(text),
+            TextAction::Put(_) => Want::Nothing,
+            TextAction::Append(_) => Want::Anything,
+        }
     }
 
     fn show(&self, state: u32) -> String {
