@@ -120,7 +120,7 @@ impl Random {
 enum Client {
     Idle,
     Sent(Op),
-    Done(Op, Outcome),
+    Done(Outcome),
 }
 
 /// An object: a queue, or a lock with its holder and its token.
@@ -172,18 +172,20 @@ fn simulate(shape: Shape) -> History {
                 let key = op.key.and_then(|key| keys.iter().position(|other| *other == key));
                 let object = &mut objects[key.expect("each operation has its key")];
                 if wrong && begun > shape.operations / 2 {
-                    wrong = object.messages.len() < 2 && object.holder.is_none();
-                    object.holder = None;
-                    if object.messages.len() > 1 {
-                        object.messages.swap(0, 1);
+                    let last = object.messages.len().saturating_sub(1);
+                    // Far enough apart to have been enqueued one after the other.
+                    wrong = if queues { last < 2 * shape.clients } else { object.holder.is_none() };
+                    if !wrong && queues {
+                        object.messages.swap(0, last);
                     }
+                    object.holder = None;
                 }
                 let lost = shape.indeterminate > 0 && random.below(shape.indeterminate) == 0;
                 let outcome = take_effect(&op, object, place);
                 let timeout = Outcome::Info(Reason::new(Code::Timeout, "no answer"));
-                *client = Client::Done(op, if lost { timeout } else { outcome });
+                *client = Client::Done(if lost { timeout } else { outcome });
             }
-            Client::Done(_, outcome) => {
+            Client::Done(outcome) => {
                 ended += 1;
                 let before = *process;
                 if matches!(outcome, Outcome::Info(_)) {
