@@ -139,7 +139,7 @@ fn what_cannot_be_read_is_named_with_a_remedy() {
     check(&["check", "."], 64, &["not the folder of a run"]);
     check(&["report", "."], 3, &["no run with a history"]);
     std::fs::write(folder.path().join("h.jsonl"), "{\"index\":0\nnothing\n").expect("a file");
-    check(&["check", "h.jsonl"], 64, &["h.jsonl:1:"]);
+    check(&["check", "h.jsonl"], 64, &["h.jsonl:2:1"]);
     let line = r#"{"index":0,"time":1,"process":0,"type":"invoke","f":"read","key":"x"}"#;
     std::fs::write(folder.path().join("h.jsonl"), format!("{line}\n")).expect("a file");
     let refused = ["check", "h.jsonl", "--workload", "register", "--claim", "serializable"];

@@ -24,6 +24,11 @@ fn verdict(workload: &str, claim: Claim, history: &History) -> Verdict {
     row.check(&question, history, &budget).remove(0)
 }
 
+/// Whether a simulated system keeps the claim at all: a queue without order keeps no producer's.
+fn keeps(entry: &SynthEntry, claim: Claim) -> bool {
+    entry.name != "queue" || claim != Claim::ProducerOrder
+}
+
 fn subject(entry: &SynthEntry) -> &'static Subject {
     Subject::named(entry.name).unwrap_or_else(|| panic!("there is no subject {}", entry.name))
 }
@@ -33,7 +38,8 @@ fn a_simulated_system_upholds_what_it_can() {
     for entry in SYNTHS {
         for seed in 1..20 {
             let history = history(&small(entry, seed));
-            for claim in subject(entry).claims() {
+            let claims = subject(entry).claims().into_iter().filter(|claim| keeps(entry, *claim));
+            for claim in claims {
                 let verdict = verdict(entry.name, claim, &history);
                 let said = format!("{} seed {seed} {claim}: {}", entry.name, verdict.reason);
                 assert_ne!(verdict.validity, Validity::Invalid, "{said}");
@@ -52,7 +58,8 @@ fn indeterminate_operations_are_held_against_nobody() {
     for entry in SYNTHS {
         for seed in 1..20 {
             let history = history(&Synth { info: 0.05, ..small(entry, seed) });
-            for claim in subject(entry).claims() {
+            let claims = subject(entry).claims().into_iter().filter(|claim| keeps(entry, *claim));
+            for claim in claims {
                 let verdict = verdict(entry.name, claim, &history);
                 let said = format!("{} seed {seed} {claim}: {}", entry.name, verdict.reason);
                 assert_ne!(verdict.validity, Validity::Invalid, "{said}");

@@ -59,7 +59,9 @@ pub(super) const FIFO_QUEUE: SynthEntry = SynthEntry {
 pub(super) const MUTEX: SynthEntry = SynthEntry {
     name: "mutex",
     violations: &[("two-holders", "mutual-exclusion")],
-    construct: |synth| Box::new(Mutex { holder: None, holds: vec![false; synth.clients] }),
+    construct: |synth| {
+        Box::new(Mutex { holder: None, holds: vec![false; synth.clients], releasing: 0 })
+    },
 };
 
 fn ok(value: Value) -> Outcome {
@@ -258,10 +260,13 @@ struct Mutex {
     holder: Option<usize>,
     /// By client: whether it asked last to acquire and was let in.
     holds: Vec<bool>,
+    /// Releases that were asked for, and have not taken effect.
+    releasing: usize,
 }
 
 impl System for Mutex {
     fn ask(&mut self, client: usize, _: &mut ChaCha8Rng) -> Op {
+        self.releasing += usize::from(self.holds[client]);
         op(if self.holds[client] { "release" } else { "acquire" }, Value::Nil)
     }
 
@@ -275,6 +280,7 @@ impl System for Mutex {
             ("release", Some(holder)) if holder == client => {
                 self.holder = None;
                 self.holds[client] = false;
+                self.releasing -= 1;
                 ok(Value::Nil)
             }
             _ => Outcome::Fail(Reason::new(Code::Mismatch, "held by another")),
@@ -286,10 +292,11 @@ impl System for Mutex {
         op.f.as_str() == "release"
     }
 
-    /// Two clients are let in, one after the other, and neither has left.
+    /// So many clients are let in, one after the other, that two of them hold the lock at once
+    /// wherever the releases stand that are open.
     fn violate(&mut self, _: &str) -> Vec<Step> {
         let acquire = |process| alone(process, op("acquire", Value::Nil), Value::Nil);
-        let release = |process| alone(process, op("release", Value::Nil), Value::Nil);
-        [acquire(0), acquire(1), release(1), release(0)].into_iter().flatten().collect()
+        let open = self.releasing + self.holds.len();
+        (0..open as u32 + 2).flat_map(acquire).collect()
     }
 }
