@@ -127,8 +127,8 @@ fn history(
             match store {
                 Store::One => replicas.iter_mut().for_each(|it| it[key] = value.clone()),
                 Store::Ordered => {
-                    for other in 0..clients {
-                        waiting[other].push_back((key, value.clone()));
+                    for queue in waiting.iter_mut().take(clients) {
+                        queue.push_back((key, value.clone()));
                     }
                 }
                 Store::Fifo => {
