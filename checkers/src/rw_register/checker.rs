@@ -116,13 +116,11 @@ impl Judge<'_> {
             );
             return Verdict::invalid(asked, judged, reason, vec![anomaly]);
         }
-        match self.case.undecided() {
-            Some(reason) => Verdict::unknown(asked, judged, reason),
-            None => {
-                let reason = self.case.upheld("some order of the versions agrees with");
-                Verdict::valid(asked, judged, reason)
-            }
+        if let Some(reason) = self.case.undecided() {
+            return Verdict::unknown(asked, judged, reason);
         }
+        let reason = self.case.upheld("some order of the versions agrees with");
+        Verdict::valid(asked, judged, reason)
     }
 
     fn cursor_stability(&self, asked: Asked) -> Verdict {

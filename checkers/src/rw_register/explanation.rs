@@ -1,6 +1,7 @@
 //! Circles of register transactions in words.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 
 use rustc_hash::FxHashMap;
 use schism_history::{History, Key};
@@ -76,10 +77,10 @@ pub(crate) fn proofs(
                 format!("{} is older than {}", written(*older), written(*newer))
             })
             .collect();
-        explanation += &format!(" If {}: {}", list(&assumed), anomaly.explanation);
+        let _ = write!(explanation, " If {}: {}", list(&assumed), anomaly.explanation);
     }
     if cases > told.len() {
-        explanation += &format!(" The same holds in all {cases} cases.");
+        let _ = write!(explanation, " The same holds in all {cases} cases.");
     }
     let mut operations: Vec<u64> =
         told.iter().flat_map(|(_, anomaly)| anomaly.operations.iter().copied()).collect();
@@ -135,12 +136,16 @@ impl<'a> Story<'a> {
             let writer = facts.writers[version as usize];
             let readers = facts.readers(version);
             if writer != INIT {
-                readers.iter().for_each(|&it| push(writer, it, EdgeKind::WriteRead));
+                for &reader in readers {
+                    push(writer, reader, EdgeKind::WriteRead);
+                }
                 continue;
             }
             for newer in facts.versions_of(facts.keys[version as usize]) {
                 let newer = facts.writers[*newer as usize];
-                readers.iter().for_each(|&it| push(it, newer, EdgeKind::ReadWrite));
+                for &reader in readers {
+                    push(reader, newer, EdgeKind::ReadWrite);
+                }
             }
         }
         for &(older, newer) in &self.saturated.older {

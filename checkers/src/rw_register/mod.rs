@@ -1,7 +1,7 @@
 //! Transactions on registers with unique values: isolation up to strict serializability.
 //!
 //! *Sources.* Adya 1999 (the phenomena); Kingsbury and Alvaro 2020, "Elle" (register histories,
-//! certain version orders); Cobra (Tan et al. 2020), PolySI (Huang et al. 2023) and Viper (Zhang et
+//! certain version orders); Cobra (Tan et al. 2020), `PolySI` (Huang et al. 2023) and Viper (Zhang et
 //! al. 2023): inference first, search only for what it leaves open; Cerone and Gotsman 2018 (snapshot
 //! isolation as a graph).
 //!

@@ -65,8 +65,8 @@ pub(crate) fn saturate(
     }
     let windows = (events.model.order == Order::Realtime).then(|| Windows::new(events));
     let groups = if windows.is_some() { Vec::new() } else { groups(events) };
-    if let Some(windows) = &windows {
-        for (pair, reason) in windows.by_time(events) {
+    if windows.is_some() {
+        for (pair, reason) in Windows::by_time(events) {
             if known.insert(pair) {
                 older.push(pair);
                 events.add_older(pair, &mut arcs);
@@ -119,8 +119,8 @@ pub(crate) fn saturate(
             }
         }
         if overwritten || older.len() == before {
-            if let Some(windows) = &windows {
-                open = windows.open(events, &known);
+            if windows.is_some() {
+                open = Windows::open(events, &known);
             }
             let order = Some(order).filter(|_| !overwritten);
             return Ok(Saturated { older, reasons, order, open });

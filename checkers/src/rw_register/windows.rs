@@ -70,7 +70,7 @@ impl Windows {
 
     /// The pairs of versions that time alone decides, without those that have another between; with
     /// the reader, where one had not yet been invoked when the writer of the older one completed.
-    pub fn by_time(&self, events: &Events<'_>) -> Vec<(Older, u32)> {
+    pub fn by_time(events: &Events<'_>) -> Vec<(Older, u32)> {
         let facts = events.facts;
         let (mut pairs, mut begins, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         for key in 0..facts.transactions.names.len() as u32 {
@@ -119,7 +119,7 @@ impl Windows {
     }
 
     /// Two versions of one key whose writers ran at once, and of which nobody knows which is older.
-    pub fn open(&self, events: &Events<'_>, known: &FxHashSet<Older>) -> Option<Older> {
+    pub fn open(events: &Events<'_>, known: &FxHashSet<Older>) -> Option<Older> {
         let facts = events.facts;
         let mut begins: Vec<u32> = Vec::new();
         for key in 0..facts.transactions.names.len() as u32 {

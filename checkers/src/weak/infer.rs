@@ -183,7 +183,9 @@ fn against_later(
     };
     let writes = transactions.writes(writer);
     if writes.len() <= order.len() {
-        writes.iter().for_each(|&key| found(key));
+        for &key in writes {
+            found(key);
+        }
     } else {
         order.iter().filter(|&&key| transactions.wrote(writer, key)).for_each(|&key| found(key));
     }
@@ -232,7 +234,9 @@ pub(crate) fn read_atomic(transactions: &Transactions, sessions: bool) -> Inferr
                     };
                     let writes = transactions.writes(writer);
                     if writes.len() <= order.len() {
-                        writes.iter().for_each(|&key| found(key));
+                        for &key in writes {
+                            found(key);
+                        }
                     } else {
                         let wrote = |key: &&u32| transactions.wrote(writer, **key);
                         order.iter().filter(wrote).for_each(|&key| found(key));

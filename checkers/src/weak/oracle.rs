@@ -145,11 +145,9 @@ fn explains(txns: &[Txn], from: &[Vec<(Mop, From)>], order: &[usize], rule: Rule
     let mut seen: Vec<Vec<bool>> = (0..length)
         .map(|later| (0..length).map(|earlier| direct(earlier, later)).collect())
         .collect();
-    for later in 0..length {
-        for earlier in 0..length {
-            if seen[later][earlier] && at(earlier) >= at(later) {
-                return false;
-            }
+    for (later, row) in seen.iter().enumerate() {
+        if (0..length).any(|earlier| row[earlier] && at(earlier) >= at(later)) {
+            return false;
         }
     }
     if rule.level == Level::Causal {

@@ -143,8 +143,9 @@ fn closure(transactions: &Transactions, edges: &[u64]) -> Vec<Vec<bool>> {
     for middle in 0..length {
         for after in 0..length {
             if reached[after][middle] {
-                for before in 0..length {
-                    reached[after][before] |= reached[middle][before];
+                let more = reached[middle].clone();
+                for (own, more) in reached[after].iter_mut().zip(more) {
+                    *own |= more;
                 }
             }
         }
