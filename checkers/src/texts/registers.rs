@@ -150,18 +150,17 @@ fn translate(
                 (op.f, op.value) = match piece {
                     None => (read, Value::Nil),
                     Some(Piece::Put) => (write, Value::Text(text)),
-                    Some(Piece::Append) => match keys[&op.key].found.get(&*text) {
-                        Some(found) => {
+                    Some(Piece::Append) => {
+                        if let Some(found) = keys[&op.key].found.get(&*text) {
                             let after = Value::Text(format!("{found}{text}").into());
                             (cas, Value::List([Value::Text((*found).into()), after].into()))
-                        }
-                        // No text holds this character twice at its beginning, as far as anybody
-                        // has seen.
-                        None => {
+                        } else {
+                            // No text holds this character twice at its beginning, as far as
+                            // anybody has seen.
                             unseen += 1;
                             (write, Value::Text(format!("\u{0}\u{0}unseen {unseen}").into()))
                         }
-                    },
+                    }
                 };
                 open.insert(event.process, piece.map(|_| op.value.clone()));
             }

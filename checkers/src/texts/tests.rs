@@ -1,5 +1,7 @@
 //! Texts against the definition: is there one order that keeps every session and explains every get?
 
+use std::fmt::Write as _;
+
 use schism_history::{History, Operation, Value};
 
 use super::ENTRY;
@@ -44,7 +46,7 @@ fn random(chance: &mut Chance) -> History {
     for number in 0..2 + chance.below(5) {
         let process = chance.below(3) * 10 + if chance.one_in(6) { number } else { 0 };
         // A process of its own for what stays open.
-        let lost = process % 10 != 0;
+        let lost = !process.is_multiple_of(10);
         let piece = format!("{number};");
         let (ask, answer) = match chance.below(4) {
             0 | 1 => {
@@ -63,7 +65,7 @@ fn random(chance: &mut Chance) -> History {
         }
         seen.push(text.clone());
         let answer = if lost { "info timeout" } else { answer.as_str() };
-        lines += &format!("p{process} invoke {ask}\np{process} {answer}\n");
+        let _ = writeln!(lines, "p{process} invoke {ask}\np{process} {answer}");
     }
     // Lost operations retire their process, whose number may not come again.
     History::from_text(&lines).unwrap_or_default()

@@ -64,12 +64,11 @@ impl System for Bank {
 
     fn violate(&mut self, name: &str) -> Vec<Step> {
         let mut shown = self.accounts.clone();
-        match name {
-            "wrong-total" => shown[0] += 1,
-            _ => {
-                shown[1] += shown[0] + 1;
-                shown[0] = -1;
-            }
+        if name == "wrong-total" {
+            shown[0] += 1;
+        } else {
+            shown[1] += shown[0] + 1;
+            shown[0] = -1;
         }
         vec![Step::Invoke(0, Op::new("read", None, Value::Nil)), Step::Ok(0, map(&shown))]
     }

@@ -169,9 +169,10 @@ impl System for Several {
             if mops.iter().any(|mop| mop.key == key) {
                 continue;
             }
-            let (kind, value) = match writes {
-                true => (MopKind::Write, self.of.fresh(rng)),
-                false => (MopKind::Read, Value::Nil),
+            let (kind, value) = if writes {
+                (MopKind::Write, self.of.fresh(rng))
+            } else {
+                (MopKind::Read, Value::Nil)
             };
             mops.push(Mop { kind, key, value });
         }
@@ -211,7 +212,7 @@ impl System for Several {
                 let done = asked.iter().map(|mop| Mop { value: value.clone(), ..mop.clone() });
                 Step::Ok(process, Value::Mops(done.collect()))
             }
-            other => other,
+            refused @ Step::Fail(_) => refused,
         };
         steps.into_iter().map(answer).collect()
     }

@@ -118,12 +118,12 @@ impl Transactions {
     }
 
     fn does(&mut self, mops: &[Mop]) -> Value {
-        let done = mops.iter().map(|mop| match mop.kind {
-            MopKind::Read => Mop { value: self.shown(mop.key), ..mop.clone() },
-            _ => {
-                self.put(mop.key, mop.value.clone());
-                mop.clone()
+        let done = mops.iter().map(|mop| {
+            if mop.kind == MopKind::Read {
+                return Mop { value: self.shown(mop.key), ..mop.clone() };
             }
+            self.put(mop.key, mop.value.clone());
+            mop.clone()
         });
         Value::Mops(done.collect())
     }
@@ -175,9 +175,10 @@ impl System for Transactions {
                 key = next;
             }
             let read = rng.random_ratio(1, 2);
-            mops.push(match read {
-                true => Self::read(key, Value::Nil),
-                false => Mop { kind: self.write, key, value: self.fresh() },
+            mops.push(if read {
+                Self::read(key, Value::Nil)
+            } else {
+                Mop { kind: self.write, key, value: self.fresh() }
             });
         }
         self.op(mops)

@@ -53,7 +53,7 @@ pub fn judge_file(
 ) -> anyhow::Result<Answer> {
     // What is wrong with the question need not wait for a long file to be read.
     if let Some(name) = &arguments.workload {
-        claims_named(&arguments.claims, subject_named(name)?, &[])?;
+        claims_named(&arguments.claims, subject_named(name)?, &[], &arguments.setting)?;
     }
     let began = Instant::now();
     let Reading { history, torn, format } =
@@ -63,7 +63,7 @@ pub fn judge_file(
         Some(name) => subject_named(name)?,
         None => subject_of(&history)?,
     };
-    let claims = claims_named(&arguments.claims, subject, &[])?;
+    let claims = claims_named(&arguments.claims, subject, &[], &arguments.setting)?;
     let mut question = question(subject, claims, &arguments.setting);
     question.evidence_min = evidence_min;
     let circumstances = Circumstances { torn, ..Circumstances::default() };

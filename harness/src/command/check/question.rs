@@ -37,11 +37,23 @@ pub fn claims_named(
     names: &[String],
     subject: &Subject,
     planned: &[Asked],
+    setting: &SettingArguments,
 ) -> anyhow::Result<Vec<Asked>> {
     if names.is_empty() {
-        return Ok(subject.usual.iter().copied().map(Asked::new).collect());
+        let declared = declared(subject, setting);
+        return Ok(subject.usual.iter().chain(declared).copied().map(Asked::new).collect());
     }
     names.iter().map(|name| claim_named(name, subject, planned)).collect()
+}
+
+/// What is usually claimed of a system that was set so, besides the subject's usual claims.
+fn declared(subject: &Subject, setting: &SettingArguments) -> &'static [Claim] {
+    match (subject.name, setting.idempotent, setting.read_committed) {
+        ("log", true, true) => &[Claim::NoDuplicates, Claim::NoAbortedReads],
+        ("log", true, false) => &[Claim::NoDuplicates],
+        ("log", false, true) => &[Claim::NoAbortedReads],
+        _ => &[],
+    }
 }
 
 /// One claim, as `bounded-staleness` or with its bound as `bounded-staleness:2s`.

@@ -67,7 +67,7 @@ fn of_plan(plan: &plan::Plan, arguments: &CheckArguments) -> anyhow::Result<Ques
         .context("the plan's workload")?;
     let claims: Vec<Asked> = match arguments.claims.as_slice() {
         [] => plan.claims.clone(),
-        names => claims_named(names, subject, &plan.claims)?,
+        names => claims_named(names, subject, &plan.claims, &arguments.setting)?,
     };
     let mut question = question(subject, claims, &arguments.setting);
     question.rate = plan.load.rate.map(|rate| rate.per_second);
