@@ -68,7 +68,7 @@ fn main() {
     }
 }
 
-/// A small generator of numbers (SplitMix64).
+/// A small generator of numbers (`SplitMix64`).
 struct Chance(u64);
 
 impl Chance {
