@@ -165,7 +165,7 @@ const MORE: &[(&str, &str)] = &[
     ),
     (
         "lease",
-        "p0 invoke acquire \n p0 ok 1 \n p1 invoke acquire \n p1 ok 2 \n p0 invoke release \n p0 ok",
+        "p0 invoke acquire _ \n p0 ok 1 \n p1 invoke acquire _ \n p1 ok 2 \n p0 invoke release _ \n p0 ok",
     ),
     (
         "kv-append",

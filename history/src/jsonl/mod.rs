@@ -13,6 +13,7 @@
 //! reader says so and keeps what stands before it.
 
 mod line;
+mod plain;
 mod reader;
 mod value;
 mod writer;

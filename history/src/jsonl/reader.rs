@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::VERSION;
 use super::line::Line;
+use super::plain::plain;
 use crate::{Event, History, ReadError};
 
 /// No event is as long as this; a longer line is no history, and must not be read into memory.
@@ -147,11 +148,14 @@ impl<R: BufRead> Reader<R> {
             if !whole && read as u64 == LONGEST_LINE {
                 return Err(self.error(1, format!("a line of more than {LONGEST_LINE} bytes")));
             }
+            // Without its newline, so that an error at the line's end has its column.
+            let line = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
+            if let Some(event) = plain(line) {
+                return Ok(Some(event));
+            }
             if self.buffer.iter().all(u8::is_ascii_whitespace) || self.header()? {
                 continue;
             }
-            // Without its newline, so that an error at the line's end has its column.
-            let line = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
             let parsed = serde_json::from_slice::<Line<'_>>(line)
                 .map_err(|error| (error.column().max(1), error.to_string()))
                 .and_then(|line| line.into_event().map_err(|problem| (1, problem)));
