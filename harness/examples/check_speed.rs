@@ -156,6 +156,16 @@ const ROWS: &[Row] = &[
     Row {
         name: "rw-register, 100,000 transactions",
         workload: "rw-register",
+        keys: 100,
+        operations: 100_000,
+        limit_s: 0.5,
+        ..LIST
+    },
+    Row {
+        name: "the same on 10 keys, 10 clients",
+        workload: "rw-register",
+        keys: 10,
+        clients: 10,
         operations: 100_000,
         limit_s: 0.5,
         ..LIST

@@ -112,21 +112,33 @@ pub(crate) struct Register<'a> {
     /// From this rank on the history cannot be judged: [`NEVER`], or the rank of a malformed event.
     pub cut: u64,
     numbers: FxHashMap<&'a Value, u32>,
+    /// The same for integers, which nearly all values are, and which are cheaper to look up.
+    integers: FxHashMap<i64, u32>,
 }
 
 impl<'a> Register<'a> {
     /// A register without operations.
     pub fn new(key: Option<Key>, initial: &'a Value) -> Self {
-        let numbers = FxHashMap::from_iter([(initial, INITIAL)]);
-        Self { key, entries: Vec::new(), values: vec![initial], cut: NEVER, numbers }
+        let (numbers, integers) = match initial {
+            Value::Int(integer) => {
+                (FxHashMap::default(), FxHashMap::from_iter([(*integer, INITIAL)]))
+            }
+            other => (FxHashMap::from_iter([(other, INITIAL)]), FxHashMap::default()),
+        };
+        Self { key, entries: Vec::new(), values: vec![initial], cut: NEVER, numbers, integers }
     }
 
     /// The number of a value, which is a new one if it was not seen before.
     pub fn number(&mut self, value: &'a Value) -> u32 {
-        *self.numbers.entry(value).or_insert_with(|| {
+        let next = self.values.len() as u32;
+        let number = match value {
+            Value::Int(integer) => *self.integers.entry(*integer).or_insert(next),
+            other => *self.numbers.entry(other).or_insert(next),
+        };
+        if number == next {
             self.values.push(value);
-            self.values.len() as u32 - 1
-        })
+        }
+        number
     }
 
     /// Says that nothing can be judged from `rank` on.
@@ -137,6 +149,7 @@ impl<'a> Register<'a> {
     /// Frees what only [`Register::number`] needs.
     pub fn seal(&mut self) {
         self.numbers = FxHashMap::default();
+        self.integers = FxHashMap::default();
     }
 
     /// The value's text.

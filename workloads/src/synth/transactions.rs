@@ -23,7 +23,7 @@ pub(super) const LIST_APPEND: SynthEntry = SynthEntry {
     construct: |synth| Box::new(Transactions::new(synth, MopKind::Append)),
 };
 
-/// Transactions that write and read registers.
+/// Transactions that write and read registers, which take each other's places likewise.
 pub(super) const RW_REGISTER: SynthEntry = SynthEntry {
     name: "rw-register",
     violations: &[
@@ -51,14 +51,15 @@ pub(super) const WEAK_ISOLATION: SynthEntry = SynthEntry {
 
 /// One transaction in so many is refused.
 const REFUSED: u32 = 50;
-/// After so many appends another list takes a list's place.
-const APPENDS_MAX: usize = 64;
+/// After so many writes another key takes a key's place.
+const WRITES_MAX: usize = 64;
 
 struct Transactions {
     /// What a write does: append or replace.
     write: MopKind,
-    /// The keys in use.
+    /// The keys in use, and how often each was written.
     keys: Vec<Key>,
+    writes: Vec<usize>,
     /// Values, by key: the last one of a register, all of a list.
     holds: FxHashMap<Key, Vec<Value>>,
     /// Keys that are in use no more, the latest last.
@@ -76,6 +77,7 @@ impl Transactions {
         Self {
             write,
             made: keys.len(),
+            writes: vec![0; keys.len()],
             keys,
             holds: FxHashMap::default(),
             retired: VecDeque::new(),
@@ -163,18 +165,18 @@ impl System for Transactions {
         let mut mops = Vec::with_capacity(count);
         for _ in 0..count {
             let place = rng.random_range(0..self.keys.len());
-            let mut key = self.keys[place];
-            let full = self.holds.get(&key).is_some_and(|values| values.len() >= APPENDS_MAX);
-            if self.write == MopKind::Append && full {
+            if !self.exact && self.writes[place] >= WRITES_MAX {
                 let next = self.own_key();
+                self.writes[place] = 0;
                 self.retired.push_back(std::mem::replace(&mut self.keys[place], next));
                 // Those who still read it do so soon.
                 if self.retired.len() > 1_000 {
                     self.retired.pop_front();
                 }
-                key = next;
             }
+            let key = self.keys[place];
             let read = rng.random_ratio(1, 2);
+            self.writes[place] += usize::from(!read);
             mops.push(if read {
                 Self::read(key, Value::Nil)
             } else {
