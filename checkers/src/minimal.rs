@@ -8,13 +8,15 @@
 //! What is left is checked, so it is a proof of its own; that it is the *smallest* is not claimed
 //! beyond "nothing more can be left out one by one", within the budget.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use schism_history::{Event, History, Key, Kind, MopKind, Operation, Outcome, Value};
 
 use crate::{Anomaly, Budget, CHECKERS, Question, Validity};
 
 /// Parts longer than this are not tried: a check of them would take the time of many small ones.
 const OPERATIONS_MAX: usize = 5_000;
+/// So often the whole history is looked through for what the named operations rest on.
+const LOOKS_MAX: usize = 8;
 /// So many parts are checked at most.
 const CHECKS_MAX: usize = 1_000;
 
@@ -27,8 +29,65 @@ pub fn minimal(
     anomaly: &Anomaly,
     budget: &Budget,
 ) -> Option<History> {
+    // What the proof names, with what that rests on, is enough more often than not, and a long
+    // history is then never taken apart.
+    let near = neighbourhood(history, anomaly, budget)
+        .and_then(|near| shrink(question, &near, anomaly, budget));
+    if near.is_some() || history.len() > OPERATIONS_MAX {
+        return near;
+    }
+    shrink(question, history, anomaly, budget)
+}
+
+/// The operations that the anomaly names, and those that put there what they returned; `None` if they
+/// are too many.
+fn neighbourhood(history: &History, anomaly: &Anomaly, budget: &Budget) -> Option<History> {
+    let named: FxHashSet<u64> = anomaly.operations.iter().copied().collect();
+    let mut kept: FxHashSet<u32> = FxHashSet::default();
+    let mut wanted: FxHashSet<Link> = FxHashSet::default();
+    let mut settled = false;
+    for _ in 0..LOOKS_MAX {
+        let before = kept.len();
+        for operation in history.operations() {
+            let number = operation.number as u32;
+            if number % 4096 == 0 && budget.expired() {
+                return None;
+            }
+            let near = named.contains(&operation.invoked)
+                || puts(&operation).iter().any(|link| wanted.contains(link));
+            if near && kept.insert(number) {
+                wanted.extend(returns(&operation));
+            }
+        }
+        if kept.len() > OPERATIONS_MAX {
+            return None;
+        }
+        settled = kept.len() == before;
+        if settled {
+            break;
+        }
+    }
+    // Otherwise a value would seem to come from nowhere.
+    if !settled {
+        return None;
+    }
+    let mut kept: Vec<u32> = kept.into_iter().collect();
+    kept.sort_unstable();
+    part(history, &kept)
+}
+
+/// The smallest part of `history` that shows the anomaly, if all of it does.
+fn shrink(
+    question: &Question,
+    history: &History,
+    anomaly: &Anomaly,
+    budget: &Budget,
+) -> Option<History> {
     let mut shrinking = Shrinking::new(question, history, anomaly, budget);
-    let mut kept = shrinking.start()?;
+    let mut kept: Vec<u32> = (0..history.len() as u32).collect();
+    if !shrinking.shows(&kept) {
+        return None;
+    }
     let mut chunk = kept.len().div_ceil(2).max(1);
     loop {
         let mut smaller = false;
@@ -48,7 +107,7 @@ pub fn minimal(
         }
         chunk = if chunk == 1 { 1 } else { chunk.div_ceil(2) };
     }
-    shrinking.part(&kept)
+    part(history, &kept)
 }
 
 /// A value of an object: what links an operation that returned it to the one that put it there.
@@ -64,8 +123,6 @@ struct Shrinking<'a> {
     puts: Vec<Vec<Link>>,
     /// By operation: what it returned, as far as somebody may have put it there.
     returns: Vec<Vec<Link>>,
-    /// Who may have put a value where it is.
-    putters: FxHashMap<Link, Vec<u32>>,
 }
 
 impl<'a> Shrinking<'a> {
@@ -77,55 +134,18 @@ impl<'a> Shrinking<'a> {
     ) -> Self {
         let question = Question { evidence_min: 1, ..question.clone() };
         let puts: Vec<Vec<Link>> = history.operations().map(|operation| puts(&operation)).collect();
-        let mut putters: FxHashMap<Link, Vec<u32>> = FxHashMap::default();
-        for (number, links) in puts.iter().enumerate() {
-            for link in links {
-                putters.entry(link.clone()).or_default().push(number as u32);
-            }
-        }
+        let put: FxHashSet<&Link> = puts.iter().flatten().collect();
         let returns = history.operations().map(|operation| {
             let mut links = returns(&operation);
-            links.retain(|link| putters.contains_key(link));
+            links.retain(|link| put.contains(link));
             links
         });
         let returns = returns.collect();
-        Self { question, history, anomaly, budget, checks: 0, puts, returns, putters }
+        Self { question, history, anomaly, budget, checks: 0, puts, returns }
     }
 
     fn may_go_on(&self) -> bool {
         self.checks < CHECKS_MAX && !self.budget.expired()
-    }
-
-    /// The part that the proof itself names, if it shows the anomaly; otherwise all.
-    fn start(&mut self) -> Option<Vec<u32>> {
-        let named: FxHashSet<u64> = self.anomaly.operations.iter().copied().collect();
-        let numbers = 0..self.history.len() as u32;
-        let is_named =
-            |number: &u32| named.contains(&self.history.operation(*number as usize).invoked);
-        let named = self.closure(numbers.clone().filter(is_named).collect());
-        if named.len() <= OPERATIONS_MAX && self.shows(&named) {
-            return Some(named);
-        }
-        let all: Vec<u32> = numbers.collect();
-        (all.len() <= OPERATIONS_MAX && self.shows(&all)).then_some(all)
-    }
-
-    /// The operations, and those that put there what they returned.
-    fn closure(&self, mut kept: Vec<u32>) -> Vec<u32> {
-        let mut known: FxHashSet<u32> = kept.iter().copied().collect();
-        let mut next = 0;
-        while next < kept.len() {
-            for link in &self.returns[kept[next] as usize] {
-                for &putter in &self.putters[link] {
-                    if known.insert(putter) {
-                        kept.push(putter);
-                    }
-                }
-            }
-            next += 1;
-        }
-        kept.sort_unstable();
-        kept
     }
 
     /// Whether what is returned in this part is also put there in it.
@@ -139,28 +159,28 @@ impl<'a> Shrinking<'a> {
     /// Whether a check of this part finds the anomaly.
     fn shows(&mut self, kept: &[u32]) -> bool {
         self.checks += 1;
-        let Some(part) = self.part(kept) else { return false };
+        let Some(part) = part(self.history, kept) else { return false };
         let rows = CHECKERS.iter();
         let verdicts = rows.flat_map(|row| row.check(&self.question, &part, self.budget));
         verdicts.filter(|verdict| verdict.validity == Validity::Invalid).any(|verdict| {
             verdict.anomalies.iter().any(|anomaly| anomaly.name == self.anomaly.name)
         })
     }
+}
 
-    /// The history of these operations, and of all marks.
-    fn part(&self, kept: &[u32]) -> Option<History> {
-        let mut indexes: FxHashSet<u64> = FxHashSet::default();
-        for &number in kept {
-            let operation = self.history.operation(number as usize);
-            indexes.insert(operation.invoked);
-            indexes.extend(operation.completed);
-        }
-        let keep =
-            |event: &&Event| matches!(event.kind, Kind::Fault(_)) || indexes.contains(&event.index);
-        let events: Vec<Event> = self.history.events().iter().filter(keep).cloned().collect();
-        let part = History::from_events(events).ok()?;
-        Some(if self.history.has_real_time() { part } else { part.without_real_time() })
+/// The history of these operations, and of all marks.
+fn part(history: &History, kept: &[u32]) -> Option<History> {
+    let mut indexes: FxHashSet<u64> = FxHashSet::default();
+    for &number in kept {
+        let operation = history.operation(number as usize);
+        indexes.insert(operation.invoked);
+        indexes.extend(operation.completed);
     }
+    let keep =
+        |event: &&Event| matches!(event.kind, Kind::Fault(_)) || indexes.contains(&event.index);
+    let events: Vec<Event> = history.events().iter().filter(keep).cloned().collect();
+    let part = History::from_events(events).ok()?;
+    Some(if history.has_real_time() { part } else { part.without_real_time() })
 }
 
 /// What an operation may have put where: its argument, or the new value of a compare-and-set.
