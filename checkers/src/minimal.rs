@@ -50,7 +50,7 @@ fn neighbourhood(history: &History, anomaly: &Anomaly, budget: &Budget) -> Optio
         let before = kept.len();
         for operation in history.operations() {
             let number = operation.number as u32;
-            if number % 4096 == 0 && budget.expired() {
+            if number.is_multiple_of(4096) && budget.expired() {
                 return None;
             }
             let near = named.contains(&operation.invoked)
