@@ -178,7 +178,8 @@ fn claims_imply_each_other() {
             );
         }
     }
-    assert!(unknown < 4_000, "{unknown} verdicts are unknown");
+    // Of thirteen claims of each history.
+    assert!(unknown < cases(4_000) as usize, "{unknown} verdicts are unknown");
 }
 
 const LATE: &str = "p0 invoke txn [w x 2]\np0 ok\np0 invoke txn [r x _]\np0 ok [r x 3]\n\
@@ -200,6 +201,15 @@ fn a_value_that_nobody_wrote_may_be_older_than_the_recording() {
 
 const SKEW: &str = "p0 invoke txn [r x _, w y 1]\np1 invoke txn [r y _, w x 1]\n\
                     p0 ok [r x _, w y 1]\np1 ok [r y _, w x 1]\n";
+
+/// Found by a long run of the oracle: nothing but the reader says that the writers' order is wrong,
+/// and they are of one session, which does not count here.
+#[test]
+fn a_fractured_read_of_one_session_is_found_where_sessions_do_not_count() {
+    let text = "p0 invoke txn [w x 1, w y 1]\np0 ok\np0 invoke txn [w y 2, w x 4]\np0 ok\n\
+                p2 invoke txn [r x _, r y _]\np2 ok [r x 1, r y 2]\n";
+    assert_eq!(one(Claim::ReadAtomic, text).validity, Validity::Invalid);
+}
 
 #[test]
 fn write_skew_breaks_serializability_and_not_snapshots() {

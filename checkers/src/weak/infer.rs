@@ -26,6 +26,8 @@ pub(crate) struct Inferred {
     pub edges: Vec<u64>,
     /// The first contradiction with the initial state.
     pub overwritten: Option<Overwritten>,
+    /// Whether the order of sessions does not count, so that edges within one are kept.
+    without_sessions: bool,
 }
 
 impl Inferred {
@@ -44,8 +46,9 @@ impl Inferred {
             self.overwritten = Some(self.overwritten.map_or(found, |it| it.min(found)));
         } else if after != NOBODY {
             let session = |it: u32| transactions.sessions[it as usize];
-            // The session says so already.
-            if session(after) != session(before) || before > after {
+            // The session says so already, where it counts.
+            let said = session(after) == session(before) && before <= after;
+            if self.without_sessions || !said {
                 self.edges.push(edge(after, before));
             }
         }
@@ -198,7 +201,7 @@ pub(crate) fn read_atomic(transactions: &Transactions, sessions: bool) -> Inferr
     let parts = chunks(transactions).into_par_iter().map_init(
         || Stamped::<u32>::new(keys),
         |read_from, range| {
-            let mut inferred = Inferred::default();
+            let mut inferred = Inferred { without_sessions: !sessions, ..Inferred::default() };
             let (mut order, mut writers) = (Vec::new(), Vec::new());
             for reader in range {
                 read_from.clear();
