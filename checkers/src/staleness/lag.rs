@@ -41,8 +41,8 @@ struct Query {
     source: Option<u32>,
     /// Writes with a greater stamp are newer.
     after: Option<u64>,
-    /// A compare-and-set that replaced the source.
-    child: Option<u32>,
+    /// The compare-and-sets that replaced the source: one, unless the system is no register.
+    children: Vec<u32>,
 }
 
 /// Judges the reads of one register. O(n log n).
@@ -110,15 +110,12 @@ fn queries(
     lags: &mut Lags,
 ) -> Vec<Query> {
     let mut sources: FxHashMap<&Value, Vec<u32>> = FxHashMap::default();
-    let mut children: FxHashMap<&Value, u32> = FxHashMap::default();
+    let mut children: FxHashMap<&Value, Vec<u32>> = FxHashMap::default();
     let writes = &register.writes;
     for (place, write) in (0..).zip(writes) {
         sources.entry(write.value).or_default().push(place);
         let Some(replaced) = write.replaced.filter(|_| write.completed != NEVER) else { continue };
-        let child = children.entry(replaced).or_insert(place);
-        if writes[*child as usize].completed > write.completed {
-            *child = place;
-        }
+        children.entry(replaced).or_default().push(place);
     }
     let mut seen: FxHashMap<&Value, u64> = FxHashMap::default();
     for read in &register.reads {
@@ -131,11 +128,13 @@ fn queries(
         let of_value = sources.get(read.value).map_or(&[][..], Vec::as_slice);
         let first = read.value == initial;
         let only = of_value.len() + usize::from(first) == 1;
-        let child = children.get(read.value).copied().filter(|_| only);
+        let children = children.get(read.value).filter(|_| only).into_iter().flatten().copied();
         // A replacement by the reading operation itself is no newer version.
-        let child = child.filter(|&it| writes[it as usize].number != read.number);
+        let children = children.filter(|&it| writes[it as usize].number != read.number);
+        let children: Vec<u32> = children.collect();
         if first {
-            queries.push(Query { read: place, source: None, after: None, child });
+            let children = children.clone();
+            queries.push(Query { read: place, source: None, after: None, children });
         }
         for &source in of_value {
             let write = &writes[source as usize];
@@ -148,7 +147,8 @@ fn queries(
             } else {
                 write.completed.min(there)
             };
-            queries.push(Query { read: place, source: Some(source), after: Some(after), child });
+            let (source, after, children) = (Some(source), Some(after), children.clone());
+            queries.push(Query { read: place, source, after, children });
         }
         if queries.len() == before {
             lags.nowhere.push(place);
@@ -193,7 +193,7 @@ fn answer(register: &Register<'_>, stamps: &[u64], queries: &[Query]) -> Vec<Lag
             .map_or(0, |after| ranked.partition_point(|&it| stamps[it as usize] <= after));
         let mut versions = counted as u64 - sum(&tree, rank);
         let mut newer = first_from.get(rank).copied().filter(|&it| completed(it) < before);
-        if let Some(child) = query.child.filter(|&it| completed(it) < before) {
+        for &child in query.children.iter().filter(|&&it| completed(it) < before) {
             if query.after.is_some_and(|after| stamps[child as usize] <= after) {
                 versions += 1;
             }
