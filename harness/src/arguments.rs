@@ -109,7 +109,7 @@ pub struct CheckArguments {
     #[arg(long, value_name = "SIZE", default_value = "4GiB")]
     pub budget_memory: Bytes,
     /// Judge a table of histories with known verdicts (path, format, model, verdict; tabs between)
-    #[arg(long, value_name = "TSV", conflicts_with_all = ["files", "claims", "workload", "report"])]
+    #[arg(long, value_name = "TSV", conflicts_with_all = ["files", "claims", "workload", "report", "svg"])]
     pub corpus: Option<PathBuf>,
     /// What the workload and the system were set to
     #[command(flatten)]
@@ -117,6 +117,9 @@ pub struct CheckArguments {
     /// Draw the violations into this file (HTML)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Draw each violation into a file of this folder (SVG), named <claim>-<n>-<anomaly>.svg
+    #[arg(long, value_name = "FOLDER")]
+    pub svg: Option<PathBuf>,
     /// Print the verdict as JSON
     #[arg(long)]
     pub json: bool,
@@ -233,6 +236,9 @@ pub struct ExplainArguments {
     /// An anomaly, such as G-single, or a claim; without it, all that can be explained
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
+    /// Draw the anomaly's example into this folder (SVG)
+    #[arg(long, value_name = "FOLDER", requires = "name")]
+    pub svg: Option<PathBuf>,
 }
 
 /// `schism report`.

@@ -357,3 +357,18 @@ fn a_thinned_plot_says_that_it_is_thinned() {
     let plot = fs::read_to_string(run.path.join("plots/latency.svg")).expect("a plot");
     assert!(plot.contains("the slowest operation of each 2 neighbours"), "its caption");
 }
+
+#[test]
+fn each_violation_of_a_run_has_a_diagram_in_its_folder() {
+    let run = Run::stale_read();
+    let diagrams = report::redraw(&run.path).expect("a report");
+    let folder = run.path.join("anomalies");
+    let path = folder.join("linearizable-1-nonlinearizable.svg");
+    assert_eq!(diagrams.iter().map(|it| &it.path).collect::<Vec<_>>(), [&path]);
+    let svg = fs::read_to_string(&path).expect("the diagram");
+    assert!(svg.contains("F1 partition") && !svg.contains(HOSTILE), "{svg}");
+    // What an earlier verdict found is no part of this one.
+    fs::copy(&path, folder.join("serializable-1-G2.svg")).expect("a copy");
+    report::redraw(&run.path).expect("a report");
+    assert_eq!(fs::read_dir(&folder).expect("the folder").count(), 1);
+}

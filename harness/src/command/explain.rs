@@ -1,11 +1,15 @@
 //! `schism explain`: what an anomaly or a claim is, with the smallest example.
 
-use schism_checkers::{CHECKERS, Claim, Lesson, SUBJECTS};
-use schism_history::did_you_mean;
+use std::path::Path;
+use std::rc::Rc;
 
-use super::{say, warn};
+use schism_checkers::{Asked, Budget, CHECKERS, Claim, Lesson, Question, SUBJECTS};
+use schism_history::{History, did_you_mean};
+
+use super::{say, tell_diagrams, warn};
 use crate::arguments::ExplainArguments;
-use crate::judge;
+use crate::judge::{self, Circumstances};
+use crate::report::{self, Drawing};
 
 /// Teaches.
 pub fn explain(arguments: &ExplainArguments) -> i32 {
@@ -15,9 +19,19 @@ pub fn explain(arguments: &ExplainArguments) -> i32 {
     };
     if let Some(lesson) = lesson_named(name) {
         teach(lesson);
-        return judge::UPHELD;
+        return match arguments.svg.as_deref().map(|folder| draw(lesson, folder)) {
+            Some(Err(error)) => {
+                warn(&format!("{error:#}"));
+                judge::BAD_USAGE
+            }
+            _ => judge::UPHELD,
+        };
     }
     if let Some(claim) = Claim::named(name) {
+        if arguments.svg.is_some() {
+            warn(&format!("--svg draws the example of an anomaly, and {claim} is a claim"));
+            return judge::BAD_USAGE;
+        }
         say_claim(claim);
         return judge::UPHELD;
     }
@@ -58,6 +72,22 @@ fn teach(lesson: &Lesson) {
     say(&format!("It breaks {} of {}, and whatever is stronger.", lesson.claim, lesson.subject));
     say_history("The smallest history that has it:", lesson.example);
     say_history("One that just misses it:", lesson.near_miss);
+}
+
+/// Judges the example and draws what is found.
+fn draw(lesson: &Lesson, folder: &Path) -> anyhow::Result<()> {
+    let history = History::from_text(lesson.example)?.without_times();
+    let mut question = Question::new(lesson.subject, vec![Asked::new(lesson.claim)]);
+    question.parameters = lesson.parameters.clone();
+    let circumstances = Circumstances::default();
+    let verdict = judge::judge(&question, &history, &circumstances, &Budget::default());
+    let name = format!("the smallest example of {}", lesson.name);
+    let drawing = Drawing { name, question, history: Rc::new(history), verdict };
+    say("");
+    for line in tell_diagrams(&report::draw_anomalies(drawing, folder)?) {
+        say(&line);
+    }
+    Ok(())
 }
 
 fn say_history(title: &str, text: &str) {

@@ -15,7 +15,7 @@ use clap::Parser as _;
 use crate::arguments::{Arguments, Command};
 use crate::judge;
 
-pub(crate) use output::{print_verdict, say, shown, warn};
+pub(crate) use output::{name_diagrams, print_verdict, say, shown, tell_diagrams, warn};
 
 /// Does what the command line says, and returns the exit code.
 ///

@@ -4,8 +4,10 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use serde_json::Value;
 
 use crate::judge::grouped;
+use crate::report::Diagram;
 use crate::store::{VerdictRecord, Word};
 
 /// Prints a line to standard output.
@@ -30,13 +32,20 @@ pub fn table(header: &[&str]) -> Table {
     table
 }
 
-/// Prints the claims table, the faults, `remarks`, and where the report is; or the record as JSON.
-pub fn print_verdict(run: Option<&Path>, verdict: &VerdictRecord, remarks: &[String], json: bool) {
-    if json {
+/// Prints the claims table, the faults, `remarks`, and where the report is; or, where `json` holds
+/// the diagrams that were drawn, the record as JSON.
+pub fn print_verdict(
+    run: Option<&Path>,
+    verdict: &VerdictRecord,
+    remarks: &[String],
+    json: Option<&[Diagram]>,
+) {
+    if let Some(diagrams) = json {
         let mut value = serde_json::to_value(verdict).unwrap_or_default();
         if let Some(run) = run {
             value["run"] = run.display().to_string().into();
         }
+        name_diagrams(&mut value, diagrams);
         return say(&serde_json::to_string_pretty(&value).unwrap_or_default());
     }
     let mut table = table(&["CLAIM", "VERDICT", "EVIDENCE"]);
@@ -73,6 +82,27 @@ pub fn print_verdict(run: Option<&Path>, verdict: &VerdictRecord, remarks: &[Str
         if report.exists() {
             say(&format!("Report: {}", shown(&report)));
         }
+    }
+}
+
+/// Where diagrams are, in a few lines.
+pub fn tell_diagrams(diagrams: &[Diagram]) -> Vec<String> {
+    const TOLD_MAX: usize = 6;
+    let told = diagrams.iter().take(TOLD_MAX);
+    let mut lines: Vec<String> =
+        told.map(|diagram| format!("Diagram: {}", shown(&diagram.path))).collect();
+    let more = diagrams.len().saturating_sub(TOLD_MAX);
+    if more > 0 {
+        lines.push(format!("… and {more} more diagrams beside them."));
+    }
+    lines
+}
+
+/// Writes the file of each diagram into its anomaly, as `diagram`, of a verdict in JSON.
+pub fn name_diagrams(verdict: &mut Value, diagrams: &[Diagram]) {
+    for Diagram { claim, anomaly, path } in diagrams {
+        verdict["claims"][*claim]["anomalies"][*anomaly]["diagram"] =
+            path.display().to_string().into();
     }
 }
 

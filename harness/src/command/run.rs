@@ -20,7 +20,7 @@ use crate::store::{RunFolder, RunRecord, VerdictRecord};
 use crate::streams::stream;
 use crate::{judge, machine, report};
 
-use super::{print_verdict, say, shown, warn};
+use super::{print_verdict, say, shown, tell_diagrams, warn};
 
 /// How long what is left of a lab and a runtime may take to go down. The kernel removes the rest.
 const TEAR_DOWN_WITHIN: Duration = Duration::from_secs(1);
@@ -342,7 +342,9 @@ fn recorded(conduct: &Conduct) -> String {
 fn show(folder: &RunFolder, verdict: &VerdictRecord, remarks: &[String], json: bool) -> i32 {
     // A report that cannot be drawn must not hide the verdict.
     let drawn = report::redraw(folder.path());
-    print_verdict(Some(folder.path()), verdict, remarks, json);
+    let diagrams = drawn.as_deref().unwrap_or_default();
+    let remarks = [remarks, &tell_diagrams(diagrams)].concat();
+    print_verdict(Some(folder.path()), verdict, &remarks, json.then_some(diagrams));
     if let Err(error) = drawn {
         warn(&format!("The report could not be drawn: {error:#}"));
     }

@@ -1,11 +1,12 @@
-//! The report of a run: one HTML file that needs no network, and the same plots as SVG files.
+//! The report of a run: one HTML file that needs no network, and its charts and violations as SVG
+//! files.
 //!
 //! Everything is derived from the files of the run's folder, so that a report can be drawn again at
 //! any time, also of a run that was killed. What is missing is said, never invented.
 //!
 //! `Stored` reads the folder; `charts`, `faults`, `violations` (with their `timeline`) and `metrics`
 //! turn it into the JSON that the page's scripts draw (`data`); `page` writes the text and tables,
-//! which read without JavaScript; `plots` draws the SVG files.
+//! which read without JavaScript; `plots` draws the charts and `svg` the violations as SVG files.
 
 mod charts;
 mod data;
@@ -15,12 +16,16 @@ mod metrics;
 mod page;
 mod plots;
 mod stored;
+mod svg;
 mod timeline;
 mod violations;
 mod windows;
 mod words;
 
+pub use self::svg::Diagram;
+
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::Context as _;
 use schism_checkers::Question;
@@ -32,20 +37,24 @@ use self::faults::Seen;
 use self::stored::Stored;
 use crate::store::VerdictRecord;
 
-/// Draws `report.html` and `plots/*.svg` from the other files of the run in `folder`.
+/// Draws `report.html`, `anomalies/*.svg` and `plots/*.svg` from the other files of the run in
+/// `folder`. Returns the diagrams of anomalies.
 ///
 /// # Errors
 ///
 /// When the run has no verdict or no record, or the report cannot be written.
-pub fn redraw(folder: &Path) -> anyhow::Result<()> {
+pub fn redraw(folder: &Path) -> anyhow::Result<Vec<Diagram>> {
     let stored = Stored::read(folder)?;
     let points = charts::points(&stored);
     let data = derive(&stored, &points);
     page::write(&stored, &data)?;
-    match &data.charts {
-        Some(charts) => plots::write(&stored, &data, charts, &points),
-        None => Ok(()),
+    let folder = folder.join("anomalies");
+    svg::clear(&folder);
+    let diagrams = svg::write(&stored, &folder)?;
+    if let Some(charts) = &data.charts {
+        plots::write(&stored, &data, charts, &points)?;
     }
+    Ok(diagrams)
 }
 
 /// What a report of a history alone, without a run, shows.
@@ -55,7 +64,7 @@ pub struct Drawing {
     /// What was asked.
     pub question: Question,
     /// The history.
-    pub history: History,
+    pub history: Rc<History>,
     /// What was found.
     pub verdict: VerdictRecord,
 }
@@ -70,6 +79,15 @@ pub fn draw_file(drawing: Drawing, path: &Path) -> anyhow::Result<()> {
     let data = derive(&stored, &charts::points(&stored));
     let html = page::render(&stored, &data)?;
     std::fs::write(path, html).with_context(|| format!("{}: cannot be written", path.display()))
+}
+
+/// Draws each anomaly of a history into a file of its own in `folder`; see `Diagram`.
+///
+/// # Errors
+///
+/// When a file cannot be written, or one of its name is there that schism did not write.
+pub fn draw_anomalies(drawing: Drawing, folder: &Path) -> anyhow::Result<Vec<Diagram>> {
+    svg::write(&Stored::of_file(drawing), folder)
 }
 
 fn derive(stored: &Stored, points: &[Point]) -> Data {

@@ -1,6 +1,7 @@
 //! The files of a run, as far as they are there.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::Context as _;
 use schism_history::{FaultWindow, History, Operation, Time, jsonl};
@@ -19,7 +20,7 @@ pub struct Stored {
     /// What was found.
     pub verdict: VerdictRecord,
     /// The history, as far as it was written; empty if nothing was.
-    pub history: History,
+    pub history: Rc<History>,
     /// The faults in it.
     pub faults: Vec<FaultWindow>,
     /// The plan's text; empty if it is missing.
@@ -61,6 +62,7 @@ impl Stored {
             Ok(text) => text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect(),
             Err(_) => Vec::new(),
         };
+        let history = Rc::new(history);
         let faults = history.faults();
         let asked = plan::read(&folder.join("plan.yaml"), &[]).ok();
         let path = folder.path().to_owned();

@@ -9,7 +9,7 @@ use schism_workloads::WORKLOADS;
 use super::data::{Band, Group, Hold, Mark, Operation, Timeline};
 use super::stored::Stored;
 use super::violations::{DRAWN_MAX, Events};
-use super::words::words;
+use super::words::{whole_words, words};
 
 /// The operations that `anomaly` names, with what the proof says of them.
 pub fn timeline(stored: &Stored, events: &Events<'_>, anomaly: &Anomaly) -> Option<Timeline> {
@@ -161,6 +161,7 @@ fn bar(operation: &schism_history::Operation<'_>, number: usize) -> Operation {
         process: operation.process.to_string(),
         node: operation.node.map(|node| node.to_string()).unwrap_or_default(),
         f: words(operation),
+        whole: whole_words(operation),
         invoke_s: operation.start.as_secs_f64(),
         complete_s: end.filter(|_| outcome != "info"),
         gave_up_s: end.filter(|_| outcome == "info"),

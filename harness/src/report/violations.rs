@@ -10,7 +10,7 @@ use super::data::{Cycle, Edge, Transaction, Violation};
 use super::logs;
 use super::stored::Stored;
 use super::timeline::timeline;
-use super::words::{mop, words};
+use super::words::{mop, whole_mop, whole_words, words};
 use crate::store::Word;
 
 /// More operations than this nobody looks at: the last ones are drawn.
@@ -68,7 +68,8 @@ pub struct Events<'a> {
 }
 
 impl<'a> Events<'a> {
-    fn of(history: &'a History) -> Self {
+    /// Those of `history`.
+    pub fn of(history: &'a History) -> Self {
         let numbers = history.operations().map(|operation| (operation.invoked, operation.number));
         Self { history, numbers: numbers.collect() }
     }
@@ -88,7 +89,21 @@ impl<'a> Events<'a> {
     }
 }
 
+/// A violation with what the nodes logged around it.
 fn violation(
+    stored: &Stored,
+    events: &Events<'_>,
+    id: String,
+    claim: &str,
+    anomaly: &Anomaly,
+) -> Violation {
+    let mut violation = picture(stored, events, id, claim, anomaly);
+    violation.logs = logs_around(stored, &violation);
+    violation
+}
+
+/// What a proof shows: operations, or a circle.
+pub fn picture(
     stored: &Stored,
     events: &Events<'_>,
     id: String,
@@ -144,7 +159,6 @@ fn violation(
         }
         Witness::Operations => violation.timeline = timeline(stored, events, anomaly),
     }
-    violation.logs = logs_around(stored, &violation);
     violation
 }
 
@@ -176,17 +190,21 @@ fn logs_around(stored: &Stored, violation: &Violation) -> Vec<(String, bool)> {
 }
 
 fn transaction(name: &str, operation: &schism_history::Operation<'_>) -> Transaction {
-    let mops = match (&operation.op.value, operation.ok().map(|reply| &reply.value)) {
-        (_, Some(Value::Mops(answered))) => answered.iter().map(mop).collect(),
-        (Value::Mops(asked), _) => asked.iter().map(mop).collect(),
-        _ => vec![words(operation)],
+    let (mops, whole) = match (&operation.op.value, operation.ok().map(|reply| &reply.value)) {
+        (_, Some(Value::Mops(mops))) | (Value::Mops(mops), _) => {
+            let whole = |one| whole_mop(one, operation.ok().is_some());
+            (mops.iter().map(mop).collect(), mops.iter().map(whole).collect())
+        }
+        _ => (vec![words(operation)], vec![whole_words(operation)]),
     };
     Transaction {
         id: name.to_owned(),
+        operation: operation.invoked,
         process: operation.process.to_string(),
         node: operation.node.map(|node| node.to_string()).unwrap_or_default(),
         invoke_s: operation.start.as_secs_f64(),
         complete_s: operation.end.filter(|_| operation.ok().is_some()).map(Time::as_secs_f64),
         mops,
+        whole,
     }
 }

@@ -1,7 +1,7 @@
 //! The run store: one folder a run, each file written by one room.
 //!
 //! `runs/<plan>/<start time>/` holds `plan.yaml`, `schedule.json`, `run.json`, `history.jsonl`,
-//! `metrics.jsonl`, `verdict.json`, `report.html`, `plots/*.svg` and `nodes/<n>/…`. `runs/latest`
+//! `metrics.jsonl`, `verdict.json`, `report.html`, `plots/*.svg`, `anomalies/*.svg` and `nodes/<n>/…`. `runs/latest`
 //! and `runs/<plan>/latest` are links.
 
 mod folder;

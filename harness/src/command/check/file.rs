@@ -1,6 +1,7 @@
 //! Judges one history file.
 
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -23,7 +24,7 @@ pub struct Answer {
     /// What was asked.
     pub question: Question,
     /// The history.
-    pub history: History,
+    pub history: Rc<History>,
     /// What was found.
     pub verdict: VerdictRecord,
     /// How long reading took, in seconds.
@@ -34,9 +35,13 @@ pub struct Answer {
 
 impl Answer {
     /// What a report of it shows.
-    pub fn drawing(self) -> Drawing {
-        let Self { name, question, history, verdict, .. } = self;
-        Drawing { name, question, history, verdict }
+    pub fn drawing(&self) -> Drawing {
+        Drawing {
+            name: self.name.clone(),
+            question: self.question.clone(),
+            history: Rc::clone(&self.history),
+            verdict: self.verdict.clone(),
+        }
     }
 }
 
@@ -69,5 +74,6 @@ pub fn judge_file(
     let circumstances = Circumstances { torn, ..Circumstances::default() };
     let verdict = judge::judge(&question, &history, &circumstances, &budget(arguments));
     let name = path.display().to_string();
+    let history = Rc::new(history);
     Ok(Answer { name, format, question, history, verdict, read_s, run: false })
 }

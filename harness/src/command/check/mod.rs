@@ -31,8 +31,10 @@ pub fn check(arguments: &CheckArguments) -> i32 {
 /// Judges each file. What is wrong with one does not keep the others from being judged.
 fn judge_files(arguments: &CheckArguments) -> anyhow::Result<i32> {
     let several = arguments.files.len() > 1;
-    if several && arguments.report.is_some() {
-        return Err(anyhow!("--report draws one history; {} are given", arguments.files.len()));
+    for (option, given) in [("--report", &arguments.report), ("--svg", &arguments.svg)] {
+        if several && given.is_some() {
+            return Err(anyhow!("{option} draws one history; {} are given", arguments.files.len()));
+        }
     }
     let format = format_named(&arguments.format)?;
     let mut codes = Vec::new();
@@ -44,7 +46,7 @@ fn judge_files(arguments: &CheckArguments) -> anyhow::Result<i32> {
             None => file::judge_file(path, format, arguments, 1),
         };
         codes.push(match judged {
-            Ok(answer) => finish(answer, arguments, several)?,
+            Ok(answer) => finish(&answer, arguments, several)?,
             Err(error) => {
                 warn(&format!("{error:#}"));
                 judge::BAD_USAGE
@@ -55,10 +57,19 @@ fn judge_files(arguments: &CheckArguments) -> anyhow::Result<i32> {
 }
 
 /// Prints the answer, and draws it where that is asked for.
-fn finish(answer: Answer, arguments: &CheckArguments, several: bool) -> anyhow::Result<i32> {
+fn finish(answer: &Answer, arguments: &CheckArguments, several: bool) -> anyhow::Result<i32> {
     let exit = answer.verdict.exit;
     let drawn = arguments.report.as_deref();
-    told::tell(&answer, arguments.json, several, drawn);
+    let diagrams = arguments.svg.as_deref().map(|it| report::draw_anomalies(answer.drawing(), it));
+    // The verdict is told, whether or not it could be drawn.
+    let (diagrams, failed) = match diagrams.transpose() {
+        Ok(diagrams) => (diagrams, None),
+        Err(error) => (None, Some(error)),
+    };
+    told::tell(answer, arguments.json, several, drawn, diagrams.as_deref());
+    if let Some(error) = failed {
+        return Err(error);
+    }
     if let Some(path) = drawn {
         report::draw_file(answer.drawing(), path)?;
     }

@@ -1,6 +1,7 @@
 //! Judges the history of a stored run.
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
@@ -58,6 +59,7 @@ pub fn judge_run(path: &Path, arguments: &CheckArguments) -> anyhow::Result<Answ
         complete(&folder, &verdict);
     }
     let name = folder.path().display().to_string();
+    let history = Rc::new(history);
     Ok(Answer { name, format: Format::Jsonl, question, history, verdict, read_s, run: true })
 }
 

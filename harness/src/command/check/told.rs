@@ -7,7 +7,8 @@ use schism_checkers::{Anomaly, Budget, minimal};
 use serde_json::{Value, json};
 
 use super::file::Answer;
-use crate::command::{print_verdict, say, shown};
+use crate::command::{name_diagrams, print_verdict, say, shown, tell_diagrams};
+use crate::report::Diagram;
 use crate::store::{ClaimRecord, Word};
 
 /// So much of the budget may go into making a proof smaller.
@@ -15,10 +16,16 @@ const SHRINK: std::time::Duration = std::time::Duration::from_secs(2);
 /// A longer part than this helps nobody in a terminal.
 const LINES_MAX: usize = 24;
 
-/// Prints the answer.
-pub fn tell(answer: &Answer, as_json: bool, several: bool, drawn: Option<&Path>) {
+/// Prints the answer, and where it is drawn: the report, and the diagrams if they were asked for.
+pub fn tell(
+    answer: &Answer,
+    as_json: bool,
+    several: bool,
+    drawn: Option<&Path>,
+    diagrams: Option<&[Diagram]>,
+) {
     if as_json {
-        let value = to_json(answer);
+        let value = to_json(answer, diagrams.unwrap_or_default());
         // Of several files each has its line.
         let text = if several {
             serde_json::to_string(&value)
@@ -30,10 +37,15 @@ pub fn tell(answer: &Answer, as_json: bool, several: bool, drawn: Option<&Path>)
     if several {
         say(&format!("\n{}", answer.name));
     }
-    let remarks: Vec<String> =
+    let mut remarks: Vec<String> =
         drawn.map(|path| format!("Report: {}", shown(path))).into_iter().collect();
+    match diagrams {
+        Some([]) => remarks.push("Diagrams: none, since nothing is violated.".into()),
+        Some(diagrams) => remarks.extend(tell_diagrams(diagrams)),
+        None => {}
+    }
     let run = answer.run.then(|| Path::new(&answer.name));
-    print_verdict(run, &answer.verdict, &remarks, false);
+    print_verdict(run, &answer.verdict, &remarks, None);
     if !answer.run {
         tell_story(answer);
     }
@@ -72,10 +84,10 @@ fn part(answer: &Answer, claim: &ClaimRecord, anomaly: &Anomaly) -> Option<Strin
     part.map(|part| part.to_text())
 }
 
-fn to_json(answer: &Answer) -> Value {
+fn to_json(answer: &Answer, diagrams: &[Diagram]) -> Value {
     let claims: Vec<Value> =
         answer.verdict.claims.iter().map(|claim| claim_json(answer, claim)).collect();
-    json!({
+    let mut value = json!({
         "version": 1,
         "file": answer.name,
         "format": answer.format.name(),
@@ -88,7 +100,9 @@ fn to_json(answer: &Answer) -> Value {
         "read_s": answer.read_s,
         "elapsed_s": answer.verdict.check_s,
         "peak_memory_bytes": answer.verdict.peak_memory_bytes,
-    })
+    });
+    name_diagrams(&mut value, diagrams);
+    value
 }
 
 fn claim_json(answer: &Answer, claim: &ClaimRecord) -> Value {

@@ -84,6 +84,9 @@ pub struct Operation {
     pub node: String,
     /// What was asked and answered, in words.
     pub f: String,
+    /// The same with the key and whole values.
+    #[serde(skip)]
+    pub whole: String,
     /// When it was invoked.
     pub invoke_s: f64,
     /// When it was answered; `None` if it was not.
@@ -161,6 +164,9 @@ pub struct Cycle {
 pub struct Transaction {
     /// `T1` …
     pub id: String,
+    /// The index of its invocation.
+    #[serde(skip)]
+    pub operation: u64,
     /// The process.
     pub process: String,
     /// The node.
@@ -171,6 +177,9 @@ pub struct Transaction {
     pub complete_s: Option<f64>,
     /// Its micro-operations, in words.
     pub mops: Vec<String>,
+    /// The same with whole values.
+    #[serde(skip)]
+    pub whole: Vec<String>,
 }
 
 /// An edge of a circle.
