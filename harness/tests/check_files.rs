@@ -172,6 +172,15 @@ const MORE: &[(&str, &str)] = &[
         "p0 invoke put x \"1;\" \n p0 ok \n p0 invoke put x \"2;\" \n p0 ok
          p1 invoke get x \n p1 ok \"2;\" \n p1 invoke get x \n p1 ok \"1;\"",
     ),
+    // Every claim about texts at once.
+    (
+        "kv-append",
+        "0s p0 invoke append x \"1;\" \n 0s p0 ok \n 0s p0 invoke append x \"2;\" \n 0s p0 ok
+         9s p1 invoke get x \n 9s p1 ok \"2;\" \n 9s p1 invoke get x \n 9s p1 ok \"1;\"
+         9s p0 invoke get x \n 9s p0 ok _ \n 9s p1 invoke append x \"3;\" \n 9s p1 ok
+         9s nemesis healed \n 9s p2 invoke get x @n1 \n 9s p2 ok \"3;\"
+         9s p3 invoke get x @n2 \n 9s p3 ok \"1;2;\"",
+    ),
 ];
 
 /// Histories that break something: what the lessons teach, and what can be planted.

@@ -202,7 +202,7 @@ pub(crate) fn paths_to_reads(graph: &Graph<'_>, circle: &[Hop]) -> Vec<Vec<Hop>>
     // A path that itself was inferred is told only where there is no other.
     let plain = graph.observed();
     let shown = circle.iter().filter_map(|&(from, why, _)| match why {
-        Why::Overwritten { read, .. } => {
+        Why::Overwritten { read, .. } | Why::Hidden(read) => {
             plain.path(from, read, None).or_else(|| graph.path(from, read, None))
         }
         _ => None,

@@ -7,7 +7,6 @@ use super::graph::{Hop, Why};
 use super::guarantees::Demand;
 use super::step::{Oddity, Steps};
 use super::versions::{By, Orders};
-use crate::phrase::who;
 use crate::{Anomaly, Claim, Edge, Transaction, Witness};
 
 /// Edges of a circle or path that are told; of longer ones the rest is in the witness.
@@ -25,41 +24,6 @@ pub(crate) struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    /// An operation of the history: `write 5 to x (event 3, p0)`.
-    pub fn operation(&self, number: u32) -> String {
-        let operation = self.steps.history.operation(number as usize);
-        let (event, who) = (operation.invoked, who(&operation));
-        let key = operation.op.key.map(|key| key.to_string()).unwrap_or_default();
-        match (operation.op.f.as_str(), &operation.op.value) {
-            ("read", _) => format!("the read of {key} of event {event} ({who})"),
-            ("write", value) => format!("write {} to {key} (event {event}, {who})", shown(value)),
-            ("cas", Value::List(pair)) if pair.len() == 2 => format!(
-                "compare-and-set {} → {} on {key} (event {event}, {who})",
-                shown(&pair[0]),
-                shown(&pair[1])
-            ),
-            (f, _) => format!("the {f} of event {event} ({who})"),
-        }
-    }
-
-    fn step(&self, step: u32) -> String {
-        self.operation(self.steps.all[step as usize].number)
-    }
-
-    fn invoked(&self, step: u32) -> u64 {
-        self.steps.history.operation(self.steps.all[step as usize].number as usize).invoked
-    }
-
-    /// The value of a version.
-    pub fn value(&self, version: u32) -> String {
-        shown(self.steps.versions[version as usize].value)
-    }
-
-    /// The name of a version's key.
-    pub fn key(&self, version: u32) -> String {
-        self.steps.keys[self.steps.versions[version as usize].key as usize].to_string()
-    }
-
     /// Why one step comes before another, as a sentence without its full stop.
     fn hop(&self, &(from, why, to): &Hop) -> String {
         let (first, second) = (self.step(from), self.step(to));
@@ -83,6 +47,18 @@ impl Teller<'_> {
                 let (value, key) = (self.value(version), self.key(version));
                 format!("{first} found {value} in {key}, so it must come before {second}")
             }
+            Why::Shown(read) => {
+                format!("{} shows {first} before {second}", self.step(read))
+            }
+            Why::Hidden(read) => format!(
+                "{first} must come before {second}, since it comes before {}, whose text begins \
+                 with {second} and does not show it",
+                self.step(read)
+            ),
+            Why::NotShown => format!(
+                "the text of {first} does not show {second}, nor begins with a put that could hide \
+                 it, so it must come before it"
+            ),
         }
     }
 
@@ -98,8 +74,10 @@ impl Teller<'_> {
     pub fn circle(&self, violation: &Violation) -> Anomaly {
         let circle = turned(merged(&violation.circle));
         let shows = |&(from, why, _): &Hop| match why {
-            Why::Overwritten { read, version } => Some((read, version)),
-            Why::ReplacedLater(version) => Some((from, version)),
+            Why::Overwritten { read, version } => Some((read, Some(version))),
+            Why::ReplacedLater(version) => Some((from, Some(version))),
+            Why::Shown(read) | Why::Hidden(read) => Some((read, None)),
+            Why::NotShown => Some((from, None)),
             _ => None,
         };
         let shown = circle.iter().find_map(shows);
@@ -107,10 +85,16 @@ impl Teller<'_> {
             ("CyclicCO", _) => "These operations would each have to come causally before \
                 themselves: "
                 .to_owned(),
-            (_, Some((read, version))) => {
-                let read = capitalized(&self.step(read));
-                let (value, key) = (self.value(version), self.key(version));
+            (_, Some((of, version))) => {
+                let read = capitalized(&self.step(of));
+                let found = match version {
+                    Some(version) => format!("{} in {}", self.value(version), self.key(version)),
+                    None => self.returned(of),
+                };
                 let scope = match violation.name {
+                    "WriteCORead" | "WriteCOInitRead" if version.is_none() => {
+                        "and no order of its causal past leads to that"
+                    }
                     "WriteCORead" | "WriteCOInitRead" => {
                         "though in its causal past that had been replaced"
                     }
@@ -127,7 +111,7 @@ impl Teller<'_> {
                         session had found"
                     }
                 };
-                format!("{read} found {value} in {key}, {scope}: ")
+                format!("{read} found {found}, {scope}: ")
             }
             _ => "These operations would each have to come before themselves: ".to_owned(),
         };
@@ -157,7 +141,10 @@ impl Teller<'_> {
         operations.extend(last.map(|it| self.invoked(it)));
         Anomaly {
             name: violation.name.into(),
-            key: shown.map(|(_, version)| self.key(version)),
+            key: shown.map(|(read, version)| match version {
+                Some(version) => self.key(version),
+                None => self.key_of(read),
+            }),
             operations,
             explanation,
             witness: self.witness(&circle),
@@ -176,8 +163,8 @@ impl Teller<'_> {
             let kind = match hop.1 {
                 Why::Session => "process",
                 Why::ReadsFrom(_) => "wr",
-                Why::Overwritten { .. } => "ww",
-                Why::ReplacedLater(_) => "rw",
+                Why::Overwritten { .. } | Why::Shown(_) | Why::Hidden(_) => "ww",
+                Why::ReplacedLater(_) | Why::NotShown => "rw",
             };
             let says = format!("{}.", capitalized(&self.hop(hop)));
             Edge { from: name(hop.0), to: name(hop.2), kind: kind.into(), says }
@@ -355,7 +342,7 @@ fn merged(hops: &[Hop]) -> Vec<Hop> {
 
 /// The same circle, from after the edge that closes it on.
 fn turned(mut circle: Vec<Hop>) -> Vec<Hop> {
-    let closes = |hop: &Hop| matches!(hop.1, Why::Overwritten { .. } | Why::ReplacedLater(_));
+    let closes = |hop: &Hop| !matches!(hop.1, Why::Session | Why::ReadsFrom(_));
     if let Some(place) = circle.iter().position(closes) {
         circle.rotate_left(place + 1);
     }

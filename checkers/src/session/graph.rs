@@ -24,6 +24,14 @@ pub(crate) enum Why {
     },
     /// It read this version, which comes before the one that the other step wrote.
     ReplacedLater(u32),
+    /// Of texts: this get shows its piece before that of the other one.
+    Shown(u32),
+    /// Of texts: it comes before this get, which does not show it; the other one is the put that the
+    /// text begins with.
+    Hidden(u32),
+    /// Of texts: it is a get whose text begins with what was there first, and does not show the
+    /// other one.
+    NotShown,
 }
 
 /// An edge beyond those of sessions and of what was read.

@@ -86,12 +86,13 @@ mod text_tests;
 #[cfg(test)]
 mod version_oracle;
 mod versions;
+mod words;
 
-pub(crate) use causal::{Finding, Violation, paths_to_reads};
+pub(crate) use causal::{Finding, KEPT_MAX, Past, Violation, paths_to_reads};
 pub(crate) use checker::{CAUSAL, SESSION, SUBJECTS, broken, too_large, too_little, verdict};
 pub(crate) use closure::{Closed, Scope, close};
-pub(crate) use explanation::{Teller, capitalized, shown};
-pub(crate) use graph::{Frame, Graph, Why};
+pub(crate) use explanation::{Teller, anomaly_of, capitalized, shown};
+pub(crate) use graph::{Clocks, Extra, Frame, Graph, Hop, Why};
 pub(crate) use lessons::LESSONS;
 pub(crate) use parse::Functions;
-pub(crate) use step::{Source, Steps};
+pub(crate) use step::{Session, Source, Step, Steps, Version};

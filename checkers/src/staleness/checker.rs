@@ -20,18 +20,45 @@ pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
     check,
 };
 
+/// The row of texts that grow.
+pub(crate) const TEXTS: CheckerEntry = CheckerEntry {
+    name: "texts-staleness",
+    summary: "how far gets lag behind acknowledged puts and appends, and whether final gets agree",
+    subjects: &["kv-append"],
+    check: check_texts,
+    ..ENTRY
+};
+
 /// What is allowed when nobody says more.
 const WITHIN: Duration = Duration::from_secs(5);
 /// Proofs that are kept.
 const KEPT_MAX: usize = 8;
 
 fn check(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
+    decide(question, history, budget, || Registers::of(history))
+}
+
+fn check_texts(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict> {
+    // Nil is what many systems call the empty text.
+    let initial = match &question.initial {
+        text @ Value::Text(_) => text.clone(),
+        _ => Value::Text("".into()),
+    };
+    let question = Question { initial, ..question.clone() };
+    decide(&question, history, budget, || Registers::of_texts(history, &question.initial))
+}
+
+fn decide<'a>(
+    question: &'a Question,
+    history: &'a History,
+    budget: &Budget,
+    registers: impl FnOnce() -> Registers<'a>,
+) -> Vec<Verdict> {
     if let Some(reason) = too_large(history, budget) {
         let unknown = |&asked| Verdict::unknown(asked, 0, reason.clone());
         return question.claims.iter().map(unknown).collect();
     }
-    let registers = Registers::of(history);
-    let judge = Judge { question, history, registers };
+    let judge = Judge { question, history, registers: registers() };
     let verdict = |&asked: &Asked| match asked.claim {
         Claim::BoundedStaleness => judge.staleness(asked, budget),
         _ => judge.convergence(asked, budget),
@@ -83,6 +110,14 @@ impl Distribution {
 }
 
 impl Judge<'_> {
+    fn objects(&self) -> &'static str {
+        if TEXTS.subjects.contains(&self.question.workload.as_str()) {
+            "texts"
+        } else {
+            "registers"
+        }
+    }
+
     fn staleness(&self, asked: Asked, budget: &Budget) -> Verdict {
         let judged = self.history.len();
         let unknown = |reason: String| Verdict::unknown(asked, judged, reason);
@@ -142,7 +177,8 @@ impl Judge<'_> {
         }
         if let Some(problem) = &self.registers.alien {
             return unknown(format!(
-                "The history cannot be judged as one of registers: {problem}. Before it, {}.",
+                "The history cannot be judged as one of {}: {problem}. Before it, {}.",
+                self.objects(),
                 distribution.told()
             ));
         }
@@ -248,7 +284,8 @@ impl Judge<'_> {
         }
         if let Some(problem) = &self.registers.alien {
             return unknown(format!(
-                "The history cannot be judged as one of registers: {problem}."
+                "The history cannot be judged as one of {}: {problem}.",
+                self.objects()
             ));
         }
         let (mut proofs, mut late, mut unsettled) = (Vec::new(), None, None);

@@ -28,7 +28,6 @@ pub(super) fn converges(register: &Register<'_>, initial: &Value, history: &Hist
     let ok = || register.writes.iter().filter(|write| write.completed != NEVER);
     let written = ok().map(|write| write.completed).max();
     let quiet = healed.unwrap_or(0).max(written.unwrap_or(0));
-    let may_be = |value: &Value| register.writes.iter().any(|write| write.value == value);
     let is_final = |read: &Read<'_>| {
         !read.writes && (read.invoked > quiet || (healed, written) == (None, None))
     };
@@ -36,22 +35,19 @@ pub(super) fn converges(register: &Register<'_>, initial: &Value, history: &Hist
         (0..).zip(&register.reads).filter(|(_, read)| is_final(read)).collect();
     let Some(&(_, one)) = reads.first() else { return Finding::Unread };
     // No time brings back what nobody wrote.
-    let unwritten = |read: &Read<'_>| !may_be(read.value) && read.value != initial;
+    let unwritten = |read: &Read<'_>| !register.may_be(read.value) && read.value != initial;
     if let Some(&(place, _)) = reads.iter().find(|(_, read)| unwritten(read)) {
         return Finding::Unwritten(place);
     }
-    let lost = |read: &Read<'_>| written.is_some() && !may_be(read.value);
+    let lost = |read: &Read<'_>| written.is_some() && !register.may_be(read.value);
     if let Some(&(place, _)) = reads.iter().find(|(_, read)| lost(read)) {
         return if healed.is_some() { Finding::Unwritten(place) } else { Finding::Unsettled };
     }
-    let late = |value: &Value| {
-        register.writes.iter().any(|write| write.value == value && write.completed == NEVER)
-    };
     if reads.iter().any(|(_, read)| read.value != one.value) {
         let settled: Vec<(u32, &Value)> = reads
             .iter()
             .map(|(place, read)| (*place, read.value))
-            .filter(|(_, value)| !late(value))
+            .filter(|(_, value)| !register.late(value))
             .collect();
         let differs = settled.iter().find(|(_, value)| *value != settled[0].1);
         return match differs {

@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use schism_history::Value;
 
 use super::registers::{NEVER, Register};
+use super::texts;
 
 /// How far one read lags behind what had been acknowledged before it was invoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,9 @@ struct Query {
 /// one. Otherwise, what was invoked after the version was there: after its write, or a read of it,
 /// had completed; and what replaced it by compare-and-set.
 pub(super) fn lags(register: &Register<'_>, initial: &Value) -> Lags {
+    if let Some(made) = &register.made {
+        return texts::lags(register, made);
+    }
     let numbered = numbered(register, initial);
     let stamps: Vec<u64> = register
         .writes

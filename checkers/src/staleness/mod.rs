@@ -22,6 +22,10 @@
 //! oldest for an upheld claim. Reads of one node say nothing of the other replicas. An indeterminate
 //! write may take effect between two final reads: then they may differ, `Unknown`.
 //!
+//! Texts that grow (`kv-append`) are judged alike: what a get misses is any update that must have come
+//! after the put with which its text begins, and is not shown (`texts`). A final text was written if
+//! puts and appends that may have happened make it; it need not hold each that was acknowledged.
+//!
 //! *A history that breaks it:* with the usual bound of five seconds.
 //!
 //! ```text
@@ -31,7 +35,8 @@
 //! 9s p1 ok _
 //! ```
 //!
-//! Cost: O(n log n).
+//! Cost: O(n log n); of texts O(t·l + p + m) besides, for t bytes, pieces p of l different lengths in
+//! them, and m misses.
 
 mod checker;
 mod convergence;
@@ -40,6 +45,9 @@ mod lessons;
 mod registers;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_tests;
+mod texts;
 
-pub(crate) use checker::ENTRY;
+pub(crate) use checker::{ENTRY, TEXTS};
 pub(crate) use lessons::LESSONS;

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 use schism_history::{History, Key, NodeId, Operation, Time, Value};
 
+use super::texts::Made;
 use crate::session::Functions;
 
 /// The index of a completion that never came.
@@ -57,6 +58,27 @@ pub(super) struct Register<'a> {
     pub writes: Vec<Write<'a>>,
     /// The reads that are ok, in the order of their invocations.
     pub reads: Vec<Read<'a>>,
+    /// Where it is a text that grows: what is known of what its gets returned.
+    pub made: Option<Made<'a>>,
+}
+
+impl Register<'_> {
+    /// Whether somebody may have written this.
+    pub fn may_be(&self, value: &Value) -> bool {
+        match &self.made {
+            Some(made) => made.may_be(value),
+            None => self.writes.iter().any(|write| write.value == value),
+        }
+    }
+
+    /// Whether an indeterminate write may have made it so.
+    pub fn late(&self, value: &Value) -> bool {
+        let late = |write: &Write<'_>| write.value == value && write.completed == NEVER;
+        match &self.made {
+            Some(made) => made.late(value),
+            None => self.writes.iter().any(late),
+        }
+    }
 }
 
 /// The registers of a history.
@@ -108,18 +130,18 @@ impl<'a> Registers<'a> {
     }
 }
 
-fn place_of(
+pub(super) fn place_of(
     key: Key,
     places: &mut FxHashMap<Key, usize>,
     registers: &mut Vec<Register<'_>>,
 ) -> usize {
     *places.entry(key).or_insert_with(|| {
-        registers.push(Register { key, writes: Vec::new(), reads: Vec::new() });
+        registers.push(Register { key, writes: Vec::new(), reads: Vec::new(), made: None });
         registers.len() - 1
     })
 }
 
-fn read<'a>(
+pub(super) fn read<'a>(
     operation: &Operation<'a>,
     value: &'a Value,
     version: Option<u64>,
@@ -138,7 +160,7 @@ fn read<'a>(
     })
 }
 
-fn write<'a>(
+pub(super) fn write<'a>(
     operation: &Operation<'a>,
     value: &'a Value,
     version: Option<u64>,

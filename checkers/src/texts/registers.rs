@@ -3,6 +3,8 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use schism_history::{Event, F, History, Key, Kind, Outcome, Reply, Value};
 
+use super::pieces::{Pieces, Reading};
+
 /// What put a piece of text where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Piece {
@@ -15,10 +17,12 @@ enum Piece {
 /// The pieces that were put or appended to one key, and the texts seen of it.
 #[derive(Default)]
 struct Texts<'a> {
+    /// By number in `updates`: who put or appended what, failures too, since what they would have
+    /// written may be seen.
+    pieces: Pieces<'a>,
+    updates: Vec<&'a str>,
     puts: FxHashSet<&'a str>,
     appends: FxHashSet<&'a str>,
-    /// The lengths of appended pieces.
-    lengths: Vec<usize>,
     /// What was returned.
     seen: FxHashSet<&'a str>,
     /// By piece: the text that its append found.
@@ -47,7 +51,13 @@ pub(super) fn as_registers(history: &History, initial: &str) -> Result<History, 
                 Some(Value::Nil) | None => {}
                 Some(_) => return alien("returned no text"),
             },
-            ("put", Value::Text(text)) => drop(texts.puts.insert(text)),
+            ("put", Value::Text(text)) => {
+                // Two puts of one text are as good as one: registers tell no more of them.
+                if texts.puts.insert(text) {
+                    texts.pieces.put(text, texts.updates.len() as u32);
+                    texts.updates.push(text);
+                }
+            }
             ("append", Value::Text(piece)) if piece.is_empty() => return alien("appends nothing"),
             ("append", Value::Text(piece)) => {
                 if !texts.appends.insert(piece) {
@@ -55,7 +65,8 @@ pub(super) fn as_registers(history: &History, initial: &str) -> Result<History, 
                         "appends {piece:?} again, so that nobody can tell which of the two a text shows"
                     ));
                 }
-                texts.lengths.push(piece.len());
+                texts.pieces.append(piece, texts.updates.len() as u32);
+                texts.updates.push(piece);
             }
             _ => return alien("is no get, put or append of a text"),
         }
@@ -69,47 +80,32 @@ pub(super) fn as_registers(history: &History, initial: &str) -> Result<History, 
 impl<'a> Texts<'a> {
     /// Finds out what each append that was seen had found.
     fn derive(&mut self, initial: &str) -> Result<(), String> {
-        self.lengths.sort_unstable();
-        self.lengths.dedup();
-        let mut known: FxHashSet<&'a str> = FxHashSet::default();
-        let mut left: Vec<&'a str> = self.seen.iter().copied().collect();
+        let mut seen: Vec<&'a str> = self.seen.iter().copied().collect();
         // Deterministic, whatever the order of the table.
-        left.sort_unstable();
-        while let Some(text) = left.pop() {
-            if !known.insert(text) {
-                continue;
-            }
-            // A text that nobody can have made stands for itself; the checker says so.
-            let mut ways = usize::from(text == initial) + usize::from(self.puts.contains(text));
-            let mut before: Option<(&'a str, &'a str)> = None;
-            for &length in self.lengths.iter().take_while(|length| **length <= text.len()) {
-                let at = text.len() - length;
-                if !text.is_char_boundary(at) {
-                    continue;
+        seen.sort_unstable();
+        for text in seen {
+            match self.pieces.read(text, initial) {
+                // A text that nobody can have made stands for itself; the checker says so.
+                Reading::Nothing => {}
+                Reading::Several => {
+                    return Err(format!(
+                        "The text {} can have come about in more than one way, so that nobody can \
+                         tell which append found what; pieces that are written once, and made of no \
+                         others, would help.",
+                        shown(text)
+                    ));
                 }
-                let (rest, end) = text.split_at(at);
-                if let Some(piece) = self.appends.get(end) {
-                    ways += 1;
-                    before = Some((rest, piece));
+                Reading::Of(pieces, put) => {
+                    let mut end = text.len();
+                    for &piece in pieces[usize::from(put)..].iter().rev() {
+                        let piece = self.updates[piece as usize];
+                        end -= piece.len();
+                        // One append cannot have found two texts: as a compare-and-set it can only
+                        // explain one of them, and nobody made the other.
+                        self.found.entry(piece).or_insert(&text[..end]);
+                    }
                 }
             }
-            if ways > 1 {
-                return Err(format!(
-                    "The text {} can have come about in more than one way, so that nobody can tell \
-                     which append found what; pieces of which none ends another would help.",
-                    shown(text)
-                ));
-            }
-            let Some((rest, piece)) = before else { continue };
-            match self.found.insert(piece, rest) {
-                Some(other) if other != rest => {
-                    // One append cannot have found two texts: as a compare-and-set it can only
-                    // explain one of them, and nobody made the other.
-                    self.found.insert(piece, other);
-                }
-                _ => {}
-            }
-            left.push(rest);
         }
         Ok(())
     }

@@ -98,7 +98,7 @@ fn agrees_with_the_definition() {
 #[test]
 fn says_where_nobody_can_tell() {
     let text = "p0 invoke append x \"b\" \n p0 ok \n p0 invoke append x \"ab\" \n p0 ok
-                p1 invoke get x \n p1 ok \"ab\"";
+                p0 invoke append x \"a\" \n p0 ok \n p1 invoke get x \n p1 ok \"ab\"";
     let history = History::from_text(text).expect("the text is a history");
     let question = Question::new("kv-append", vec![Asked::new(Claim::Sequential)]);
     let verdict = ENTRY.check(&question, &history, &Budget::default()).remove(0);
