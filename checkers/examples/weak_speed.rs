@@ -21,11 +21,19 @@ struct Shape {
     sessions: usize,
     keys: usize,
     real_time: bool,
+    /// One read in the middle returns what was overwritten long ago.
+    stale: bool,
 }
 
 fn main() {
-    let large =
-        Shape { transactions: 1_000_000, micro: 8, sessions: 50, keys: 10_000, real_time: false };
+    let large = Shape {
+        transactions: 1_000_000,
+        micro: 8,
+        sessions: 50,
+        keys: 10_000,
+        real_time: false,
+        stale: false,
+    };
     let weak = [Claim::ReadCommitted, Claim::ReadAtomic, Claim::Causal];
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let wanted =
@@ -54,12 +62,22 @@ fn main() {
         }
     }
     let strict = [Claim::StrictSerializable, Claim::SnapshotIsolation];
-    let usual =
-        Shape { transactions: 100_000, micro: 4, sessions: 20, keys: 10_000, real_time: true };
+    let usual = Shape {
+        transactions: 100_000,
+        micro: 4,
+        sessions: 20,
+        keys: 10_000,
+        real_time: true,
+        stale: false,
+    };
     for (name, shape) in [
         ("rw 100,000 transactions of 4, 20 clients, 10,000 keys", usual),
         ("rw-clients the same, 100 clients", Shape { sessions: 100, ..usual }),
         ("rw-hot the same, 100 clients, 100 keys", Shape { sessions: 100, keys: 100, ..usual }),
+        ("rw-hot-30 the same, 20 clients, 30 keys", Shape { keys: 30, ..usual }),
+        ("rw-hot-10 the same, 20 clients, 10 keys", Shape { keys: 10, ..usual }),
+        ("rw-hot-stale that, and one stale read", Shape { keys: 10, stale: true, ..usual }),
+        ("rw-stale 10,000 keys, and one stale read", Shape { stale: true, ..usual }),
         ("rw-large 1,000,000 transactions", Shape { transactions: 1_000_000, ..usual }),
     ] {
         if wanted(name) {
@@ -142,6 +160,8 @@ fn simulate(shape: Shape) -> History {
         events.push(Event { index, time: Time(index), process: Process(process as u32), kind });
     };
     let (mut begun, mut ended, mut fresh) = (0, 0, 0);
+    // What the keys held long ago, and whether that is still to be read.
+    let (mut old, mut stale) = (Vec::new(), shape.stale);
     while ended < shape.transactions {
         let session = dice.below(shape.sessions);
         if let Some(reply) = done[session].take() {
@@ -150,9 +170,18 @@ fn simulate(shape: Shape) -> History {
         } else if let Some(op) = open[session].take() {
             let Value::Mops(mops) = op.value else { continue };
             let mut mops = mops;
+            if begun == shape.transactions / 3 && old.is_empty() {
+                old.clone_from(&state);
+            }
             for mop in &mut mops {
                 let key: usize = mop.key.as_str().parse().expect("keys are numbers");
+                let long_ago = old.get(key).copied().unwrap_or(0);
+                let lies = stale && begun > shape.transactions / 2 && long_ago != 0;
                 match (mop.kind, &mop.value) {
+                    (MopKind::Read, _) if lies && state[key] != long_ago => {
+                        mop.value = Value::Int(long_ago);
+                        stale = false;
+                    }
                     (MopKind::Write, Value::Int(value)) => state[key] = *value,
                     _ if state[key] == 0 => {}
                     _ => mop.value = Value::Int(state[key]),

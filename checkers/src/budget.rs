@@ -17,6 +17,11 @@ impl Budget {
         Self { deadline: Instant::now() + time, memory_bytes }
     }
 
+    /// How much time is left.
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// Whether the time is over.
     pub fn expired(&self) -> bool {
         Instant::now() >= self.deadline

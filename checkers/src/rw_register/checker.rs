@@ -1,13 +1,16 @@
 //! The verdicts about transactions on registers, in words.
 
+use std::time::Duration;
+
 use schism_history::History;
 
+use super::deadlock::Trouble;
 use super::events::Events;
 use super::explanation::proofs;
 use super::facts::{Facts, Isolation, Model};
 use super::place::place;
 use super::saturate::Stopped;
-use super::search::{Answer, search};
+use super::search::{Answer, Contradiction, search};
 use super::versions;
 use crate::phrase::count;
 use crate::transactional::Order;
@@ -24,6 +27,11 @@ pub(crate) const ENTRY: CheckerEntry = CheckerEntry {
     decides: DECIDES,
     check,
 };
+
+/// How many transactions before and after those in trouble are looked at for a proof.
+const REACHES: [usize; 4] = [10, 50, 500, 5_000];
+/// How long each time.
+const NEARBY: Duration = Duration::from_secs(2);
 
 const DECIDES: &[Claim] = &[
     Claim::ReadUncommitted,
@@ -55,7 +63,7 @@ fn check(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict
             |&asked: &Asked| Verdict::unknown(asked, transactions.committed, reason.clone());
         return question.claims.iter().map(unknown).collect();
     }
-    let mut judge = Judge { case, history, facts, serial: None, budget };
+    let mut judge = Judge { case, history, facts, serial: [const { None }; 3], budget };
     question.claims.iter().map(|asked| judge.verdict(*asked)).collect()
 }
 
@@ -78,8 +86,8 @@ struct Judge<'a> {
     case: Case<'a>,
     history: &'a History,
     facts: Facts<'a>,
-    /// The strongest order that a serial order was found to keep; `Err`: none was found.
-    serial: Option<Result<Order, ()>>,
+    /// Whether a serial order was found that keeps each of the orders, as far as that was tried.
+    serial: [Option<Result<(), Trouble>>; Order::ALL.len()],
     budget: &'a Budget,
 }
 
@@ -168,19 +176,21 @@ impl Judge<'_> {
 
     fn decide(&mut self, asked: Asked, model: Model) -> Verdict {
         let judged = self.facts.transactions.committed;
+        let serial = self.is_serial(model.order);
         let upheld = |what: &str| match self.case.undecided() {
             Some(reason) => Verdict::unknown(asked, judged, reason),
             None => Verdict::valid(asked, judged, self.case.upheld(what)),
         };
-        let wanted = if self.history.has_real_time() { Order::Realtime } else { Order::Process };
-        let serial = *self.serial.get_or_insert_with(|| place(&self.facts, wanted, self.budget));
-        if serial.is_ok_and(|kept| kept >= model.order) {
+        if serial {
             let keeps = match model.order {
                 Order::Data => "",
                 Order::Process => " that keeps every session",
                 Order::Realtime => " that keeps real time",
             };
             return upheld(&format!("a serial order{keeps}, played back, explains"));
+        }
+        if let Some(verdict) = self.broken_nearby(asked, model) {
+            return verdict;
         }
         let events = Events::new(&self.facts, model);
         match search(&events, self.budget) {
@@ -189,26 +199,9 @@ impl Judge<'_> {
                 Isolation::Snapshot => "an order of starts and commits, played back, explains",
                 Isolation::View => "an order of all versions explains",
             }),
-            Answer::Broken(contradictions, cases) => {
-                let proofs = proofs(
-                    &self.case,
-                    self.history,
-                    &events,
-                    asked.claim,
-                    &contradictions,
-                    cases,
-                    self.budget,
-                );
-                let Some(first) = proofs.first() else {
-                    return Verdict::unknown(asked, judged, out_of_time());
-                };
-                let reason = format!(
-                    "There is no such order of {}: some would each have to come before the next ({}).",
-                    count(judged, "transaction"),
-                    first.name
-                );
-                Verdict::invalid(asked, judged, reason, proofs)
-            }
+            Answer::Broken(contradictions, cases) => self
+                .broken(asked, &self.case, &events, &contradictions, cases)
+                .unwrap_or_else(|| Verdict::unknown(asked, judged, out_of_time())),
             Answer::Stopped(Stopped::Memory(bytes), _) => {
                 Verdict::unknown(asked, judged, out_of_memory(bytes, self.budget))
             }
@@ -222,6 +215,61 @@ impl Judge<'_> {
                 Verdict::unknown(asked, judged, reason)
             }
         }
+    }
+}
+
+impl Judge<'_> {
+    /// Whether a serial order is found that keeps an order, or a stronger one.
+    fn is_serial(&mut self, least: Order) -> bool {
+        let real_time = self.history.has_real_time();
+        let usable = |order: &Order| *order >= least && (*order < Order::Realtime || real_time);
+        Order::ALL.into_iter().rev().filter(usable).any(|order| {
+            let (facts, budget) = (&self.facts, self.budget);
+            let tried = &mut self.serial[order as usize];
+            tried.get_or_insert_with(|| place(facts, order, &[], budget)).is_ok()
+        })
+    }
+
+    /// Looks for a proof among the transactions around those that no serial order was found for. What
+    /// a part of a history breaks the whole does.
+    fn broken_nearby(&self, asked: Asked, model: Model) -> Option<Verdict> {
+        let trouble = self.serial[model.order as usize].as_ref()?.as_ref().err()?;
+        for reach in REACHES {
+            let keep = self.facts.near(&trouble.around, reach)?;
+            let part = self.facts.transactions.part(&keep);
+            let facts = Facts::new(self.history, &part);
+            let events = Events::new(&facts, model);
+            let time = NEARBY.min(self.budget.left());
+            let budget = Budget::new(time, self.budget.memory_bytes);
+            if let Answer::Broken(contradictions, cases) = search(&events, &budget) {
+                let case = self.case.about(&part);
+                let verdict = self.broken(asked, &case, &events, &contradictions, cases);
+                if verdict.is_some() {
+                    return verdict;
+                }
+            }
+        }
+        None
+    }
+
+    /// That a claim is broken, by contradictions; nothing if they could not be told in time.
+    fn broken(
+        &self,
+        asked: Asked,
+        case: &Case<'_>,
+        events: &Events<'_>,
+        contradictions: &[Contradiction],
+        cases: usize,
+    ) -> Option<Verdict> {
+        let judged = self.facts.transactions.committed;
+        let told =
+            proofs(case, self.history, events, asked.claim, contradictions, cases, self.budget);
+        let reason = format!(
+            "There is no such order of {}: some would each have to come before the next ({}).",
+            count(judged, "transaction"),
+            told.first()?.name
+        );
+        Some(Verdict::invalid(asked, judged, reason, told))
     }
 }
 

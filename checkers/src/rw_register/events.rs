@@ -191,14 +191,6 @@ impl Successors {
         Self { offsets, nodes }
     }
 
-    /// The same with every arc turned round.
-    pub fn reversed(&self) -> Self {
-        let all = 0..self.len() as u32;
-        let arcs: Vec<Arc> =
-            all.flat_map(|from| self.of(from).iter().map(move |to| (*to, from))).collect();
-        Self::new(self.len(), &[&arcs])
-    }
-
     /// Of one node.
     pub fn of(&self, node: u32) -> &[u32] {
         &self.nodes[self.offsets[node as usize] as usize..self.offsets[node as usize + 1] as usize]

@@ -166,6 +166,24 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Those that were invoked shortly before some or shortly after, so many each way; nothing if there
+    /// is nobody in the middle, or that would be nearly all.
+    pub fn near(&self, middle: &[u32], reach: usize) -> Option<Vec<bool>> {
+        let mut order: Vec<u32> = (0..self.transactions.len() as u32).collect();
+        order.sort_unstable_by_key(|it| self.invoked[*it as usize]);
+        let mut keep = vec![false; order.len()];
+        for it in middle {
+            let invoked = self.invoked[*it as usize];
+            let place = order.partition_point(|other| self.invoked[*other as usize] < invoked);
+            let until = (place + reach).min(order.len());
+            for &it in &order[place.saturating_sub(reach)..until] {
+                keep[it as usize] = true;
+            }
+        }
+        let kept = keep.iter().filter(|kept| **kept).count();
+        (kept > 0 && kept < order.len() / 2).then_some(keep)
+    }
+
     /// The version of `key` that `writer` left, or the initial one.
     pub fn version(&self, writer: u32, key: u32) -> Option<u32> {
         match writer {

@@ -2,7 +2,7 @@
 
 use super::events::{Arc, Events, Older, Successors};
 use super::facts::Isolation;
-use super::place::place_inferred;
+use super::place::place;
 use super::saturate::{Saturated, Stopped, saturate};
 use super::verify::explains;
 use crate::Budget;
@@ -51,7 +51,7 @@ pub(crate) fn search(events: &Events<'_>, budget: &Budget) -> Answer {
         if tried == 1 && events.model.isolation == Isolation::Serial {
             let mut arcs: Vec<Arc> = Vec::new();
             saturated.older.iter().for_each(|pair| events.add_older(*pair, &mut arcs));
-            if place_inferred(events, &arcs, budget) {
+            if place(events.facts, events.model.order, &arcs, budget).is_ok() {
                 return Answer::Holds;
             }
         }

@@ -92,6 +92,15 @@ impl<'a> Case<'a> {
         Self { teller, unwritten, evidence_min: question.evidence_min }
     }
 
+    /// The same about some of its transactions.
+    pub fn about<'b>(&self, transactions: &'b Transactions) -> Case<'b>
+    where
+        'a: 'b,
+    {
+        let teller = Teller { transactions, ..self.teller };
+        Case { teller, ..*self }
+    }
+
     /// The verdict on a weak level; `breaking`: which findings break it by themselves.
     pub fn weak(
         &self,

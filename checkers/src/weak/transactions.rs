@@ -184,6 +184,43 @@ impl Transactions {
         of
     }
 
+    /// Some of them, in the same order. What they read from others counts as read from nobody, so
+    /// that whatever these prove, all of them prove.
+    pub fn part(&self, keep: &[bool]) -> Self {
+        let mut numbers = vec![NOBODY; self.len()];
+        let mut part = Self { names: self.names.clone(), ..Self::default() };
+        let mut sessions: Option<u32> = None;
+        part.read_offsets.push(0);
+        part.write_offsets.push(0);
+        let kept = || (0..self.len() as u32).filter(|it| keep[*it as usize]);
+        for (number, it) in (0..).zip(kept()) {
+            numbers[it as usize] = number;
+            let session = self.sessions[it as usize];
+            if sessions != Some(session) {
+                part.starts.push(number);
+                sessions = Some(session);
+            }
+            part.sessions.push(part.starts.len() as u32 - 1);
+            part.operations.push(self.operations[it as usize]);
+            part.writes.extend_from_slice(self.writes(it));
+            part.write_offsets.push(part.writes.len() as u32);
+        }
+        part.starts.push(part.len() as u32);
+        for it in kept() {
+            part.reads.extend(self.reads(it).iter().map(|read| Read {
+                writer: if read.writer < NOBODY {
+                    numbers[read.writer as usize]
+                } else {
+                    read.writer
+                },
+                ..*read
+            }));
+            part.read_offsets.push(part.reads.len() as u32);
+        }
+        part.committed = part.len();
+        part
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.operations.len()
