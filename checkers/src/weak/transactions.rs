@@ -1,5 +1,6 @@
 //! The transactions that took effect, with what they read from whom, and what they wrote.
 
+use rayon::prelude::*;
 use schism_history::{History, Key, Operation, Process, Value};
 
 use super::extract::{Alien, Columns, Does, Fate, extract};
@@ -48,6 +49,52 @@ pub(crate) struct Transactions {
     pub ambiguous: Option<(u32, u32)>,
     /// The first operation that nobody understands; what follows it is left out.
     pub alien: Option<Alien>,
+}
+
+/// Transactions that one task joins.
+const CHUNK: usize = 8_192;
+
+/// The reads and writes of some transactions, one after another.
+#[derive(Default)]
+struct Chunk {
+    reads: Vec<Read>,
+    /// Of each transaction where its reads end.
+    read_ends: Vec<u32>,
+    writes: Vec<u32>,
+    /// Of each transaction where its writes end.
+    write_ends: Vec<u32>,
+}
+
+impl Chunk {
+    /// Of these `operations`: whose reads begin at `offsets` of what was resolved, and of each of
+    /// which `places` says the transaction.
+    fn of(
+        operations: &[u32],
+        offsets: &[u32],
+        columns: &Columns,
+        resolved: &Resolved,
+        places: &[u32],
+    ) -> Self {
+        let mut chunk = Self::default();
+        for &number in operations {
+            let number = number as usize;
+            let range = offsets[number] as usize..offsets[number + 1] as usize;
+            for &(key, writer) in &resolved.reads[range] {
+                let writer = if writer < NOBODY { places[writer as usize] } else { writer };
+                chunk.reads.push(Read { key, writer });
+            }
+            let start = chunk.writes.len();
+            for place in columns.range(number) {
+                if columns.does[place] == Does::Writes {
+                    chunk.writes.push(columns.keys[place]);
+                }
+            }
+            chunk.writes[start..].sort_unstable();
+            chunk.read_ends.push(chunk.reads.len() as u32);
+            chunk.write_ends.push(chunk.writes.len() as u32);
+        }
+        chunk
+    }
 }
 
 /// Why a history was not read.
@@ -116,33 +163,35 @@ impl Transactions {
                 Some(*end)
             }))
             .collect();
-        transactions.read_offsets.reserve(transactions.len() + 1);
-        transactions.reads.reserve(resolved.reads.len());
-        transactions.write_offsets.reserve(transactions.len() + 1);
-        transactions.read_offsets.push(0);
-        transactions.write_offsets.push(0);
-        for place in 0..transactions.len() {
-            let number = transactions.operations[place] as usize;
-            let range = offsets[number] as usize..offsets[number + 1] as usize;
-            for &(key, writer) in &resolved.reads[range] {
-                let writer = if writer < NOBODY { places[writer as usize] } else { writer };
-                transactions.reads.push(Read { key, writer });
-            }
-            let start = transactions.writes.len();
-            for place in columns.range(number) {
-                if columns.does[place] == Does::Writes {
-                    transactions.writes.push(columns.keys[place]);
-                }
-            }
-            transactions.writes[start..].sort_unstable();
-            transactions.read_offsets.push(transactions.reads.len() as u32);
-            transactions.write_offsets.push(transactions.writes.len() as u32);
-        }
+        let places_of_chunks: Vec<usize> = (0..transactions.len()).step_by(CHUNK).collect();
+        let chunk = |first: usize| {
+            let last = (first + CHUNK).min(transactions.len());
+            Chunk::of(&transactions.operations[first..last], &offsets, &columns, &resolved, &places)
+        };
+        let chunks: Vec<Chunk> = places_of_chunks.into_par_iter().map(chunk).collect();
+        transactions.append(chunks, resolved.reads.len());
         transactions.names = columns.names;
         transactions.evidence = resolved.evidence;
         transactions.findings = resolved.findings;
         transactions.ambiguous = resolved.ambiguous;
         transactions
+    }
+
+    /// Appends the reads and writes of all transactions, chunk by chunk.
+    fn append(&mut self, chunks: Vec<Chunk>, reads: usize) {
+        self.read_offsets.reserve(self.len() + 1);
+        self.write_offsets.reserve(self.len() + 1);
+        self.reads.reserve(reads);
+        self.writes.reserve(chunks.iter().map(|chunk| chunk.writes.len()).sum());
+        self.read_offsets.push(0);
+        self.write_offsets.push(0);
+        for chunk in chunks {
+            let (read, written) = (self.reads.len() as u32, self.writes.len() as u32);
+            self.read_offsets.extend(chunk.read_ends.iter().map(|end| read + end));
+            self.write_offsets.extend(chunk.write_ends.iter().map(|end| written + end));
+            self.reads.extend(chunk.reads);
+            self.writes.extend(chunk.writes);
+        }
     }
 
     /// Numbers the transactions that happened, session by session; of each operation its number.
