@@ -170,7 +170,9 @@ fn extend(
             }
             if let (Does::Get(text), true) = (&effects[at].does, checked(at)) {
                 let mut holds = String::new();
-                placed.iter().for_each(|&it| run(&effects[it], &effects[at].key, &mut holds));
+                for &it in placed.iter() {
+                    run(&effects[it], &effects[at].key, &mut holds);
+                }
                 if holds != *text {
                     return false;
                 }
