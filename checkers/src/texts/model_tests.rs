@@ -124,7 +124,7 @@ fn of_registers(history: &History) -> History {
 /// The same history without gets of what nobody put.
 fn without_impossible(history: &History) -> History {
     let of = |operation: &Operation<'_>| match &operation.op.value {
-        Value::Text(text) if operation.op.f.as_str() == "put" => {
+        Value::Text(text) if operation.op.f.as_str() == "put" && !operation.failed() => {
             Some((operation.op.key, text.clone()))
         }
         _ => None,
