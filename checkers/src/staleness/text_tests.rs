@@ -1,6 +1,7 @@
 //! Lag and convergence of texts: by example, against registers, and against a store whose replies are
 //! of a known age.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use schism_history::{Event, F, History, Kind, Value};
@@ -101,7 +102,7 @@ fn random(chance: &mut Chance, puts: usize) -> (String, Duration, usize) {
             }
             ("get x".to_owned(), format!("ok \"{}\"", states[from].0))
         };
-        lines += &format!("{second}s p0 invoke {ask} \n {second}s p0 {answer} \n");
+        let _ = write!(lines, "{second}s p0 invoke {ask} \n {second}s p0 {answer} \n");
     }
     (lines, worst, versions)
 }
@@ -138,7 +139,8 @@ fn what_is_only_put_lags_and_converges_as_registers_do() {
         for node in 1..3 {
             let number = chance.below(4);
             let end = if number == 0 { String::new() } else { format!("{number};") };
-            text += &format!("20s p{node} invoke get x @n{node} \n 20s p{node} ok \"{end}\" \n");
+            let _ =
+                write!(text, "20s p{node} invoke get x @n{node} \n 20s p{node} ok \"{end}\" \n");
         }
         let texts = History::from_text(&text).expect("the text is a history");
         let events = texts.events().iter().cloned().map(|mut event: Event| {

@@ -154,7 +154,9 @@ pub(super) fn lags(register: &Register<'_>, made: &Made<'_>) -> Lags {
             lags.nowhere.push(place);
             continue;
         }
-        shown.iter().for_each(|&it| marks[it as usize] = place);
+        for &it in shown {
+            marks[it as usize] = place;
+        }
         let base = shown.first().copied().filter(|_| put);
         let since = base.map(|base| there[base as usize]);
         let from =

@@ -1,7 +1,7 @@
 //! Violations in words.
 
 use super::dependencies::Wrong;
-use super::extract::Texts;
+use super::extract::{Shown, Texts};
 use super::guarantees::{Demand, Proof};
 use super::orders::Pairs;
 use crate::session::{Teller, anomaly_of, capitalized};
@@ -48,7 +48,7 @@ impl Teller<'_> {
                     .take(TOLD_MAX)
                     .map(|&(from, to)| self.before(from, to, pairs.shown_by(key, (from, to))))
                     .collect();
-                let base = texts.shown[demand.read as usize].as_ref().and_then(|it| it.base());
+                let base = texts.shown[demand.read as usize].as_ref().and_then(Shown::base);
                 let base = base.map(|base| self.step(base)).unwrap_or_default();
                 let why = format!(
                     "{base}, with which its text begins, cannot have come after that: {}",

@@ -137,7 +137,9 @@ impl<'a> Texts<'a> {
         }
         for reading in readings.iter().flatten() {
             if let Reading::Of(shown, _) = reading {
-                shown.iter().for_each(|&it| candidates[it as usize].counts = true);
+                for &it in shown {
+                    candidates[it as usize].counts = true;
+                }
             }
         }
         Ok(build(history, keys, &candidates, readings))
@@ -208,7 +210,9 @@ fn build<'a>(
             Some(Reading::Nothing) => texts.impossible.push(candidate.number),
             Some(Reading::Several) => texts.ambiguous.push(candidate.number),
             Some(Reading::Of(mut pieces, put)) => {
-                pieces.iter_mut().for_each(|it| *it = moved[*it as usize]);
+                for it in &mut pieces {
+                    *it = moved[*it as usize];
+                }
                 let new = pieces.iter().filter(|&&it| known.insert(it));
                 steps.read.extend(new.map(|&it| versions[it as usize]));
                 texts.evidence += usize::from(written[candidate.key as usize]);
