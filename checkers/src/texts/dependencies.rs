@@ -30,8 +30,8 @@ pub(super) struct Wrong {
     pub earlier: Option<u32>,
 }
 
-/// Updates, each with the put of the text that showed it, and the get that did so first.
-type SeenWith = FxHashMap<(u32, Option<u32>), u32>;
+/// Updates that were seen, each with the put at the beginning of the text: and the get.
+type Seen = FxHashMap<(u32, Option<u32>), u32>;
 
 /// What one session has seen.
 pub(super) struct Dependencies<'a> {
@@ -41,7 +41,7 @@ pub(super) struct Dependencies<'a> {
     latest: Vec<Option<(u32, u32)>>,
     sources: Vec<u32>,
     /// By session and key: updates that were seen, with the put of the text and the get.
-    by_base: FxHashMap<(u32, u32), SeenWith>,
+    by_base: FxHashMap<(u32, u32), Seen>,
     /// For writes-follow-reads, by session and key: its gets in order, and whether the next one's
     /// text is the same or a longer one.
     gets: FxHashMap<(u32, u32), Vec<(u32, bool)>>,

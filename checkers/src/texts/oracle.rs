@@ -120,9 +120,9 @@ fn causally(effects: &[Effect], causal: &Relation, model: Claim) -> bool {
         return arbitrations(causal, &updates).iter().any(|order| {
             (0..total).filter(|&at| effects[at].reads()).all(|get| {
                 let mut holds = String::new();
-                order.iter().filter(|&&at| causal[at][get]).for_each(|&at| {
+                for &at in order.iter().filter(|&&at| causal[at][get]) {
                     run(&effects[at], &effects[get].key, &mut holds);
-                });
+                }
                 effects[get].does == Does::Get(holds)
             })
         });
@@ -170,7 +170,7 @@ fn extend(
             }
             if let (Does::Get(text), true) = (&effects[at].does, checked(at)) {
                 let mut holds = String::new();
-                for &it in placed.iter() {
+                for &it in &*placed {
                     run(&effects[it], &effects[at].key, &mut holds);
                 }
                 if holds != *text {

@@ -102,9 +102,10 @@ impl Known {
         self.reach.is_some()
     }
 
-    /// Whether it is known that `from` comes before `to`, which is a put. Only its session's order
-    /// leads to a put, so that nothing is missed where the session of `from` has no dimension and
-    /// that of `to` neither; else sessions of both have one, or it is not known.
+    /// Whether it is known that `from` comes before `to`, which is a put. No text shows anything
+    /// before a put, so that only its own session's order leads to one, and only if that counts.
+    /// `from` is of a session that counts wherever another does that may have put: one session's
+    /// own updates, the only writer's, or those of all.
     pub fn implies(&self, (from, to): Pair) -> bool {
         let (from, to) = (self.places[&from] as usize, self.places[&to] as usize);
         let (Some(reach), (Some(dimension), place)) = (&self.reach, self.own[from]) else {
