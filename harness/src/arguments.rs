@@ -117,7 +117,7 @@ pub struct CheckArguments {
     /// Draw the violations into this file (HTML)
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Draw each violation into a file of this folder (SVG), named <claim>-<n>-<anomaly>.svg
+    /// Draw each violation into a file of this folder (SVG), named `<claim>-<n>-<anomaly>.svg`
     #[arg(long, value_name = "FOLDER")]
     pub svg: Option<PathBuf>,
     /// Print the verdict as JSON
