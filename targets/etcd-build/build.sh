@@ -46,10 +46,11 @@ timeout "$LIMIT_S" go get "$module@v$version" >get.log 2>&1 || {
     timeout 60 go list -m -versions "$module" >&2 || true
     exit 3
 }
-# The release's number is in its source; what is stamped is the commit that it was made of.
-commit=$(go list -m -json "$module@v$version" | sed -n 's/.*"Hash": "\([0-9a-f]*\)".*/\1/p')
+# The release's number is in its source; where its commit would stand, the module's checksum says
+# what it was made of.
+sum=$(awk -v module="$module" -v version="v$version" '$1 == module && $2 == version { print $3 }' go.sum)
 CGO_ENABLED=0 timeout "$LIMIT_S" go build -mod=mod -trimpath -o etcd \
-    -ldflags "-s -w -X go.etcd.io/etcd/api/v3/version.GitSHA=${commit:0:9}" "$module"
+    -ldflags "-s -w -X go.etcd.io/etcd/api/v3/version.GitSHA=$sum" "$module"
 ./etcd --version | head -1 | grep -qF "$version" || {
     echo "what was built says that it is another version:" >&2
     ./etcd --version >&2

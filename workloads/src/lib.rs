@@ -128,7 +128,8 @@ impl WorkloadEntry {
 }
 
 /// The workloads that there are.
-pub const WORKLOADS: &[WorkloadEntry] = &[register::ENTRY, set::ENTRY, list_append::ENTRY, lock::ENTRY];
+pub const WORKLOADS: &[WorkloadEntry] =
+    &[register::ENTRY, set::ENTRY, list_append::ENTRY, lock::ENTRY];
 
 #[cfg(test)]
 mod conformance;

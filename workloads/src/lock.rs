@@ -269,9 +269,7 @@ mod tests {
         let events = ops(5, granted);
         assert_eq!(names(&events), ["acquire", "write", "write", "write", "release"]);
         let at = |name: &str, which: usize| {
-            let is = |event: &&Event| {
-                matches!(&event.kind, Kind::Invoke { op, .. } if op.f.as_str() == name)
-            };
+            let is = |event: &&Event| matches!(&event.kind, Kind::Invoke { op, .. } if op.f.as_str() == name);
             events.iter().filter(is).nth(which).expect("it was asked").time.0 / 1_000_000
         };
         let begin = at("write", 0);

@@ -64,10 +64,9 @@ impl Reader {
             self.problem_with_help(place, title, format!("it can decide {}", can.join(", ")));
             return None;
         }
-        if !CHECKERS
-            .iter()
-            .any(|checker| workload.is_none_or(|workload| checker.concerns(workload.subject(), claim)))
-        {
+        if !CHECKERS.iter().any(|checker| {
+            workload.is_none_or(|workload| checker.concerns(workload.subject(), claim))
+        }) {
             self.problem(place, format!("no checker decides `{name}`"));
             return None;
         }

@@ -107,7 +107,10 @@ impl Gateway {
         }
         serde_json::from_slice(&body).map_err(|error| {
             // It did something, but nobody can say what.
-            Trouble::Unknown(Code::Protocol, format!("{path} answered what cannot be read: {error}"))
+            Trouble::Unknown(
+                Code::Protocol,
+                format!("{path} answered what cannot be read: {error}"),
+            )
         })
     }
 

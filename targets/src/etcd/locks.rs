@@ -62,8 +62,7 @@ impl Locks {
     ) -> Result<Reply, Trouble> {
         let lease = self.lease(gateway, deadline).await?;
         let body = json!({ "name": encoded(place("lock", key)), "lease": lease });
-        let locked: Result<Locked, Trouble> =
-            gateway.tell("/v3/lock/lock", &body, deadline).await;
+        let locked: Result<Locked, Trouble> = gateway.tell("/v3/lock/lock", &body, deadline).await;
         let locked = locked.inspect_err(|_| {
             // The lease may be gone, or hold a place in the queue that nobody waits in any more.
             self.session = None;

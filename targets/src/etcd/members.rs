@@ -138,9 +138,7 @@ pub(super) fn leaders(answers: &[(NodeId, Option<Answer>)]) -> Vec<NodeId> {
 pub(super) fn settled(answers: &[(NodeId, Option<Answer>)]) -> bool {
     let mut views = answers.iter().map(|(_, answer)| answer.map(|it| (it.leader, it.term)));
     match views.next() {
-        Some(Some((leader, term))) => {
-            leader != 0 && views.all(|view| view == Some((leader, term)))
-        }
+        Some(Some((leader, term))) => leader != 0 && views.all(|view| view == Some((leader, term))),
         _ => false,
     }
 }

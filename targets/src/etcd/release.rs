@@ -40,7 +40,8 @@ mod tests {
 
     #[test]
     fn reads_what_a_program_says() {
-        let text = "etcd Version: 3.4.23\nGit SHA: Not provided (use ./build instead of go build)\n";
+        let text =
+            "etcd Version: 3.4.23\nGit SHA: Not provided (use ./build instead of go build)\n";
         assert_eq!(said(text).as_deref(), Some("3.4.23"));
         assert_eq!(said("false 1.0"), None);
     }

@@ -13,8 +13,11 @@ pub(super) const OPTIONS: &[(&str, &str)] = &[
         "version",
         "instead of `binary`: a release that `make etcd VERSION=…` has built, for example 3.6.9",
     ),
-    ("reads", "linearizable or serializable (answered by one node from what it has); default \
-      linearizable"),
+    (
+        "reads",
+        "linearizable or serializable (answered by one node from what it has); default \
+      linearizable",
+    ),
     ("heartbeat", "how often a leader is heard; etcd's default is 100ms"),
     ("election", "how long a silent leader is waited for; etcd's default is 1s"),
     ("snapshot_count", "a snapshot after so many entries of the log; etcd's default is 100000"),
@@ -114,11 +117,7 @@ fn lease(options: &Options<'_>) -> Result<Duration, OptionError> {
     Ok(lease)
 }
 
-fn text(
-    options: &Options<'_>,
-    given: &Value,
-    key: &str,
-) -> Result<Option<String>, OptionError> {
+fn text(options: &Options<'_>, given: &Value, key: &str) -> Result<Option<String>, OptionError> {
     match given.get(key) {
         None => Ok(None),
         Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
@@ -168,7 +167,10 @@ mod tests {
     fn accepts_what_the_table_says() {
         check(Value::Null, Ok("etcd"));
         check(json!({ "binary": "/opt/etcd", "fencing": true, "lease": "3s" }), Ok("/opt/etcd"));
-        check(json!({ "reads": "serializable", "heartbeat": "50ms", "flags": "-a -b" }), Ok("etcd"));
+        check(
+            json!({ "reads": "serializable", "heartbeat": "50ms", "flags": "-a -b" }),
+            Ok("etcd"),
+        );
     }
 
     #[test]

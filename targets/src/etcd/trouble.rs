@@ -22,9 +22,7 @@ impl Trouble {
     /// The same trouble of a request that can change nothing.
     pub(super) fn harmless(self) -> Self {
         match self {
-            Trouble::Never(code, text) | Trouble::Unknown(code, text) => {
-                Trouble::Never(code, text)
-            }
+            Trouble::Never(code, text) | Trouble::Unknown(code, text) => Trouble::Never(code, text),
         }
     }
 

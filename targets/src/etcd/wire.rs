@@ -59,7 +59,6 @@ pub(super) struct Range {
 /// One key with what it holds.
 #[derive(Debug, Deserialize)]
 pub(super) struct KeyValue {
-    key: String,
     #[serde(default)]
     value: String,
     /// The revision of its last write.
@@ -68,11 +67,6 @@ pub(super) struct KeyValue {
 }
 
 impl KeyValue {
-    /// The key.
-    pub(super) fn key(&self) -> Result<String, String> {
-        String::from_utf8(decoded(&self.key)?).map_err(|error| error.to_string())
-    }
-
     /// What it holds, of what was put there by [`stored`].
     pub(super) fn value(&self) -> Result<Value, String> {
         serde_json::from_slice(&decoded(&self.value)?).map_err(|error| error.to_string())
@@ -221,7 +215,6 @@ mod tests {
         let kv = r#"{"key":"eA==","create_revision":"2","mod_revision":"3","version":"2","value":"Mg=="}"#;
         let range: Range = read(&format!(r#","kvs":[{kv}],"count":"1""#));
         let found = &range.kvs[0];
-        assert_eq!(found.key().as_deref(), Ok("x"));
         assert_eq!((found.value(), found.mod_revision), (Ok(Value::Int(2)), 3));
         assert!(read::<Range>("").kvs.is_empty(), "what is not there is left out");
     }
