@@ -64,8 +64,10 @@ impl Locks {
         let body = json!({ "name": encoded(place("lock", key)), "lease": lease });
         let locked: Result<Locked, Trouble> = gateway.tell("/v3/lock/lock", &body, deadline).await;
         let locked = locked.inspect_err(|_| {
-            // The lease may be gone, or hold a place in the queue that nobody waits in any more.
+            // The lease may be gone, or hold a place in the queue that nobody waits in any more. A
+            // new one is begun next time; what was held under the old one goes with it.
             self.session = None;
+            self.held.clear();
         })?;
         self.held.insert(key, locked.key);
         let revision = locked.header.revision;

@@ -51,6 +51,10 @@ async fn serve(node: &Node, answers: Answers) -> Arc<AtomicUsize> {
             tokio::spawn(async move {
                 let mut bytes = [0; 4096];
                 while stream.read(&mut bytes).await.is_ok_and(|length| length > 0) {
+                    if !bytes.starts_with(b"POST ") {
+                        // The rest of a request, which came apart from its head.
+                        continue;
+                    }
                     count.fetch_add(1, Ordering::SeqCst);
                     match answers {
                         Answers::With(status, body) => {

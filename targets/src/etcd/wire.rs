@@ -49,9 +49,12 @@ pub(super) struct Put {
     pub(super) header: Header,
 }
 
-/// The answer to a range.
-#[derive(Debug, Default, Deserialize)]
+/// The answer to a range. What has no header is no answer: that nothing was found is said by leaving
+/// it out, and must not be read out of nothing.
+#[derive(Debug, Deserialize)]
 pub(super) struct Range {
+    #[serde(rename = "header")]
+    _header: Header,
     #[serde(default)]
     pub(super) kvs: Vec<KeyValue>,
 }
@@ -131,7 +134,10 @@ pub(super) struct Locked {
 
 /// An answer of which nothing is wanted.
 #[derive(Debug, Deserialize)]
-pub(super) struct Done {}
+pub(super) struct Done {
+    #[serde(rename = "header")]
+    _header: Header,
+}
 
 /// What a member says of itself.
 #[derive(Debug, Deserialize)]
