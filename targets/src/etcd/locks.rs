@@ -6,9 +6,12 @@
 //! what it was told: it was granted the lock. `Unlock` does not tell it otherwise: it answers ok for
 //! a lock that had been lost long before.
 //!
-//! The token of a grant is the store's revision when it was granted: whoever is granted the lock
-//! later has a greater one. With `fencing`, what a lock guards carries the token under which it was
-//! last written, and a write under an older one is refused.
+//! With `fencing`, what a lock guards carries the token under which it was last written, and a write
+//! under an older one is refused. The token is then the revision at which the holder's key was
+//! created: keys are served in this order, and no two have the same. It has to be read, since `Lock`
+//! does not tell it. Without `fencing` nobody compares tokens, and the grant is recorded under the
+//! revision that comes with it. That one makes no fence: etcd 3.4 also grants a lock whose lease ran
+//! out while it was waited for, to two clients at one revision.
 
 use std::time::Duration;
 
@@ -23,7 +26,7 @@ use super::gateway::Gateway;
 use super::session::Session;
 use super::settings::Settings;
 use super::trouble::Trouble;
-use super::wire::{Done, Lease, Locked, Put, Txn, encoded};
+use super::wire::{Done, Lease, Locked, Put, Range, Txn, encoded};
 
 /// A token is padded to so many digits, as many as the greatest has, so that texts compare as
 /// numbers do.
@@ -69,9 +72,12 @@ impl Locks {
             self.session = None;
             self.held.clear();
         })?;
+        let token = match self.fencing {
+            true => created(gateway, &locked.key, deadline).await?,
+            false => locked.header.revision,
+        };
         self.held.insert(key, locked.key);
-        let revision = locked.header.revision;
-        Ok(Reply { value: Value::Int(revision as i64), version: Some(revision) })
+        Ok(Reply { value: Value::Int(token as i64), version: Some(token) })
     }
 
     /// Gives the lock back.
@@ -139,6 +145,19 @@ impl Locks {
         }
         Ok(())
     }
+}
+
+/// When the key of a hold was created.
+async fn created(gateway: &Gateway, held: &str, deadline: Instant) -> Result<u64, Trouble> {
+    let range: Result<Range, Trouble> =
+        gateway.ask("/v3/kv/range", &json!({ "key": held }), deadline).await;
+    // The lock was granted: whatever goes wrong from here on leaves it held for a while.
+    let range = range.map_err(Trouble::doubtful)?;
+    let lost = || {
+        let problem = "the lock was granted, but its lease had run out".into();
+        Trouble::Never(Code::Other, problem)
+    };
+    range.kvs.first().map(|found| found.create_revision).ok_or_else(lost)
 }
 
 fn padded(token: i64) -> String {

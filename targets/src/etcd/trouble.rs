@@ -26,6 +26,15 @@ impl Trouble {
         }
     }
 
+    /// The same trouble of the second half of an operation whose first half was done.
+    pub(super) fn doubtful(self) -> Self {
+        match self {
+            Trouble::Never(code, text) | Trouble::Unknown(code, text) => {
+                Trouble::Unknown(code, text)
+            }
+        }
+    }
+
     /// The same trouble, said of a node.
     pub(super) fn of(self, who: &dyn std::fmt::Display) -> Self {
         match self {

@@ -64,6 +64,9 @@ pub(super) struct Range {
 pub(super) struct KeyValue {
     #[serde(default)]
     value: String,
+    /// The revision of its first write.
+    #[serde(deserialize_with = "number")]
+    pub(super) create_revision: u64,
     /// The revision of its last write.
     #[serde(deserialize_with = "number")]
     pub(super) mod_revision: u64,
@@ -222,6 +225,7 @@ mod tests {
         let range: Range = read(&format!(r#","kvs":[{kv}],"count":"1""#));
         let found = &range.kvs[0];
         assert_eq!((found.value(), found.mod_revision), (Ok(Value::Int(2)), 3));
+        assert_eq!(found.create_revision, 2);
         assert!(read::<Range>("").kvs.is_empty(), "what is not there is left out");
     }
 
