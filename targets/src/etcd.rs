@@ -63,9 +63,12 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
 struct Ports {
     clients: u16,
     peers: u16,
+    /// Served from the moment that the process starts; the clients' port only when there is a
+    /// leader, so that it does not tell a node that is there from one that waits for others.
+    metrics: u16,
 }
 
-const PORTS: Ports = Ports { clients: 2379, peers: 2380 };
+const PORTS: Ports = Ports { clients: 2379, peers: 2380, metrics: 2381 };
 
 struct Etcd {
     settings: Settings,
@@ -113,6 +116,7 @@ impl Etcd {
         option("initial-advertise-peer-urls", url(PORTS.peers));
         option("listen-client-urls", url(PORTS.clients));
         option("advertise-client-urls", url(PORTS.clients));
+        option("listen-metrics-urls", url(PORTS.metrics));
         option("initial-cluster", members);
         option("initial-cluster-state", state.into());
         option("initial-cluster-token", "schism".into());
@@ -293,7 +297,7 @@ impl Target for Etcd {
         node: &Node,
         within: Duration,
     ) -> Result<Option<String>, TargetError> {
-        let text = self.questions.of(node).get("/metrics", within).await;
+        let text = self.questions.of(node).metrics(within).await;
         let line = |text: String| {
             let line = text.lines().find_map(|it| it.strip_prefix("process_start_time_seconds "));
             line.map(str::to_owned)
@@ -309,7 +313,7 @@ impl Target for Etcd {
         node: &Node,
         within: Duration,
     ) -> Result<Option<String>, TargetError> {
-        let text = self.questions.of(node).get("/metrics", within).await;
+        let text = self.questions.of(node).metrics(within).await;
         let wanted = |line: &&str| !line.contains("grpc_server_");
         let keep = |text: String| {
             text.lines().filter(wanted).fold(String::new(), |kept, line| kept + line + "\n")

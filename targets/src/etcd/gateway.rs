@@ -97,7 +97,8 @@ impl Gateway {
         if left.is_zero() {
             return Err(Trouble::Never(Code::Timeout, "there was no time left to ask".into()));
         }
-        let sent = self.http.post(self.url(path)).timeout(left).json(body).send();
+        let sent =
+            self.http.post(url(self.address, PORTS.clients, path)).timeout(left).json(body).send();
         let answer = sent.await.map_err(|error| unanswered(&error))?;
         let status = answer.status();
         // An answer that broke off has begun after the request had arrived.
@@ -114,14 +115,14 @@ impl Gateway {
         })
     }
 
-    /// The body of the answer to a GET; `None` unless it comes `within`, and is good.
-    pub(super) async fn get(&self, path: &str, within: Duration) -> Option<String> {
-        let answer = self.http.get(self.url(path)).timeout(within).send().await.ok()?;
+    /// The node's Prometheus text; `None` unless it comes `within`, and is good.
+    pub(super) async fn metrics(&self, within: Duration) -> Option<String> {
+        let url = url(self.address, PORTS.metrics, "/metrics");
+        let answer = self.http.get(url).timeout(within).send().await.ok()?;
         answer.error_for_status().ok()?.text().await.ok()
     }
+}
 
-    fn url(&self, path: &str) -> String {
-        let address = std::net::SocketAddr::new(self.address, PORTS.clients);
-        format!("http://{address}{path}")
-    }
+fn url(address: IpAddr, port: u16, path: &str) -> String {
+    format!("http://{}{path}", std::net::SocketAddr::new(address, port))
 }

@@ -72,9 +72,10 @@ impl Locks {
             self.session = None;
             self.held.clear();
         })?;
-        let token = match self.fencing {
-            true => created(gateway, &locked.key, deadline).await?,
-            false => locked.header.revision,
+        let token = if self.fencing {
+            created(gateway, &locked.key, deadline).await?
+        } else {
+            locked.header.revision
         };
         self.held.insert(key, locked.key);
         Ok(Reply { value: Value::Int(token as i64), version: Some(token) })

@@ -12,7 +12,7 @@ use super::client::place;
 use super::gateway::Gateway;
 use super::settings::Reads;
 use super::trouble::Trouble;
-use super::wire::{Put, Range, encoded, end_of, stored};
+use super::wire::{KeyValue, Put, Range, encoded, end_of, stored};
 
 /// What stands before the elements of a set.
 fn prefix(key: Key) -> String {
@@ -44,7 +44,7 @@ pub(super) async fn read(
         "key": encoded(&prefix), "range_end": end_of(&prefix), "serializable": reads.serializable(),
     });
     let range: Range = gateway.ask("/v3/kv/range", &body, deadline).await?;
-    let elements: Result<Box<[Value]>, String> = range.kvs.iter().map(|kv| kv.value()).collect();
+    let elements: Result<Box<[Value]>, String> = range.kvs.iter().map(KeyValue::value).collect();
     let elements = elements.map_err(|problem| Trouble::Never(Code::Protocol, problem))?;
     Ok(Reply { value: Value::List(elements), version: None })
 }

@@ -136,10 +136,9 @@ mod tests {
     fn check(body: &str, never: bool, code: Code) {
         let refusal = Refusal::parse(body.as_bytes(), 503);
         let trouble = refused(&refusal);
-        let expected = match never {
-            true => Trouble::Never(code, refusal.text().into()),
-            false => Trouble::Unknown(code, refusal.text().into()),
-        };
+        let text = refusal.text().to_owned();
+        let expected =
+            if never { Trouble::Never(code, text) } else { Trouble::Unknown(code, text) };
         assert_eq!(trouble, expected, "{body}");
         assert!(matches!(trouble.harmless(), Trouble::Never(..)));
     }
