@@ -26,12 +26,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schism_history::{OptionError, Process};
 use schism_lab::{Command, Host, HostError, Node, NodeId};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::Instant;
 
 use crate::log_tail::last_lines;
 use crate::{Client, Cluster, Target, TargetEntry, TargetError};
 use client::EtcdClient;
+use gateway::Gateway;
 use members::{Questions, leaders, peer_url, settled, standing_on};
 use settings::Settings;
 use trouble::Trouble;
@@ -44,8 +46,8 @@ const ASK: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long a program may take to say its version, or removing a node's data.
 const RUN: Duration = Duration::from_secs(10);
-/// How long a change of the members may take: it is committed as any write is.
-const CHANGE: Duration = Duration::from_secs(8);
+/// How long a change of the members may take: that they see each other, and that it is committed.
+const CHANGE: Duration = Duration::from_secs(15);
 
 /// The row of this target.
 pub(crate) const ENTRY: TargetEntry = TargetEntry {
@@ -172,6 +174,28 @@ impl Etcd {
     }
 }
 
+/// Changes the members. Until its members have seen each other for five seconds, a cluster refuses to
+/// change them, before anything is proposed: then it is asked again.
+async fn change<T: DeserializeOwned>(
+    gateway: &Gateway,
+    path: &str,
+    body: &serde_json::Value,
+) -> Result<T, Trouble> {
+    let deadline = Instant::now() + CHANGE;
+    loop {
+        let changed = gateway.tell(path, body, deadline).await;
+        match &changed {
+            Err(trouble)
+                if trouble.text().contains("etcdserver: unhealthy cluster")
+                    && Instant::now() + PAUSE < deadline =>
+            {
+                tokio::time::sleep(PAUSE).await;
+            }
+            _ => return changed,
+        }
+    }
+}
+
 fn host<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Arc<dyn Host>, TargetError> {
     let outside = TargetError::Unsupported { target: NAME, what: "run outside its cluster" };
     cluster.host(node.id).ok_or(outside)
@@ -257,8 +281,7 @@ impl Target for Etcd {
         let (_, gateway) = listed.map_err(|problem| failed(&problem))?;
         let body = json!({ "peerURLs": [peer_url(node)] });
         let path = "/v3/cluster/member/add";
-        let added: Result<Members, Trouble> =
-            gateway.tell(path, &body, Instant::now() + CHANGE).await;
+        let added: Result<Members, Trouble> = change(&gateway, path, &body).await;
         let Members { members } = added.map_err(|trouble| failed(trouble.text()))?;
         let named = cluster.nodes().filter(|node| standing_on(&members, node).is_some());
         let named = named.map(|node| format!("{}={}", node.id, peer_url(node)));
@@ -277,8 +300,7 @@ impl Target for Etcd {
         };
         let path = "/v3/cluster/member/remove";
         let body = json!({ "ID": member.id });
-        let removed: Result<Done, Trouble> =
-            gateway.tell(path, &body, Instant::now() + CHANGE).await;
+        let removed: Result<Done, Trouble> = change(&gateway, path, &body).await;
         removed.map(drop).map_err(|trouble| failed(trouble.text()))
     }
 
