@@ -2,6 +2,8 @@
 //!
 //! A new target is one file and one line in [`TARGETS`].
 
+mod etcd;
+mod log_tail;
 mod memory;
 mod reference;
 
@@ -203,7 +205,7 @@ pub struct TargetEntry {
 }
 
 /// The targets that there are.
-pub const TARGETS: &[TargetEntry] = &[memory::ENTRY, reference::ENTRY];
+pub const TARGETS: &[TargetEntry] = &[memory::ENTRY, reference::ENTRY, etcd::ENTRY];
 
 #[cfg(test)]
 mod conformance;

@@ -61,7 +61,8 @@ fn final_reads_read_every_key_by_every_thread_and_end() {
         let asked: Vec<_> = events.iter().filter_map(invoked).collect();
         let distinct: BTreeSet<_> = asked.iter().cloned().collect();
         let objects: BTreeSet<&String> = asked.iter().map(|(_, op)| op).collect();
-        assert!(objects.len() > 1);
+        // What locks promise is about the time while they are held: there is nothing to read.
+        assert!(objects.len() > 1 || entry.name == "lock");
         assert_eq!((asked.len(), distinct.len()), (5 * objects.len(), asked.len()));
     }
 }
@@ -82,6 +83,9 @@ fn options_that_are_not_in_the_row_are_refused() {
         let error = (entry.construct)(&json!({ "kyes": 3 })).err().expect("a misspelt key");
         assert_eq!(error.path, ["kyes"]);
         assert!(entry.options.iter().all(|(key, _)| error.problem.contains(key)), "{error}");
+        if !entry.options.iter().any(|(key, _)| *key == "mix") {
+            continue;
+        }
         let error = (entry.construct)(&json!({ "mix": { "reed": 1 } })).err().expect("misspelt");
         assert_eq!(error.path, ["mix", "reed"]);
         let error = (entry.construct)(&json!({ "mix": { "read": 0 } })).err().expect("no weight");

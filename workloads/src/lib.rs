@@ -8,6 +8,7 @@
 mod arrivals;
 pub mod generator;
 mod list_append;
+mod lock;
 mod options;
 mod register;
 mod set;
@@ -118,8 +119,17 @@ pub struct WorkloadEntry {
     pub construct: fn(&serde_json::Value) -> Result<Box<dyn Workload>, OptionError>,
 }
 
+impl WorkloadEntry {
+    /// What its histories are about: the name of a row of `SUBJECTS`. It is the workload's own, but
+    /// for locks: a system's locks run out, so that they are leases, and `lock` is one that does not.
+    pub fn subject(&self) -> &'static str {
+        if self.name == lock::ENTRY.name { "lease" } else { self.name }
+    }
+}
+
 /// The workloads that there are.
-pub const WORKLOADS: &[WorkloadEntry] = &[register::ENTRY, set::ENTRY, list_append::ENTRY];
+pub const WORKLOADS: &[WorkloadEntry] =
+    &[register::ENTRY, set::ENTRY, list_append::ENTRY, lock::ENTRY];
 
 #[cfg(test)]
 mod conformance;

@@ -290,7 +290,7 @@ fn watch_signals(interrupt: CancellationToken, folder: RunFolder) {
 }
 
 fn question(plan: &Plan, workload: &dyn Workload) -> Question {
-    let mut question = Question::new(&plan.workload.name, plan.claims.clone());
+    let mut question = Question::new(plan.subject(), plan.claims.clone());
     question.initial = workload.initial();
     question.evidence_min = judge::EVIDENCE_MIN;
     question.rate = plan.load.rate.map(|rate| rate.per_second);

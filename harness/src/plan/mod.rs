@@ -15,6 +15,7 @@ use std::time::Duration;
 use schism_checkers::Asked;
 use schism_history::Rate;
 use schism_nemesis::FaultSpec;
+use schism_workloads::WORKLOADS;
 use serde_json::Value;
 
 /// A plan that was accepted: every name in it stands in a table, every unit was understood.
@@ -42,6 +43,14 @@ pub struct Plan {
     pub file: PathBuf,
     /// The plan's text, as it was read, with overrides applied as `key: value` lines of a comment.
     pub text: String,
+}
+
+impl Plan {
+    /// What its history will be about: the name of a row of `SUBJECTS`.
+    pub fn subject(&self) -> &str {
+        let entry = WORKLOADS.iter().find(|entry| entry.name == self.workload.name);
+        entry.map_or(&self.workload.name, |entry| entry.subject())
+    }
 }
 
 /// A row of a table, with its options.

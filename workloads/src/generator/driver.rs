@@ -11,7 +11,7 @@ const STEP_NS: u64 = 1_000_000;
 
 /// Clients that ask and answer in an order drawn from a seed. The clock goes a millisecond a step.
 pub(crate) struct Driver {
-    /// What the system answers; ok with the argument, unless set.
+    /// What the system answers, unless set: ok with the argument, and to an `acquire` with a token.
     pub(crate) answer: Box<dyn FnMut(&Op) -> Outcome>,
     clients: Vec<Client>,
     /// What the generator draws from.
@@ -38,7 +38,9 @@ impl Driver {
     pub(crate) fn new(threads: u32, seed: u64) -> Self {
         Self {
             answer: Box::new(|op| {
-                Outcome::Ok(Reply { value: op.value.clone(), ..Reply::default() })
+                let token = op.f.as_str() == "acquire";
+                let value = if token { Value::Int(1) } else { op.value.clone() };
+                Outcome::Ok(Reply { value, ..Reply::default() })
             }),
             clients: (0..threads).map(|process| Client { process, state: State::Free }).collect(),
             rng: ChaCha8Rng::seed_from_u64(seed),

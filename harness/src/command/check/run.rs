@@ -63,7 +63,7 @@ pub fn judge_run(path: &Path, arguments: &CheckArguments) -> anyhow::Result<Answ
 
 /// What the plan asks, or the command line in its place.
 fn of_plan(plan: &plan::Plan, arguments: &CheckArguments) -> anyhow::Result<Question> {
-    let subject = subject_named(arguments.workload.as_deref().unwrap_or(&plan.workload.name))
+    let subject = subject_named(arguments.workload.as_deref().unwrap_or(plan.subject()))
         .context("the plan's workload")?;
     let claims: Vec<Asked> = match arguments.claims.as_slice() {
         [] => plan.claims.clone(),

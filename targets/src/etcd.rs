@@ -1,0 +1,333 @@
+//! etcd, from 3.4 on: a system package, a given program, or a release built from its module.
+//!
+//! Nodes are asked over the JSON gateway that every release has, by plain HTTP: no retries, and each
+//! answer is the node's own.
+
+mod client;
+mod gateway;
+mod locks;
+mod members;
+mod registers;
+mod release;
+mod session;
+mod sets;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod transactions;
+mod trouble;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schism_history::{OptionError, Process};
+use schism_lab::{Command, Host, HostError, Node, NodeId};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::log_tail::last_lines;
+use crate::{Client, Cluster, Target, TargetEntry, TargetError};
+use client::EtcdClient;
+use members::{Questions, leaders, peer_url, settled, standing_on};
+use settings::Settings;
+use trouble::Trouble;
+use wire::{Done, Members};
+
+const NAME: &str = "etcd";
+
+/// How long one node is given to answer while the cluster is waited for, and the pause after.
+const ASK: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(50);
+/// How long a program may take to say its version, or removing a node's data.
+const RUN: Duration = Duration::from_secs(10);
+/// How long a change of the members may take: it is committed as any write is.
+const CHANGE: Duration = Duration::from_secs(8);
+
+/// The row of this target.
+pub(crate) const ENTRY: TargetEntry = TargetEntry {
+    name: NAME,
+    summary: "etcd 3.4 or later, over its JSON gateway",
+    needs_lab: true,
+    operations: &["read", "write", "cas", "add", "read-set", "txn", "acquire", "release"],
+    faults: &["partition", "kill", "pause", "delay"],
+    options: settings::OPTIONS,
+    construct,
+};
+
+/// Where a node listens, on its own address.
+#[derive(Clone, Copy, Debug)]
+struct Ports {
+    clients: u16,
+    peers: u16,
+}
+
+const PORTS: Ports = Ports { clients: 2379, peers: 2380 };
+
+struct Etcd {
+    settings: Settings,
+    /// The release, once somebody asked.
+    version: OnceLock<Option<String>>,
+    questions: Questions,
+    /// With which members those nodes start that were added later: `n1=http://…,n2=…`.
+    joined: Mutex<BTreeMap<NodeId, String>>,
+}
+
+fn construct(given: &serde_json::Value) -> Result<Arc<dyn Target>, OptionError> {
+    Ok(Arc::new(Etcd::from_options(given)?))
+}
+
+impl Etcd {
+    fn from_options(given: &serde_json::Value) -> Result<Self, OptionError> {
+        Ok(Self {
+            settings: Settings::read(given)?,
+            version: OnceLock::new(),
+            questions: Questions::new(),
+            joined: Mutex::default(),
+        })
+    }
+
+    /// Where a node keeps what must survive a crash.
+    fn data(node: &Node) -> PathBuf {
+        node.data.join(NAME)
+    }
+
+    /// How a node is started.
+    fn command(&self, cluster: &Cluster, node: &Node) -> Command {
+        let url = |port| format!("http://{}", std::net::SocketAddr::new(node.address, port));
+        let all = cluster.nodes().map(|node| format!("{}={}", node.id, peer_url(node)));
+        let all = all.collect::<Vec<_>>().join(",");
+        let joined = self.joined.lock().expect("no code panics while it holds this lock");
+        let (members, state) = match joined.get(&node.id) {
+            Some(members) => (members.clone(), "existing"),
+            None => (all, "new"),
+        };
+        let mut argv = vec![self.settings.binary.display().to_string()];
+        let mut option = |name: &str, value: String| argv.push(format!("--{name}={value}"));
+        option("name", node.id.to_string());
+        option("data-dir", Self::data(node).display().to_string());
+        option("listen-peer-urls", url(PORTS.peers));
+        option("initial-advertise-peer-urls", url(PORTS.peers));
+        option("listen-client-urls", url(PORTS.clients));
+        option("advertise-client-urls", url(PORTS.clients));
+        option("initial-cluster", members);
+        option("initial-cluster-state", state.into());
+        option("initial-cluster-token", "schism".into());
+        // One line of JSON an event, in every release.
+        option("logger", "zap".into());
+        let Settings { heartbeat, election, snapshot_count, flags, .. } = &self.settings;
+        let milliseconds = |span: &Duration| span.as_millis().to_string();
+        if let Some(heartbeat) = heartbeat {
+            option("heartbeat-interval", milliseconds(heartbeat));
+        }
+        if let Some(election) = election {
+            option("election-timeout", milliseconds(election));
+        }
+        if let Some(entries) = snapshot_count {
+            option("snapshot-count", entries.to_string());
+        }
+        argv.extend(flags.iter().cloned());
+        Command::new(argv)
+    }
+
+    /// Why the cluster is not ready: the first node that is silent, or the want of a leader.
+    async fn not_ready(
+        &self,
+        cluster: &Cluster,
+        silent: Option<NodeId>,
+        within: Duration,
+    ) -> TargetError {
+        let Some(node) = silent.and_then(|id| cluster.nodes().find(|node| node.id == id)) else {
+            let what = "not all nodes knew the same leader".into();
+            let (who, log) = (self.describe(), String::new());
+            return TargetError::NotReady { who, what, within, log };
+        };
+        let what = format!("etcd did not answer a read on {}", PORTS.clients);
+        let log = last_lines(&node.logs.join(self.logs()[0])).await;
+        TargetError::NotReady { who: node.id.to_string(), what, within, log }
+    }
+
+    /// What the program is missing, if it cannot be started.
+    fn absent(&self, node: &Node, problem: &str) -> TargetError {
+        let binary = self.settings.binary.display();
+        let remedy = match &self.settings.version {
+            Some(version) => format!("`make etcd VERSION={version}` builds it"),
+            None => "install the package etcd-server, or name the program with `binary`".into(),
+        };
+        let problem = format!("{binary} does not say its version ({problem}); {remedy}");
+        HostError { node: node.id, problem, source: None }.into()
+    }
+
+    /// A change of the members that did not come about.
+    fn unchanged(node: &Node, what: &str, problem: &str) -> TargetError {
+        let problem = format!("could not be {what} among etcd's members: {problem}");
+        HostError { node: node.id, problem, source: None }.into()
+    }
+}
+
+fn host<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Arc<dyn Host>, TargetError> {
+    let outside = TargetError::Unsupported { target: NAME, what: "run outside its cluster" };
+    cluster.host(node.id).ok_or(outside)
+}
+
+#[async_trait]
+impl Target for Etcd {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn describe(&self) -> String {
+        let version = self.version.get_or_init(|| release::version(&self.settings.binary));
+        let version = version.as_deref().unwrap_or("of an unknown version");
+        let reads = if self.settings.reads.serializable() { ", serializable reads" } else { "" };
+        format!("{NAME} {version}{reads}")
+    }
+
+    /// Looks whether the program is there, and is an etcd.
+    async fn install(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
+        let binary = self.settings.binary.display().to_string();
+        let output = host(cluster, node)?.run(&Command::new([&*binary, "--version"]), RUN).await?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        if release::said(&text).is_some() {
+            return Ok(());
+        }
+        let words = String::from_utf8_lossy(&output.stderr);
+        let words = words.lines().next().unwrap_or("it said nothing").to_owned();
+        Err(self.absent(node, words.trim()))
+    }
+
+    async fn start(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
+        Ok(host(cluster, node)?.start(NAME, &self.command(cluster, node)).await?)
+    }
+
+    /// Returns when every node answers a linearizable read, and all know the same leader.
+    async fn ready(&self, cluster: &Cluster, within: Duration) -> Result<(), TargetError> {
+        let deadline = Instant::now() + within;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let read = self.questions.readable(cluster, ASK.min(left)).await;
+            let silent = read.iter().find(|(_, answer)| answer.is_none()).map(|(id, _)| *id);
+            if silent.is_none() && settled(&self.questions.statuses(cluster, ASK.min(left)).await) {
+                return Ok(());
+            }
+            if Instant::now() + PAUSE >= deadline {
+                return Err(self.not_ready(cluster, silent, within).await);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn wipe(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
+        let data = Self::data(node).display().to_string();
+        let mut command = Command::new(["rm", "-rf", "--", &data]);
+        // Removing the working folder, or a part of it, from inside would be asking for trouble.
+        command.folder = Some(PathBuf::from("/"));
+        let output = host(cluster, node)?.run(&command, RUN).await?;
+        if output.code == 0 {
+            return Ok(());
+        }
+        let words = String::from_utf8_lossy(&output.stderr);
+        let problem = format!("{data} could not be removed: {}", words.trim());
+        Err(HostError { node: node.id, problem, source: None }.into())
+    }
+
+    async fn members(&self, cluster: &Cluster) -> Result<Vec<NodeId>, TargetError> {
+        let listed = self.questions.members(cluster, None, CHANGE).await;
+        let (members, _) = listed.map_err(|problem| TargetError::NotReady {
+            who: NAME.into(),
+            what: format!("no node told the members ({problem})"),
+            within: CHANGE,
+            log: String::new(),
+        })?;
+        let stands = |node: &&Node| standing_on(&members, node).is_some();
+        Ok(cluster.nodes().filter(stands).map(|node| node.id).collect())
+    }
+
+    /// Adds a node, whose data must have been wiped and which is started afterwards.
+    async fn add(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
+        let failed = |problem: &str| Self::unchanged(node, "added", problem);
+        let listed = self.questions.members(cluster, Some(node.id), CHANGE).await;
+        let (_, gateway) = listed.map_err(|problem| failed(&problem))?;
+        let body = json!({ "peerURLs": [peer_url(node)] });
+        let path = "/v3/cluster/member/add";
+        let added: Result<Members, Trouble> =
+            gateway.tell(path, &body, Instant::now() + CHANGE).await;
+        let Members { members } = added.map_err(|trouble| failed(trouble.text()))?;
+        let named = cluster.nodes().filter(|node| standing_on(&members, node).is_some());
+        let named = named.map(|node| format!("{}={}", node.id, peer_url(node)));
+        let named = named.collect::<Vec<_>>().join(",");
+        let mut joined = self.joined.lock().expect("no code panics while it holds this lock");
+        joined.insert(node.id, named);
+        Ok(())
+    }
+
+    async fn remove(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
+        let failed = |problem: &str| Self::unchanged(node, "removed", problem);
+        let listed = self.questions.members(cluster, Some(node.id), CHANGE).await;
+        let (members, gateway) = listed.map_err(|problem| failed(&problem))?;
+        let Some(member) = standing_on(&members, node) else {
+            return Err(failed(&format!("{} does not list it", gateway.node())));
+        };
+        let path = "/v3/cluster/member/remove";
+        let body = json!({ "ID": member.id });
+        let removed: Result<Done, Trouble> =
+            gateway.tell(path, &body, Instant::now() + CHANGE).await;
+        removed.map(drop).map_err(|trouble| failed(trouble.text()))
+    }
+
+    async fn primaries(
+        &self,
+        cluster: &Cluster,
+        within: Duration,
+    ) -> Result<Vec<NodeId>, TargetError> {
+        Ok(leaders(&self.questions.statuses(cluster, within).await))
+    }
+
+    /// When the process started, as it says itself, to a hundredth of a second.
+    async fn incarnation(
+        &self,
+        _: &Cluster,
+        node: &Node,
+        within: Duration,
+    ) -> Result<Option<String>, TargetError> {
+        let text = self.questions.of(node).get("/metrics", within).await;
+        let line = |text: String| {
+            let line = text.lines().find_map(|it| it.strip_prefix("process_start_time_seconds "));
+            line.map(str::to_owned)
+        };
+        Ok(text.and_then(line))
+    }
+
+    /// Without the counters of every method by every code, five sixths of the text and nearly all
+    /// of them zero.
+    async fn metrics(
+        &self,
+        _: &Cluster,
+        node: &Node,
+        within: Duration,
+    ) -> Result<Option<String>, TargetError> {
+        let text = self.questions.of(node).get("/metrics", within).await;
+        let wanted = |line: &&str| !line.contains("grpc_server_");
+        let keep = |text: String| {
+            text.lines().filter(wanted).fold(String::new(), |kept, line| kept + line + "\n")
+        };
+        Ok(text.map(keep))
+    }
+
+    fn logs(&self) -> &'static [&'static str] {
+        &["etcd.log"]
+    }
+
+    /// A client that speaks to `node` alone. It connects when it is first asked.
+    async fn connect(
+        &self,
+        _: &Cluster,
+        node: &Node,
+        _: Process,
+    ) -> Result<Box<dyn Client>, TargetError> {
+        Ok(Box::new(EtcdClient::new(node, &self.settings)))
+    }
+}

@@ -1,0 +1,191 @@
+//! What a plan can set.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schism_history::{OptionError, Options};
+use serde_json::Value;
+
+/// The keys, each with one line of help.
+pub(super) const OPTIONS: &[(&str, &str)] = &[
+    ("binary", "the program, as a path or found by its name; default etcd"),
+    (
+        "version",
+        "instead of `binary`: a release that `make etcd VERSION=…` has built, for example 3.6.9",
+    ),
+    (
+        "reads",
+        "linearizable or serializable (answered by one node from what it has); default \
+      linearizable",
+    ),
+    ("heartbeat", "how often a leader is heard; etcd's default is 100ms"),
+    ("election", "how long a silent leader is waited for; etcd's default is 1s"),
+    ("snapshot_count", "a snapshot after so many entries of the log; etcd's default is 100000"),
+    ("flags", "more flags for the program, as one text: \"--pre-vote --quota-backend-bytes=1000\""),
+    (
+        "lease",
+        "how long a lock outlives its holder's silence, in whole seconds; etcd grants no less than \
+         1.5 elections; default 2s",
+    ),
+    (
+        "fencing",
+        "whether what a lock guards refuses a write under an older token than the last; default false",
+    ),
+    (
+        "watch_lease",
+        "whether a holder stops when its lease has run out by its own clock; default false",
+    ),
+];
+
+/// How a node answers reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// After asking the leader what is committed.
+    #[default]
+    Linearizable,
+    /// From what it has itself.
+    Serializable,
+}
+
+impl Reads {
+    /// As the field `serializable` of a range says it.
+    pub(super) fn serializable(self) -> bool {
+        self == Reads::Serializable
+    }
+}
+
+/// The options of a plan, read.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    /// The program: a name or a path.
+    pub(super) binary: PathBuf,
+    /// The release that it is in the cache for, if the plan names one.
+    pub(super) version: Option<String>,
+    pub(super) reads: Reads,
+    pub(super) heartbeat: Option<Duration>,
+    pub(super) election: Option<Duration>,
+    pub(super) snapshot_count: Option<u64>,
+    pub(super) flags: Vec<String>,
+    pub(super) lease: Duration,
+    pub(super) fencing: bool,
+    pub(super) watch_lease: bool,
+}
+
+impl Settings {
+    pub(super) fn read(given: &Value) -> Result<Self, OptionError> {
+        let known: Vec<&str> = OPTIONS.iter().map(|(key, _)| *key).collect();
+        let options = Options::read(given, &known)?;
+        let version = text(&options, given, "version")?;
+        let binary = text(&options, given, "binary")?;
+        let binary = match (&version, binary) {
+            (Some(_), Some(_)) => {
+                let problem = "`binary` and `version` both say which program; leave one out";
+                return Err(options.error("binary", problem));
+            }
+            (Some(version), None) => cached(&options, version)?,
+            // A path must mean the same in a node's own working folder.
+            (None, Some(path)) if path.contains('/') => std::path::absolute(&path)
+                .map_err(|error| options.error("binary", format!("`{path}`: {error}")))?,
+            (None, Some(name)) => name.into(),
+            (None, None) => "etcd".into(),
+        };
+        let reads = options.choice("reads", &["linearizable", "serializable"])?;
+        let flags = text(&options, given, "flags")?.unwrap_or_default();
+        Ok(Self {
+            binary,
+            version,
+            reads: match reads {
+                Some("serializable") => Reads::Serializable,
+                _ => Reads::Linearizable,
+            },
+            heartbeat: options.span("heartbeat")?,
+            election: options.span("election")?,
+            snapshot_count: options.count("snapshot_count", 1..=1_000_000_000)?,
+            flags: flags.split_whitespace().map(str::to_owned).collect(),
+            lease: lease(&options)?,
+            fencing: truth(&options, given, "fencing")?,
+            watch_lease: truth(&options, given, "watch_lease")?,
+        })
+    }
+}
+
+fn lease(options: &Options<'_>) -> Result<Duration, OptionError> {
+    let lease = options.span("lease")?.unwrap_or(Duration::from_secs(2));
+    if lease.subsec_nanos() > 0 {
+        return Err(options.error("lease", "`lease` is in whole seconds, as etcd counts them"));
+    }
+    Ok(lease)
+}
+
+fn text(options: &Options<'_>, given: &Value, key: &str) -> Result<Option<String>, OptionError> {
+    match given.get(key) {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
+        Some(other) => Err(options.error(key, format!("`{key}` is {other}; it must be a text"))),
+    }
+}
+
+fn truth(options: &Options<'_>, given: &Value, key: &str) -> Result<bool, OptionError> {
+    match given.get(key) {
+        None => Ok(false),
+        Some(Value::Bool(truth)) => Ok(*truth),
+        Some(other) => {
+            Err(options.error(key, format!("`{key}` is {other}; it must be true or false")))
+        }
+    }
+}
+
+/// Where `make etcd` puts a release.
+fn cached(options: &Options<'_>, version: &str) -> Result<PathBuf, OptionError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    if !version.chars().all(plain) || !version.starts_with(|c: char| c.is_ascii_digit()) {
+        let problem = format!("`version` is {version}; it must be a release such as 3.6.9");
+        return Err(options.error("version", problem));
+    }
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|it| it.is_absolute());
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let Some(cache) = cache.or_else(home) else {
+        return Err(options.error("version", "there is no cache: neither HOME nor XDG_CACHE_HOME"));
+    };
+    Ok(cache.join("schism/etcd").join(version).join("etcd"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(given: Value, expected: Result<&str, &str>) {
+        let settings = Settings::read(&given);
+        let binary = settings.as_ref().map(|settings| settings.binary.to_string_lossy());
+        let found = binary.as_deref().map_err(|error| error.path.join("."));
+        assert_eq!(found.as_deref().map_err(String::as_str), expected, "{given}");
+    }
+
+    #[test]
+    fn accepts_what_the_table_says() {
+        check(Value::Null, Ok("etcd"));
+        check(json!({ "binary": "/opt/etcd", "fencing": true, "lease": "3s" }), Ok("/opt/etcd"));
+        check(
+            json!({ "reads": "serializable", "heartbeat": "50ms", "flags": "-a -b" }),
+            Ok("etcd"),
+        );
+    }
+
+    #[test]
+    fn finds_a_release_in_the_cache() {
+        let settings = Settings::read(&json!({ "version": "3.6.9" })).expect("a release");
+        assert!(settings.binary.ends_with("schism/etcd/3.6.9/etcd"), "{:?}", settings.binary);
+    }
+
+    #[test]
+    fn refuses_what_it_does_not_understand() {
+        check(json!({ "version": "../../bin/sh" }), Err("version"));
+        check(json!({ "version": "3.6.9", "binary": "etcd" }), Err("binary"));
+        check(json!({ "lease": "1500ms" }), Err("lease"));
+        check(json!({ "fencing": "yes" }), Err("fencing"));
+        check(json!({ "reads": "stale" }), Err("reads"));
+        check(json!({ "binary": 3 }), Err("binary"));
+    }
+}
