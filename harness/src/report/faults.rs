@@ -129,7 +129,7 @@ fn stepped<'a>(fault: &'a FaultWindow, word: &str) -> Vec<&'a Value> {
 
 fn steps(fault: &FaultWindow) -> Vec<Step> {
     let step = |step: &schism_history::FaultStep| Step {
-        step: step.step,
+        number: step.step,
         after_ms: step.time.since(fault.start).as_secs_f64() * 1e3,
         detail: step.detail.to_string(),
         late_ms: step.late_us as f64 / 1e3,

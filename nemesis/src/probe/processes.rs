@@ -84,7 +84,7 @@ impl ProcessProbe {
 
     /// What runs on the victims now, who are to be killed or only paused.
     pub(crate) async fn before(&self, victims: &[NodeId], killed: bool) -> Before {
-        self.each(victims.iter().copied(), async move |probe: Self, node| {
+        self.each(victims.iter().copied(), move |probe, node| async move {
             let Some(host) = probe.cluster.host(node) else { return Was::default() };
             let processes = host.processes().await.unwrap_or_default();
             Was { processes, incarnation: probe.incarnation(node).await, killed }

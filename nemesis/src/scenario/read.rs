@@ -158,16 +158,15 @@ impl Reader {
     }
 
     fn in_any_order(&self, value: &Value) -> Read<Step> {
-        let (steps, gap, listed) = match value {
-            Value::Array(steps) => (steps, Spread::default(), false),
-            _ => {
-                Options::read(value, &["steps", "gap"])?;
-                let Some(steps) = value.get("steps").and_then(Value::as_array) else {
-                    return Err(wrong("in-any-order is { gap: 0ms..100ms, steps: [ … ] }"));
-                };
-                let gap = value.get("gap").map(|gap| within("gap", spread(gap)));
-                (steps, gap.transpose()?.unwrap_or_default(), true)
-            }
+        let (steps, gap, listed) = if let Value::Array(steps) = value {
+            (steps, Spread::default(), false)
+        } else {
+            Options::read(value, &["steps", "gap"])?;
+            let Some(steps) = value.get("steps").and_then(Value::as_array) else {
+                return Err(wrong("in-any-order is { gap: 0ms..100ms, steps: [ … ] }"));
+            };
+            let gap = value.get("gap").map(|gap| within("gap", spread(gap)));
+            (steps, gap.transpose()?.unwrap_or_default(), true)
         };
         if steps.len() < 2 {
             return Err(wrong("in-any-order takes two steps or more"));

@@ -69,8 +69,8 @@ fn says_at_which_step_it_is_wrong() {
     check(json!([{"wait": "20ms..10ms"}]), "0.wait", "runs backwards");
     check(json!([{"until": {"leader": {}, "wthin": "1s"}}]), "0.until.wthin", "`within`?");
     check(json!([{"until": {}}]), "0.until", "either `leader` or `operation`");
-    let begun = json!([{"until": {"operation": {"outcome": "okay"}}}]);
-    check(begun, "0.until.operation.outcome", "did you mean `ok`?");
+    let begun = json!([{"until": {"operation": {"outcome": "begn"}}}]);
+    check(begun, "0.until.operation.outcome", "did you mean `begun`?");
     let nested = json!([{"in-any-order": {"steps": [{"pause": "n1"}, {"wait": "1s"}]}}]);
     check(nested, "0.in-any-order.steps.1.wait", "cannot stand here");
     check(json!([{"in-any-order": [{"pause": "n1"}]}]), "0.in-any-order", "two steps or more");

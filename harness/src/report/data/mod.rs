@@ -101,7 +101,7 @@ pub struct Fault {
 #[derive(Debug, Serialize)]
 pub struct Step {
     /// Which step of the plan, counted from 1.
-    pub step: u32,
+    pub number: u32,
     /// From the start of the fault, in milliseconds.
     pub after_ms: f64,
     /// What it did.

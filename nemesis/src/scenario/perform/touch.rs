@@ -122,15 +122,21 @@ impl Performance {
             Act::Pause | Act::Kill => {
                 let killed = act == Act::Kill;
                 for node in &nodes {
-                    let before = self.before.get(node).cloned().unwrap_or_default();
-                    // Whoever was killed once does not come back as it was.
-                    self.struck.entry(*node).or_insert(before).killed |= killed;
                     self.end_looks(*node);
                 }
                 let deed = if killed { Deed::Kill } else { Deed::Pause };
-                self.hands.take_down(fault, &nodes, deed).await?;
+                let done = self.hands.take_down(fault, &nodes, deed).await;
+                // Whom another fault holds was not struck; whoever was, even in vain, is healed.
+                let held = self.hands.standing().held_by(fault);
+                for node in nodes.iter().filter(|node| held.contains(node)) {
+                    let before = self.before.get(node).cloned().unwrap_or_default();
+                    // Whoever was killed once does not come back as it was.
+                    self.struck.entry(*node).or_insert(before).killed |= killed;
+                }
+                done?;
                 for node in nodes {
-                    let was = Was { killed, ..self.struck[&node].clone() };
+                    let mut was = self.struck[&node].clone();
+                    was.killed = killed;
                     let probe = self.hands.processes().clone();
                     self.looks.push(Look::start(probe, node, was));
                 }

@@ -54,7 +54,8 @@ impl Performance {
         self.due += drawn;
         interruptible(tokio::time::sleep_until(self.due), self.ends(), stop).await?;
         let facts = json!({ "wait_us": drawn.as_micros() as u64 });
-        self.mark(number, format!("wait {}", Span(drawn)), facts, self.late());
+        let words = format!("wait {:.1} ms", drawn.as_secs_f64() * 1e3);
+        self.mark(number, words, facts, self.late());
         Ok(())
     }
 
