@@ -61,6 +61,12 @@ fn check(line: &str, parts: &[&str]) {
     check_plan(&plan_with(line), parts);
 }
 
+/// Faults with a scenario of two steps, of which this is the second.
+fn scenario(step: &str) -> String {
+    let before = "at: 2s\n    for: 2s\n    scenario:\n      - roles: { L: leader }";
+    format!("faults:\n  - {before}\n      - {step}")
+}
+
 #[test]
 fn the_plan_that_the_others_spoil_is_accepted() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -95,6 +101,14 @@ fn a_wrong_unit_or_type_is_named_with_a_right_one() {
     check("load: { duration: 9s, clients: 0 }", &["p.yaml:4", "clients", "from 1 to 1000"]);
     check("load: { duration: 24h, rate: 10000000/s }", &["p.yaml:4", "100 million"]);
     check("faults: [ { at: 2, for: 2s, kill: one } ]", &["p.yaml:5", "at"]);
+    check(&scenario("pausee: L"), &["p.yaml:10", "`pausee`", "did you mean `pause`?"]);
+    check(&scenario("pause: K"), &["p.yaml:10", "no role `K` here", "the roles so far are L"]);
+    check(&scenario("hold: { from: L, too: n2 }"), &["p.yaml:10", "did you mean `to`?"]);
+    check(&scenario("pause: n9"), &["p.yaml:8", "step 2: there is no node n9"]);
+    check(
+        &scenario("pause: L\n      - wait: 3s..9s"),
+        &["p.yaml:8", "of 3 steps needs more than 2s; use `for: 3s`"],
+    );
     check("faults: [ { every: 1ns, for: 1ns, kill: one } ]", &["p.yaml:5"]);
     check("faults: { kill: one }", &["p.yaml:5", "list"]);
     check("seed: -1", &["p.yaml:7", "seed", "whole number"]);

@@ -129,6 +129,45 @@ fn a_correct_system_under_faults_is_upheld_with_evidence_and_a_report() {
     assert_eq!(redrawn.status.code(), Some(0), "{}", String::from_utf8_lossy(&redrawn.stderr));
 }
 
+/// Messages are held for some milliseconds, and the leader sleeps until another leads.
+const SCENARIO: &str = "scenario: [ roles: { L: leader, F: follower }, hold: { from: L, to: F },
+    until: { operation: { f: read, outcome: begun, at: F }, within: 1s }, wait: 20ms..40ms,
+    release: { from: L, to: F }, wait: 5ms, drop: { between: [L, clients] }, pause: L,
+    until: { leader: { not: L }, within: 2s }, resume: L, heal: all ]";
+
+#[test]
+fn a_scenario_is_proven_step_by_step_and_healed() {
+    let Some(place) = Place::new("a_scenario_is_proven") else { return };
+    let plan = PLAN
+        .replace("FAULT", SCENARIO)
+        .replace("partition: { isolate: leader }", "hold: { from: leader, to: followers }");
+    let (exit, verdict, said) = place.run(&plan, &[]);
+    assert_eq!(exit, 0, "{said}\n{}", reasons(&verdict));
+    assert_eq!((&verdict["faults"], &verdict["faults_proven"]), (&2.into(), &2.into()), "{said}");
+    let history = std::fs::read_to_string(place.latest().join("history.jsonl")).expect("it");
+    let marks = |f: &str| -> Vec<Value> {
+        let lines = history.lines().filter(|line| line.contains(&format!("\"f\":\"{f}\"")));
+        lines.map(|line| serde_json::from_str(line).expect("a mark")).collect()
+    };
+    assert_eq!(marks("fault-step").len(), 11, "a mark for every step");
+    let evidence = marks("fault-probe");
+    let text = |place: usize| evidence[place]["value"]["evidence"]["text"].to_string();
+    assert!(text(1).contains("came in order"), "the hold: {}", text(1));
+    assert!(text(2).contains("every step was taken") && text(2).contains("came in order"));
+    let report = std::fs::read_to_string(place.latest().join("report.html")).expect("a report");
+    assert!(report.contains("marks of its steps") && report.contains("release n"));
+}
+
+#[test]
+fn a_switch_that_ignores_rules_proves_no_scenario() {
+    check_sabotage("deaf-switch", SCENARIO, "carried what they were to keep");
+}
+
+#[test]
+fn a_nemesis_that_does_nothing_proves_no_scenario() {
+    check_sabotage("idle-nemesis", SCENARIO, "F2");
+}
+
 #[test]
 fn a_planted_bug_is_found_and_ends_the_run_early() {
     let Some(place) = Place::new("a_planted_bug_is_found") else { return };

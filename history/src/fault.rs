@@ -63,6 +63,21 @@ pub enum FaultMark {
         /// What was seen.
         evidence: Evidence,
     },
+    /// A step of a scenario, with its roles resolved. One that touches something is written just
+    /// before it does, one that waits or looks when that is over.
+    Step {
+        /// Which fault of the schedule.
+        fault: FaultId,
+        /// Which step, counted from 1. Those of an `in-any-order` bear its number.
+        step: u32,
+        /// What it does, in words: `hold n1 → n2`.
+        detail: Box<str>,
+        /// The resolved facts as JSON, so that a replay can repeat it at the mark's time:
+        /// `{"hold":[["n1","n2"]]}`, `{"pause":["n1"]}`, `{"wait_us":15000}`.
+        injection: Box<serde_json::Value>,
+        /// How much later than planned it began, in microseconds.
+        late_us: u64,
+    },
     /// Written after the last node is healed.
     Stop {
         /// Which fault of the schedule.
@@ -70,6 +85,23 @@ pub enum FaultMark {
     },
     /// Every fault is healed and no more begins: reads invoked after this mark are *final reads*.
     Healed,
+}
+
+/// A step of a scenario, as its mark tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultStep {
+    /// The index of its mark.
+    pub index: u64,
+    /// The time of its mark.
+    pub time: Time,
+    /// Which step, counted from 1.
+    pub step: u32,
+    /// What it does, in words.
+    pub detail: Box<str>,
+    /// The resolved facts.
+    pub injection: serde_json::Value,
+    /// How much later than planned it began, in microseconds.
+    pub late_us: u64,
 }
 
 /// A fault from its start to its end, as the marks in a history tell it.
@@ -85,6 +117,8 @@ pub struct FaultWindow {
     pub victims: Box<[NodeId]>,
     /// The resolved injection.
     pub injection: serde_json::Value,
+    /// The steps, if it is a scenario, in the order in which they came.
+    pub steps: Vec<FaultStep>,
     /// When the first node was about to be touched.
     pub start: Time,
     /// When the last node had been healed; `None` if the history ends before.

@@ -3,8 +3,8 @@
 use rustc_hash::FxHashMap;
 
 use crate::{
-    Event, FaultId, FaultMark, FaultWindow, Key, Kind, NodeId, Op, Outcome, Phase, Process, Time,
-    Value,
+    Event, FaultId, FaultMark, FaultStep, FaultWindow, Key, Kind, NodeId, Op, Outcome, Phase,
+    Process, Time, Value,
 };
 
 /// A well-formed history: indexes rise, every completion has its invocation, and no process has
@@ -284,6 +284,7 @@ impl History {
                         detail: detail.clone(),
                         victims: victims.clone(),
                         injection: (**injection).clone(),
+                        steps: Vec::new(),
                         start: event.time,
                         stop: None,
                         bites: None,
@@ -297,6 +298,18 @@ impl History {
                             Phase::Bites => windows[place].bites = seen,
                             Phase::Gone => windows[place].gone = seen,
                         }
+                    }
+                }
+                FaultMark::Step { fault, step, detail, injection, late_us } => {
+                    if let Some(place) = find(&mut windows, *fault) {
+                        windows[place].steps.push(FaultStep {
+                            index: event.index,
+                            time: event.time,
+                            step: *step,
+                            detail: detail.clone(),
+                            injection: (**injection).clone(),
+                            late_us: *late_us,
+                        });
                     }
                 }
                 FaultMark::Stop { fault } => {

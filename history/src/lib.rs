@@ -27,7 +27,7 @@ mod text;
 mod time;
 
 pub use event::{Event, Kind};
-pub use fault::{Evidence, FaultId, FaultMark, FaultWindow, Phase};
+pub use fault::{Evidence, FaultId, FaultMark, FaultStep, FaultWindow, Phase};
 pub use format::{Format, ReadError, Reading, read, write_edn};
 pub use history::{History, Malformed, Operation};
 pub use id::{NodeId, Process, TraceId};

@@ -104,8 +104,17 @@ fn any_kinds() -> impl Strategy<Value = Vec<Kind>> {
         (fault.clone(), phase, any::<bool>(), any_text()).prop_map(|(fault, phase, seen, text)| {
             FaultMark::Probe { fault, phase, evidence: Evidence { seen, text: text.into() } }
         });
+    let step = (fault.clone(), any::<u32>(), any_text(), any::<u64>()).prop_map(
+        |(fault, step, detail, late_us)| FaultMark::Step {
+            fault,
+            step,
+            detail: detail.into(),
+            injection: serde_json::Value::Null.into(),
+            late_us,
+        },
+    );
     let stop = fault.prop_map(|fault| FaultMark::Stop { fault });
-    let mark = prop_oneof![start, probe, stop, Just(FaultMark::Healed)];
+    let mark = prop_oneof![start, step, probe, stop, Just(FaultMark::Healed)];
     prop_oneof![operation, mark.prop_map(|mark| vec![Kind::Fault(mark)])]
 }
 

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::Ear;
 use crate::injector::Recorder;
 use crate::probe::evidence;
 use crate::probe::processes::{Before, Healed, ProcessProbe};
@@ -35,6 +36,9 @@ pub(crate) struct Hands {
     processes: ProcessProbe,
     standing: Mutex<Standing>,
     notes: Mutex<Vec<String>>,
+    ear: Option<Ear>,
+    /// Held while rules are on their way to the switch, so that older ones never overtake newer.
+    wire: tokio::sync::Mutex<()>,
     /// Held while a fault is resolved and injected, or healed, so that each sees what those before
     /// it did.
     turn: tokio::sync::Mutex<()>,
@@ -49,11 +53,22 @@ impl Hands {
         target: Arc<dyn Target>,
         network: Arc<dyn Network>,
         recorder: Arc<dyn Recorder>,
+        ear: Option<Ear>,
     ) -> Self {
         let processes = ProcessProbe::new(cluster.clone(), target.clone());
         let (standing, notes) = (Mutex::default(), Mutex::default());
-        let turn = tokio::sync::Mutex::default();
-        Self { cluster, target, network, recorder, processes, standing, notes, turn }
+        let (wire, turn) = Default::default();
+        Self { cluster, target, network, recorder, processes, standing, notes, ear, wire, turn }
+    }
+
+    /// What hears of operations, if anything does.
+    pub(crate) fn ear(&self) -> Option<&Ear> {
+        self.ear.as_ref()
+    }
+
+    /// How long ago the load began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.recorder.elapsed()
     }
 
     pub(crate) fn cluster(&self) -> &Cluster {
@@ -119,18 +134,85 @@ impl Hands {
         }
     }
 
-    /// Breaks what is to be broken.
+    /// The nodes that say now that they lead, the most recent first. Those that are held down are
+    /// not asked: they would only keep the others' answers waiting.
+    pub(crate) async fn leaders(&self, within: Duration) -> Result<Vec<NodeId>, String> {
+        let down = self.standing().down();
+        let up = self.cluster.hosts.iter().filter(|host| !down.contains(&host.node().id));
+        let up = Cluster { hosts: up.cloned().collect() };
+        let asked = tokio::time::timeout(within * 2, self.target.primaries(&up, within)).await;
+        match asked {
+            Ok(leaders) => leaders.map_err(|error| error.to_string()),
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Breaks what is to be broken. Of a scenario nothing is yet.
     pub(crate) async fn strike(&self, _: &Turn<'_>, fault: FaultId, injection: &Injection) {
-        self.standing().begin(fault, injection);
+        let begin = |standing: &mut Standing| standing.begin(fault, injection);
         let problems = match injection {
-            Injection::Links { .. } => self.set_rules().await,
-            Injection::Kill(victims) => problems(self.on_each(victims, Deed::Kill).await),
-            Injection::Pause(victims) => problems(self.on_each(victims, Deed::Pause).await),
-            Injection::Nothing { .. } => Vec::new(),
+            Injection::Links { .. } => self.set_rules(begin).await,
+            Injection::Kill(victims) => {
+                begin(&mut self.standing());
+                problems(self.on_each(victims, Deed::Kill).await)
+            }
+            Injection::Pause(victims) => {
+                begin(&mut self.standing());
+                problems(self.on_each(victims, Deed::Pause).await)
+            }
+            Injection::Scenario(_) | Injection::Nothing { .. } => {
+                begin(&mut self.standing());
+                Vec::new()
+            }
         };
         for problem in problems {
             self.note(format!("{fault}: {problem}."));
         }
+    }
+
+    /// A step of a scenario: these are the rules of the fault now.
+    pub(crate) async fn relink(&self, fault: FaultId, rules: &LinkRules) -> Result<(), String> {
+        let relink = |standing: &mut Standing| standing.relink(fault, rules.clone());
+        let problems = self.set_rules(relink).await;
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+    }
+
+    /// A step of a scenario: takes nodes down. Those that another fault holds are left to it.
+    pub(crate) async fn take_down(
+        &self,
+        fault: FaultId,
+        nodes: &[NodeId],
+        deed: Deed,
+    ) -> Result<(), String> {
+        let _turn = self.turn.lock().await;
+        {
+            let mut standing = self.standing();
+            for &node in nodes {
+                if let Some(other) = standing.who_holds(node).filter(|other| *other != fault) {
+                    return Err(format!("{node} is held down by {other} already"));
+                }
+            }
+            for &node in nodes {
+                standing.strike(fault, node);
+            }
+        }
+        let problems = problems(self.on_each(nodes, deed).await);
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+    }
+
+    /// A step of a scenario: brings back nodes that it took down.
+    pub(crate) async fn take_up(
+        &self,
+        fault: FaultId,
+        nodes: &[NodeId],
+        deed: Deed,
+    ) -> Result<(), String> {
+        let held = self.standing().held_by(fault);
+        if let Some(node) = nodes.iter().find(|node| !held.contains(node)) {
+            return Err(format!("{node} is not held down by this scenario"));
+        }
+        let problems = self.bring_up(nodes, deed).await;
+        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 
     /// Heals what is still broken of a fault: when that was done, and what was seen then. Whoever
@@ -142,19 +224,23 @@ impl Hands {
         before: &Before,
     ) -> Result<(Tick, Healed), Vec<String>> {
         let _turn = self.turn.lock().await;
-        let (kill, deed) = match injection {
-            Injection::Links { .. } => {
-                self.standing().lift(fault);
-                let problems = self.set_rules().await;
+        let mut problems = match injection {
+            Injection::Links { .. } | Injection::Scenario(_) => {
+                self.set_rules(|standing| standing.lift(fault)).await
+            }
+            Injection::Kill(_) | Injection::Pause(_) | Injection::Nothing { .. } => Vec::new(),
+        };
+        let deed = match injection {
+            Injection::Kill(_) => Deed::Start,
+            Injection::Pause(_) => Deed::Resume,
+            Injection::Scenario(_) => Deed::Revive,
+            Injection::Links { .. } | Injection::Nothing { .. } => {
                 return self.ended(fault, problems, Healed::new());
             }
-            Injection::Nothing { .. } => return self.ended(fault, Vec::new(), Healed::new()),
-            Injection::Kill(_) => (true, Deed::Start),
-            Injection::Pause(_) => (false, Deed::Resume),
         };
         let left = self.standing().held_by(fault);
-        let problems = self.bring_up(&left, deed).await;
-        let healed = self.processes.healed(before, kill).await;
+        problems.extend(self.bring_up(&left, deed).await);
+        let healed = self.processes.healed(before).await;
         self.ended(fault, problems, healed)
     }
 
@@ -178,11 +264,20 @@ impl Hands {
         problems(done)
     }
 
-    async fn set_rules(&self) -> Vec<String> {
-        let rules = self.standing().rules().all;
-        let set = self.network.set(&rules).await;
+    /// Changes what stands, and tells the switch.
+    async fn set_rules(&self, change: impl FnOnce(&mut Standing)) -> Vec<String> {
+        let _wire = self.wire.lock().await;
+        let rules = {
+            let mut standing = self.standing();
+            change(&mut standing);
+            standing.rules().all
+        };
+        let set = tokio::time::timeout(ACT_WITHIN, self.network.set(&rules)).await;
         self.standing().set();
-        set.err().map(|error| error.to_string()).into_iter().collect()
+        match set {
+            Ok(set) => set.err().map(|error| error.to_string()).into_iter().collect(),
+            Err(_) => vec![format!("the links did not change within {ACT_WITHIN:?}")],
+        }
     }
 
     /// The same to all nodes at once; the problem of each, if there was one.
@@ -238,8 +333,9 @@ fn problems(done: Vec<(NodeId, Option<String>)>) -> Vec<String> {
     done.into_iter().filter_map(|(_, problem)| problem).collect()
 }
 
+/// What is done to a node.
 #[derive(Clone, Copy)]
-enum Deed {
+pub(crate) enum Deed {
     Kill,
     Start,
     Pause,

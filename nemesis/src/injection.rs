@@ -12,12 +12,14 @@ impl Injection {
             Injection::Links { victims, .. }
             | Injection::Kill(victims)
             | Injection::Pause(victims) => victims,
-            Injection::Nothing { .. } => &[],
+            // The victims of a scenario stand in the marks of its steps.
+            Injection::Scenario(_) | Injection::Nothing { .. } => &[],
         }
     }
 
     /// The facts, for a replay: `{"links":[{"from":"n1","to":"n2","drop":true}]}`,
-    /// `{"kill":["n1"]}`, `{"pause":["n1"]}`, `{"nothing":"no node said that it leads"}`.
+    /// `{"kill":["n1"]}`, `{"pause":["n1"]}`, `{"steps":9}` for a scenario, whose facts stand in the
+    /// marks of its steps, `{"nothing":"no node said that it leads"}`.
     pub fn to_json(&self) -> Value {
         let names = |nodes: &[NodeId]| nodes.iter().map(ToString::to_string).collect::<Value>();
         match self {
@@ -33,6 +35,7 @@ impl Injection {
             }
             Injection::Kill(victims) => json!({ "kill": names(victims) }),
             Injection::Pause(victims) => json!({ "pause": names(victims) }),
+            Injection::Scenario(scenario) => json!({ "steps": scenario.steps.len() }),
             Injection::Nothing { reason } => json!({ "nothing": reason }),
         }
     }

@@ -6,17 +6,19 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use schism_history::{Evidence, FaultMark, Phase};
-use schism_lab::Network;
+use schism_lab::{LinkRules, Network};
 use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::hands::Hands;
-use crate::probe::evidence;
 use crate::probe::links::LinkProbe;
+use crate::probe::links::parcels::Parcels;
 use crate::probe::processes::{Before, Healed};
+use crate::probe::{all, evidence};
+use crate::scenario::Performance;
 use crate::standing::Tick;
-use crate::{Injection, Planned, Schedule, spec};
+use crate::{Ear, Injection, Planned, Scenario, Schedule, spec};
 
 /// How often healing is tried before it is left to the end of the run, and the pause between.
 const HEAL_TRIES: u32 = 3;
@@ -47,7 +49,11 @@ impl Healing {
 /// The one who breaks things.
 pub struct Nemesis {
     schedule: Schedule,
-    hands: Arc<Hands>,
+    cluster: Cluster,
+    target: Arc<dyn Target>,
+    network: Arc<dyn Network>,
+    recorder: Arc<dyn Recorder>,
+    ear: Option<Ear>,
 }
 
 impl Nemesis {
@@ -59,22 +65,28 @@ impl Nemesis {
         schedule: Schedule,
         recorder: Arc<dyn Recorder>,
     ) -> Self {
-        let hands = Arc::new(Hands::new(cluster, target, network, recorder));
-        Self { schedule, hands }
+        Self { schedule, cluster, target, network, recorder, ear: None }
+    }
+
+    /// The same nemesis, with an ear for the operations that scenarios wait for.
+    pub fn hearing(self, ear: Ear) -> Self {
+        Self { ear: Some(ear), ..self }
     }
 
     /// Carries out the schedule. Returns when every fault is healed, which `stop` brings forward.
     pub async fn run(self, stop: CancellationToken) -> Healing {
-        let links = match LinkProbe::open(self.hands.cluster()).await {
+        let Self { schedule, cluster, target, network, recorder, ear } = self;
+        let hands = Arc::new(Hands::new(cluster, target, network, recorder, ear));
+        let links = match LinkProbe::open(hands.cluster()).await {
             Ok(links) => Some(Arc::new(links)),
             Err(problem) => {
-                self.hands.note(format!("Links cannot be probed: {problem}."));
+                hands.note(format!("Links cannot be probed: {problem}."));
                 None
             }
         };
         let mut faults = JoinSet::new();
-        for planned in self.schedule.entries {
-            let (hands, links, stop) = (self.hands.clone(), links.clone(), stop.clone());
+        for planned in schedule.entries {
+            let (hands, links, stop) = (hands.clone(), links.clone(), stop.clone());
             faults.spawn(async move {
                 let act = Act { hands, links, planned };
                 act.run(stop).await;
@@ -82,11 +94,11 @@ impl Nemesis {
         }
         while let Some(ended) = faults.join_next().await {
             if ended.is_err() {
-                self.hands.note("A fault broke off and was healed at the end.".into());
+                hands.note("A fault broke off and was healed at the end.".into());
             }
         }
-        self.hands.heal_everything().await;
-        Healing { notes: self.hands.take_notes() }
+        hands.heal_everything().await;
+        Healing { notes: hands.take_notes() }
     }
 }
 
@@ -103,7 +115,11 @@ impl Act {
             return;
         }
         let Some((injection, before)) = self.inject(&stop).await else { return };
+        if let Injection::Scenario(scenario) = &injection {
+            return self.play(scenario, &injection, before, &stop).await;
+        }
         let fault = self.planned.fault;
+        let parcels = self.post_what_is_held(&injection);
         // A probe may be slow, and never makes a fault longer than it was planned to be.
         let bites = tokio::select! {
             biased;
@@ -115,22 +131,94 @@ impl Act {
         let record = |mark| self.hands.record(mark);
         record(FaultMark::Probe { fault, phase: Phase::Bites, evidence: bites });
         self.hands.wait_until(self.planned.stop, &stop).await;
+        let parcels = parcels.map(|(mut parcels, begun)| {
+            parcels.release();
+            (parcels, begun)
+        });
         let Some((ended, healed)) = self.heal(&injection, &before).await else { return };
         record(FaultMark::Stop { fault });
-        let hands = self.hands.clone();
-        let silenced = move |node| hands.standing().silenced_since(ended, node, fault);
-        let processes = self.hands.processes();
         let gone = match &injection {
-            Injection::Links { rules, .. } => match &self.links {
-                Some(links) => links.gone(rules, || self.hands.standing().rules()).await,
-                None => evidence(false, "links could not be probed"),
-            },
-            Injection::Kill(_) => processes.back(&before, true, &healed, silenced).await,
-            Injection::Pause(_) => processes.back(&before, false, &healed, silenced).await,
-            // Nothing was done, and nothing is to be undone.
-            Injection::Nothing { .. } => return,
+            Injection::Links { rules, .. } => self.links_gone(rules, parcels).await,
+            Injection::Kill(_) | Injection::Pause(_) => self.back(&before, &healed, ended).await,
+            // Nothing was done, and nothing is to be undone; a scenario has its own end.
+            Injection::Scenario(_) | Injection::Nothing { .. } => return,
         };
         record(FaultMark::Probe { fault, phase: Phase::Gone, evidence: gone });
+    }
+
+    /// Carries out the steps of a scenario, heals what it holds, and says what was seen of both.
+    async fn play(
+        &self,
+        scenario: &Scenario,
+        injection: &Injection,
+        before: Before,
+        stop: &CancellationToken,
+    ) {
+        let fault = self.planned.fault;
+        let (hands, links) = (self.hands.clone(), self.links.clone());
+        let mut performance = Performance::new(hands, links, self.planned.clone(), before);
+        performance.play(scenario, stop).await;
+        performance.before_healing();
+        let struck = performance.struck().clone();
+        let healed = self.heal(injection, &struck).await;
+        let record = |mark| self.hands.record(mark);
+        if healed.is_some() {
+            record(FaultMark::Stop { fault });
+        }
+        let (bites, touched) = performance.seen().await;
+        record(FaultMark::Probe { fault, phase: Phase::Bites, evidence: bites });
+        // What was not healed is said at the end of the run.
+        let Some((ended, healed)) = healed else { return };
+        let mut parts = Vec::new();
+        if !touched.0.is_empty() {
+            parts.push(self.links_gone(&touched, None).await);
+        }
+        if !struck.is_empty() {
+            parts.push(self.back(&struck, &healed, ended).await);
+        }
+        let evidence = all(parts, "nothing was touched, and nothing is to be undone");
+        record(FaultMark::Probe { fault, phase: Phase::Gone, evidence });
+    }
+
+    /// Sends what a held link has to deliver later, over the links that this fault holds.
+    fn post_what_is_held(&self, injection: &Injection) -> Option<(Parcels, Tick)> {
+        let Injection::Links { rules, .. } = injection else { return None };
+        let held = rules.0.iter().filter(|(_, rule)| rule.hold);
+        let held: Vec<_> = held.map(|(link, rule)| (*link, *rule)).collect();
+        if held.is_empty() {
+            return None;
+        }
+        let begun = self.hands.standing().now();
+        let mut parcels = Parcels::new(self.links.clone()?);
+        parcels.changing(held.iter().copied());
+        parcels.post(&held.iter().map(|(link, _)| *link).collect::<Vec<_>>());
+        Some((parcels, begun))
+    }
+
+    /// Whether links work again, and those that were held delivered what they had kept.
+    async fn links_gone(&self, rules: &LinkRules, parcels: Option<(Parcels, Tick)>) -> Evidence {
+        let Some(links) = &self.links else { return evidence(false, "links could not be probed") };
+        let fault = self.planned.fault;
+        let mut parts = Vec::new();
+        if let Some((parcels, begun)) = parcels {
+            let shared = |link| self.hands.standing().shared_since(begun, link, fault);
+            if parcels.links().all(shared) {
+                let text =
+                    "another fault was about all held links, too: what they kept says nothing";
+                parts.push(evidence(true, text));
+            } else {
+                parts.push(parcels.delivered(shared).await);
+            }
+        }
+        parts.push(links.gone(rules, || self.hands.standing().rules()).await);
+        all(parts, "")
+    }
+
+    /// Whether the nodes answer again.
+    async fn back(&self, before: &Before, healed: &Healed, ended: Tick) -> Evidence {
+        let (hands, fault) = (self.hands.clone(), self.planned.fault);
+        let silenced = move |node| hands.standing().silenced_since(ended, node, fault);
+        self.hands.processes().back(before, healed, silenced).await
     }
 
     async fn bites(&self, injection: &Injection, before: &Before) -> Evidence {
@@ -141,6 +229,7 @@ impl Act {
             },
             Injection::Kill(_) => self.hands.processes().killed(before).await,
             Injection::Pause(_) => self.hands.processes().paused(before).await,
+            Injection::Scenario(_) => evidence(false, "a scenario is looked at step by step"),
             Injection::Nothing { reason } => evidence(false, reason.clone()),
         }
     }
@@ -187,8 +276,11 @@ impl Act {
             Err(error) => (value.to_string(), Injection::Nothing { reason: error.problem }),
         };
         let before = match &injection {
-            Injection::Kill(victims) | Injection::Pause(victims) => {
-                hands.processes().before(victims).await
+            Injection::Kill(victims) => hands.processes().before(victims, true).await,
+            Injection::Pause(victims) => hands.processes().before(victims, false).await,
+            // Whom its steps will strike is not known yet.
+            Injection::Scenario(scenario) if scenario.strikes_nodes() => {
+                hands.processes().before(&view.nodes, false).await
             }
             _ => Before::new(),
         };

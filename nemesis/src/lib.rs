@@ -6,17 +6,21 @@
 //!
 //! A new fault is one file and one line in [`FAULTS`].
 
+mod ear;
 mod faults;
 mod hands;
 mod injection;
 mod injector;
 mod probe;
+mod scenario;
 mod schedule;
 mod spec;
 mod standing;
 mod victims;
 
+pub use ear::Ear;
 pub use injector::{Healing, Nemesis, Recorder};
+pub use scenario::Scenario;
 
 use std::time::Duration;
 
@@ -39,6 +43,11 @@ pub trait Fault: Send + Sync {
     /// How long it must last at least, so that a probe has time to see it.
     fn least(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// The names of the faults that it is made of, besides its own: what a target has to take, too.
+    fn parts(&self) -> Vec<&'static str> {
+        Vec::new()
     }
 
     /// Whether the victims depend on who leads. Asking takes time while nodes are silent, so that
@@ -74,6 +83,8 @@ pub enum Injection {
     Kill(Vec<NodeId>),
     /// These nodes are paused, and go on when the fault ends.
     Pause(Vec<NodeId>),
+    /// Steps, each of which is resolved when it begins.
+    Scenario(Scenario),
     /// Nothing could be resolved (no leader was seen, say): the fault stays unproven.
     Nothing {
         /// Why.
@@ -141,4 +152,11 @@ pub struct FaultEntry {
 }
 
 /// The faults that there are.
-pub const FAULTS: &[FaultEntry] = &[faults::PARTITION, faults::KILL, faults::PAUSE, faults::DELAY];
+pub const FAULTS: &[FaultEntry] = &[
+    faults::PARTITION,
+    faults::KILL,
+    faults::PAUSE,
+    faults::DELAY,
+    faults::HOLD,
+    faults::SCENARIO,
+];

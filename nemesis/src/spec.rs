@@ -71,7 +71,8 @@ impl FaultSpec {
             if self.length < fault.least() {
                 let (length, least) = (Span(self.length), Span(fault.least()));
                 let detail = fault.detail();
-                return Err(at(format!("{detail} cannot be seen in {length}; use `for: {least}`")));
+                let problem = format!("{detail} needs more than {length}; use `for: {least}`");
+                return Err(at(problem));
             }
             strikes(&*fault, nodes, None).map_err(at)?;
             faults.push(fault);
@@ -92,9 +93,14 @@ impl FaultSpec {
         Ok(())
     }
 
-    /// The names of the faults in it, each once.
+    /// The names of the faults in it, those inside scenarios too, each once.
     pub fn names(&self) -> Vec<&'static str> {
-        let used = |name: &&str| self.choices.iter().any(|choice| choice.contains_key(*name));
+        let given = || self.choices.iter().flatten();
+        let parts: Vec<&'static str> = given()
+            .filter_map(|(name, value)| fault(name, value).ok())
+            .flat_map(|fault| fault.parts())
+            .collect();
+        let used = |name: &&str| given().any(|(given, _)| given == name) || parts.contains(name);
         FAULTS.iter().map(|entry| entry.name).filter(used).collect()
     }
 }
@@ -276,7 +282,7 @@ mod tests {
             "kill",
             "down already",
         );
-        check(json!({"delay": {"by": "2s", "jitter": "1s"}}), "delay", "cannot be seen in 3s");
+        check(json!({"delay": {"by": "2s", "jitter": "1s"}}), "delay", "needs more than 3s");
     }
 
     #[test]

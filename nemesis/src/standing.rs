@@ -27,13 +27,17 @@ pub(crate) struct Standing {
     /// How much the links that were ever slowed down may be slow by, at the most, when healed.
     slowed: BTreeMap<Link, Duration>,
     down: BTreeMap<NodeId, FaultId>,
-    /// Who was kept from answering the controller, by whom, and until when.
-    silences: Vec<Silence>,
+    /// What each fault was about, and until when.
+    reaches: Vec<Reach>,
 }
 
-struct Silence {
+/// What a fault was ever about.
+struct Reach {
     fault: FaultId,
+    /// The nodes that it kept from answering the controller.
     nodes: BTreeSet<NodeId>,
+    /// The links that it had rules for.
+    links: BTreeSet<Link>,
     ended: Option<Tick>,
 }
 
@@ -55,6 +59,11 @@ impl Rules {
 }
 
 impl Standing {
+    /// This moment.
+    pub(crate) fn now(&self) -> Tick {
+        self.tick
+    }
+
     fn next_tick(&mut self) -> Tick {
         self.tick += 1;
         self.tick
@@ -83,25 +92,49 @@ impl Standing {
     /// A fault is about to touch what it is about.
     pub(crate) fn begin(&mut self, fault: FaultId, injection: &Injection) {
         self.open.insert(fault);
-        let nodes = match injection {
-            Injection::Links { rules, .. } => {
-                self.rules.insert(fault, rules.clone());
-                self.setting = true;
-                for (link, rule) in rules.0.iter().filter(|(_, rule)| !rule.delay.is_zero()) {
-                    let margin = margin(rule);
-                    let least = self.slowed.entry(*link).or_insert(margin);
-                    *least = margin.min(*least);
-                }
-                rules.0.keys().filter_map(|link| client_link(*link)).collect()
-            }
+        let (nodes, links) = Default::default();
+        self.reaches.push(Reach { fault, nodes, links, ended: None });
+        match injection {
+            Injection::Links { rules, .. } => self.relink(fault, rules.clone()),
             Injection::Kill(victims) | Injection::Pause(victims) => {
-                self.down.extend(victims.iter().map(|victim| (*victim, fault)));
-                victims.iter().copied().collect()
+                for victim in victims {
+                    self.strike(fault, *victim);
+                }
             }
-            Injection::Nothing { .. } => BTreeSet::new(),
-        };
+            // Its steps will tell.
+            Injection::Scenario(_) | Injection::Nothing { .. } => {}
+        }
         self.next_tick();
-        self.silences.push(Silence { fault, nodes, ended: None });
+    }
+
+    /// A fault is about to have these rules, and no others.
+    pub(crate) fn relink(&mut self, fault: FaultId, rules: LinkRules) {
+        for (link, rule) in rules.0.iter().filter(|(_, rule)| !rule.delay.is_zero()) {
+            let margin = margin(rule);
+            let least = self.slowed.entry(*link).or_insert(margin);
+            *least = margin.min(*least);
+        }
+        if let Some(reach) = self.reaches.iter_mut().rfind(|reach| reach.fault == fault) {
+            reach.links.extend(rules.0.keys());
+            reach.nodes.extend(rules.0.keys().filter_map(|link| client_link(*link)));
+        }
+        self.rules.insert(fault, rules);
+        self.setting = true;
+        self.next_tick();
+    }
+
+    /// A fault is about to take a node down.
+    pub(crate) fn strike(&mut self, fault: FaultId, node: NodeId) {
+        self.down.insert(node, fault);
+        if let Some(reach) = self.reaches.iter_mut().rfind(|reach| reach.fault == fault) {
+            reach.nodes.insert(node);
+        }
+        self.next_tick();
+    }
+
+    /// The fault that holds a node down.
+    pub(crate) fn who_holds(&self, node: NodeId) -> Option<FaultId> {
+        self.down.get(&node).copied()
     }
 
     /// The rules of a fault are about to be taken back.
@@ -126,8 +159,8 @@ impl Standing {
     pub(crate) fn end(&mut self, fault: FaultId) -> Tick {
         self.open.remove(&fault);
         let now = self.next_tick();
-        for silence in self.silences.iter_mut().filter(|silence| silence.fault == fault) {
-            silence.ended = Some(now);
+        for reach in self.reaches.iter_mut().filter(|reach| reach.fault == fault) {
+            reach.ended = Some(now);
         }
         now
     }
@@ -139,11 +172,18 @@ impl Standing {
         node: NodeId,
         fault: FaultId,
     ) -> Option<FaultId> {
-        let silences = |silence: &&Silence| {
-            let over = silence.ended.is_some_and(|ended| ended < since);
-            silence.fault != fault && silence.nodes.contains(&node) && !over
-        };
-        self.silences.iter().find(silences).map(|silence| silence.fault)
+        self.others(since, fault).find(|reach| reach.nodes.contains(&node)).map(|one| one.fault)
+    }
+
+    /// Whether another fault had a rule for the link at any time since then.
+    pub(crate) fn shared_since(&self, since: Tick, link: Link, fault: FaultId) -> bool {
+        self.others(since, fault).any(|reach| reach.links.contains(&link))
+    }
+
+    /// What other faults were about at any time since then.
+    fn others(&self, since: Tick, fault: FaultId) -> impl Iterator<Item = &Reach> {
+        let over = move |reach: &Reach| reach.ended.is_some_and(|ended| ended < since);
+        self.reaches.iter().filter(move |reach| reach.fault != fault && !over(reach))
     }
 }
 
@@ -196,6 +236,25 @@ mod tests {
         standing.set();
         // The same rules again are not the same rules still.
         assert!(!there.held_until(&standing.rules()) && there.all == standing.rules().all);
+    }
+
+    #[test]
+    fn tells_whether_another_fault_was_about_a_link_of_a_scenario() {
+        let mut standing = Standing::default();
+        let link = (End::Controller, End::Node(NodeId(2)));
+        let rules = LinkRules([(link, LinkRule { hold: true, ..LinkRule::default() })].into());
+        standing.begin(ONE, &Injection::Kill(vec![NodeId(1)]));
+        let since = standing.now();
+        standing.relink(ONE, rules.clone());
+        assert!(
+            !standing.shared_since(since, link, ONE) && standing.shared_since(since, link, TWO)
+        );
+        standing.relink(ONE, LinkRules::default());
+        standing.end(ONE);
+        // What it was about before it ended counts for whoever looked meanwhile.
+        assert!(standing.shared_since(since, link, TWO));
+        let later = standing.now() + 1;
+        assert!(!standing.shared_since(later, link, TWO));
     }
 
     #[test]

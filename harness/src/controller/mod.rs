@@ -21,7 +21,7 @@ use anyhow::Context as _;
 use schism_checkers::Question;
 use schism_history::{FaultMark, Kind, Process, Time};
 use schism_lab::Network;
-use schism_nemesis::{Nemesis, Schedule};
+use schism_nemesis::{Ear, Nemesis, Schedule};
 use schism_targets::{Cluster, Target};
 use schism_workloads::generator::Limit;
 use schism_workloads::{Generator, Workload};
@@ -152,21 +152,26 @@ struct Run {
     recording: recorder::Recording,
     prefix: Prefix,
     progress: Progress,
+    ear: Ear,
 }
 
 impl Run {
     fn start(stage: Stage, load: Arc<Load>) -> anyhow::Result<Self> {
-        let (prefix, progress) = (Prefix::default(), Progress::default());
+        let (prefix, progress, ear) = (Prefix::default(), Progress::default(), Ear::default());
         let mut observers: Vec<Box<dyn Observer>> =
             vec![Box::new(load.source.clone()), Box::new(progress.clone())];
         if stage.plan.stop == Stop::FirstViolation {
             observers.push(Box::new(prefix.clone()));
         }
+        // Only scenarios wait for operations.
+        if stage.plan.faults.iter().any(|fault| fault.names().contains(&"scenario")) {
+            observers.push(Box::new(ear.clone()));
+        }
         let clock = Clock::start();
         let path = stage.folder.join("history.jsonl");
         let (recording, pen) = Recorder::start(&path, clock, observers)
             .with_context(|| format!("{}: cannot be written", path.display()))?;
-        Ok(Self { stage, load, clock, pen, recording, prefix, progress })
+        Ok(Self { stage, load, clock, pen, recording, prefix, progress, ear })
     }
 
     async fn conduct(self) -> anyhow::Result<Conduct> {
@@ -254,7 +259,8 @@ impl Run {
             None => (cluster.clone(), network),
         };
         let recorder = Arc::new(self.pen.clone());
-        Some(Nemesis::new(cluster, target.clone(), network, schedule.clone(), recorder))
+        let nemesis = Nemesis::new(cluster, target.clone(), network, schedule.clone(), recorder);
+        Some(nemesis.hearing(self.ear.clone()))
     }
 
     /// The queue of an open loop, and the task that fills it.

@@ -29,6 +29,12 @@ pub trait Observer: Send {
     fn observe(&mut self, events: &[Event]);
 }
 
+impl Observer for schism_nemesis::Ear {
+    fn observe(&mut self, events: &[Event]) {
+        self.hear(events);
+    }
+}
+
 /// The recorder of a run. Cheap to share; [`Recording::finish`] ends it.
 pub struct Recorder {
     next: AtomicU64,

@@ -7,7 +7,7 @@ use schism_history::{FaultWindow, Time};
 use serde_json::Value;
 
 use super::charts::Point;
-use super::data::{Around, Fault, Leader};
+use super::data::{Around, Fault, Leader, Step};
 use super::stored::Stored;
 
 /// The share is shown from here to there, relative to the start of the fault.
@@ -63,16 +63,27 @@ fn one(stored: &Stored, fault: &FaultWindow, recovery: Recovery, seen: Seen<'_>)
         start_s: fault.start.as_secs_f64(),
         stop_s: stop.as_secs_f64(),
         healed: fault.stop.is_some(),
-        victims: fault.victims.iter().map(ToString::to_string).collect(),
-        cut: pairs(stored, &fault.injection, |link| link["drop"] == true || link["hold"] == true),
-        slow: pairs(stored, &fault.injection, |link| link["delay_us"].is_u64()),
-        state: match &*fault.name {
-            "kill" => Some("killed"),
-            "pause" => Some("paused"),
-            _ => None,
+        victims: victims(fault),
+        cut: {
+            let cut = |link: &Value| link["drop"] == true || link["hold"] == true;
+            pairs(stored, fault, cut, &["drop", "hold"])
         },
+        slow: pairs(stored, fault, |link| link["delay_us"].is_u64(), &["delay"]),
+        state: if &*fault.name == "kill" || !stepped(fault, "kill").is_empty() {
+            Some("killed")
+        } else if &*fault.name == "pause" || !stepped(fault, "pause").is_empty() {
+            Some("paused")
+        } else {
+            None
+        },
+        steps: steps(fault),
         probe: probe(fault),
-        bites_ms: fault.bites.as_ref().filter(|_| fault.proven()).map(|(time, _)| after(*time)),
+        bites_ms: fault
+            .bites
+            .as_ref()
+            // A scenario is judged when it is over: that is no moment of its own.
+            .filter(|_| fault.proven() && fault.steps.is_empty())
+            .map(|(time, _)| after(*time)),
         first_error_ms: first_error.map(after),
         detected_ms: leader.map(|leader| leader.from_s * 1e3 - fault.start.as_secs_f64() * 1e3),
         detected_by: leader.map(|leader| match leader.term {
@@ -98,18 +109,55 @@ fn probe(fault: &FaultWindow) -> String {
     format!("{}. After healing: {healed}.", text(&fault.bites))
 }
 
-/// The pairs of nodes with a link that `wanted` holds of, each once.
-fn pairs(stored: &Stored, injection: &Value, wanted: impl Fn(&Value) -> bool) -> Vec<[usize; 2]> {
+/// The nodes that a fault struck; of a scenario, those that its steps stopped or killed.
+fn victims(fault: &FaultWindow) -> Vec<String> {
+    if fault.steps.is_empty() {
+        return fault.victims.iter().map(ToString::to_string).collect();
+    }
+    let struck = ["pause", "kill"].into_iter().flat_map(|word| stepped(fault, word));
+    let mut names: Vec<String> =
+        struck.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// What the steps of a scenario with this word were about: nodes, or links.
+fn stepped<'a>(fault: &'a FaultWindow, word: &str) -> Vec<&'a Value> {
+    fault.steps.iter().filter_map(|step| step.injection[word].as_array()).flatten().collect()
+}
+
+fn steps(fault: &FaultWindow) -> Vec<Step> {
+    let step = |step: &schism_history::FaultStep| Step {
+        number: step.step,
+        after_ms: step.time.since(fault.start).as_secs_f64() * 1e3,
+        detail: step.detail.to_string(),
+        late_ms: step.late_us as f64 / 1e3,
+    };
+    fault.steps.iter().map(step).collect()
+}
+
+/// The pairs of nodes with a link that `wanted` holds of, or that a step of these words was about,
+/// each once.
+fn pairs(
+    stored: &Stored,
+    fault: &FaultWindow,
+    wanted: impl Fn(&Value) -> bool,
+    words: &[&str],
+) -> Vec<[usize; 2]> {
     let place = |end: &Value| stored.run.nodes.iter().position(|node| end == node.as_str());
-    let links = injection["links"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut pairs: Vec<[usize; 2]> = links
+    let pair = |from: &Value, to: &Value| {
+        let (from, to) = (place(from)?, place(to)?);
+        Some([from.min(to), from.max(to)])
+    };
+    let links = fault.injection["links"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let standing = links
         .iter()
         .filter(|link| wanted(link))
-        .filter_map(|link| {
-            let (from, to) = (place(&link["from"])?, place(&link["to"])?);
-            Some([from.min(to), from.max(to)])
-        })
-        .collect();
+        .filter_map(|link| pair(&link["from"], &link["to"]));
+    let stepped = words.iter().flat_map(|word| stepped(fault, word));
+    let stepped = stepped.filter_map(|link| pair(&link[0], &link[1]));
+    let mut pairs: Vec<[usize; 2]> = standing.chain(stepped).collect();
     pairs.sort_unstable();
     pairs.dedup();
     pairs

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use askama::Template;
 
-use super::data::{Charts, Data, Fault, Violation};
+use super::data::{Charts, Data, Fault, Step, Violation};
 use super::logs::{self, LogFile};
 use super::stored::Stored;
 use super::{charts, plots};
@@ -293,6 +293,16 @@ impl Violation {
 
     fn has_figure(&self) -> bool {
         self.timeline.is_some() || self.cycle.is_some()
+    }
+}
+
+impl Step {
+    fn after(&self) -> String {
+        format!("{:.3} s", self.after_ms / 1e3)
+    }
+
+    fn late(&self) -> String {
+        format!("{:.1} ms", self.late_ms)
     }
 }
 

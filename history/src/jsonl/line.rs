@@ -103,6 +103,10 @@ pub(super) struct MarkValue<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub injection: Option<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_us: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
@@ -218,9 +222,16 @@ impl Line<'_> {
                 phase: value.phase.ok_or("a probe's mark names its phase")?,
                 evidence: value.evidence.ok_or("a probe's mark has its evidence")?,
             }),
+            "fault-step" => Ok(FaultMark::Step {
+                fault,
+                step: value.step.ok_or("the mark of a step has its number")?,
+                detail: value.detail.unwrap_or_default().into(),
+                injection: value.injection.unwrap_or_default().into(),
+                late_us: value.late_us.unwrap_or_default(),
+            }),
             "fault-stop" => Ok(FaultMark::Stop { fault }),
             other => {
-                let known = "fault-start, fault-probe, fault-stop and healed";
+                let known = "fault-start, fault-step, fault-probe, fault-stop and healed";
                 Err(format!("the nemesis' `{other}` is none of {known}"))
             }
         }

@@ -123,6 +123,8 @@ fn fault(line: &mut Vec<u8>, mark: &FaultMark) -> io::Result<()> {
         detail: None,
         victims: None,
         injection: None,
+        step: None,
+        late_us: None,
         phase: None,
         evidence: None,
     };
@@ -140,6 +142,16 @@ fn fault(line: &mut Vec<u8>, mark: &FaultMark) -> io::Result<()> {
         FaultMark::Probe { fault, phase, evidence } => {
             let (phase, evidence) = (Some(*phase), Some(evidence.clone()));
             ("fault-probe", Some(MarkValue { phase, evidence, ..empty(*fault) }))
+        }
+        FaultMark::Step { fault, step, detail, injection, late_us } => {
+            let value = MarkValue {
+                step: Some(*step),
+                detail: Some(Cow::Borrowed(detail)),
+                injection: Some((**injection).clone()),
+                late_us: Some(*late_us),
+                ..empty(*fault)
+            };
+            ("fault-step", Some(value))
         }
         FaultMark::Stop { fault } => ("fault-stop", Some(empty(*fault))),
         FaultMark::Healed => ("healed", None),

@@ -238,7 +238,20 @@ fn parse_mark(rest: &str) -> Result<FaultMark, String> {
         }
         "bites" => Ok(FaultMark::Probe { fault, phase: Phase::Bites, evidence: evidence()? }),
         "gone" => Ok(FaultMark::Probe { fault, phase: Phase::Gone, evidence: evidence()? }),
+        "step" => {
+            let (step, rest) = split(rest);
+            let (late, detail) = split(rest);
+            let step = step.parse().map_err(|_| format!("`{step}` is no number of a step"))?;
+            let late_us = late.strip_suffix("us").and_then(|digits| digits.parse().ok());
+            Ok(FaultMark::Step {
+                fault,
+                step,
+                detail: read_phrase(detail).into(),
+                injection: serde_json::Value::Null.into(),
+                late_us: late_us.ok_or_else(|| format!("`{late}` is no lateness such as 250us"))?,
+            })
+        }
         "stop" => Ok(FaultMark::Stop { fault }),
-        other => Err(format!("`{other}` is none of start, bites, stop, gone and healed")),
+        other => Err(format!("`{other}` is none of start, step, bites, stop, gone and healed")),
     }
 }

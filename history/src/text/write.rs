@@ -61,6 +61,9 @@ fn write_mark(text: &mut String, mark: &FaultMark) {
         FaultMark::Probe { fault, phase: Phase::Gone, evidence } => {
             write!(text, "nemesis gone {fault} {} {}", yes(evidence), Phrase(&evidence.text))
         }
+        FaultMark::Step { fault, step, detail, late_us, .. } => {
+            write!(text, "nemesis step {fault} {step} {late_us}us {}", Phrase(detail))
+        }
         FaultMark::Stop { fault } => write!(text, "nemesis stop {fault}"),
         FaultMark::Healed => write!(text, "nemesis healed"),
     };

@@ -1,11 +1,15 @@
 //! The faults, one a file.
 
 mod delay;
+mod hold;
 mod kill;
 mod partition;
 mod pause;
+mod scenario;
 
 pub(crate) use delay::ENTRY as DELAY;
+pub(crate) use hold::ENTRY as HOLD;
 pub(crate) use kill::ENTRY as KILL;
 pub(crate) use partition::ENTRY as PARTITION;
 pub(crate) use pause::ENTRY as PAUSE;
+pub(crate) use scenario::ENTRY as SCENARIO;

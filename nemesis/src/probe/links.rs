@@ -16,6 +16,7 @@ use super::evidence;
 use crate::standing::Rules;
 
 mod judge;
+pub(crate) mod parcels;
 pub(crate) use judge::margin;
 
 pub(crate) type Link = (End, End);
@@ -124,19 +125,10 @@ impl LinkProbe {
         let mut sent: Vec<(Link, u64, Instant)> = Vec::new();
         for _ in 0..ROUNDS {
             for &(from, to) in links {
-                let (Some((socket, _)), Some((_, address))) =
-                    (self.sockets.get(&from), self.sockets.get(&to))
-                else {
-                    continue;
-                };
-                let number = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                let mut datagram = [0; 16];
-                datagram[..8].copy_from_slice(&MAGIC);
-                datagram[8..].copy_from_slice(&number.to_be_bytes());
                 let now = Instant::now();
-                // What cannot be sent does not arrive, and that is what is looked for.
-                let _ = socket.try_send_to(&datagram, *address);
-                sent.push(((from, to), number, now));
+                if let Some(number) = self.send((from, to)) {
+                    sent.push(((from, to), number, now));
+                }
             }
             tokio::time::sleep(ROUND_EVERY).await;
         }
@@ -145,6 +137,24 @@ impl LinkProbe {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         self.collect(&sent)
+    }
+
+    /// Sends one datagram, and says which; `None` where an end has no socket.
+    fn send(&self, (from, to): Link) -> Option<u64> {
+        let ((socket, _), (_, address)) = (self.sockets.get(&from)?, self.sockets.get(&to)?);
+        let number = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let mut datagram = [0; 16];
+        datagram[..8].copy_from_slice(&MAGIC);
+        datagram[8..].copy_from_slice(&number.to_be_bytes());
+        // What cannot be sent does not arrive, and that is what is looked for.
+        let _ = socket.try_send_to(&datagram, *address);
+        Some(number)
+    }
+
+    /// When those of these datagrams arrived that did.
+    fn arrivals_of(&self, numbers: impl Iterator<Item = u64>) -> BTreeMap<u64, Instant> {
+        let arrived = self.arrivals();
+        numbers.filter_map(|number| Some((number, *arrived.get(&number)?))).collect()
     }
 
     fn arrivals(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Instant>> {

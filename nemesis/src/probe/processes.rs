@@ -28,6 +28,8 @@ pub(crate) type Before = BTreeMap<NodeId, Was>;
 pub(crate) struct Was {
     processes: Vec<ProcessState>,
     incarnation: Option<String>,
+    /// Whether the fault kills it; otherwise it is only paused.
+    pub(crate) killed: bool,
 }
 
 /// What is seen on the nodes right after their fault was healed, while no other can begin.
@@ -80,12 +82,12 @@ impl ProcessProbe {
         evidence(all && !before.is_empty(), parts.join("; "))
     }
 
-    /// What runs on the victims now.
-    pub(crate) async fn before(&self, victims: &[NodeId]) -> Before {
-        self.each(victims.iter().copied(), async |probe: Self, node| {
+    /// What runs on the victims now, who are to be killed or only paused.
+    pub(crate) async fn before(&self, victims: &[NodeId], killed: bool) -> Before {
+        self.each(victims.iter().copied(), move |probe, node| async move {
             let Some(host) = probe.cluster.host(node) else { return Was::default() };
             let processes = host.processes().await.unwrap_or_default();
-            Was { processes, incarnation: probe.incarnation(node).await }
+            Was { processes, incarnation: probe.incarnation(node).await, killed }
         })
         .await
     }
@@ -133,6 +135,36 @@ impl ProcessProbe {
         .await
     }
 
+    /// What /proc alone says at once: whether a node that was struck is down.
+    pub(crate) async fn is_down(&self, victim: NodeId, was: &Was) -> Result<String, String> {
+        let host = self.cluster.host(victim).ok_or("is not in the cluster")?;
+        let now = host.processes().await.map_err(|error| error.to_string())?;
+        if was.processes.is_empty() {
+            return Err("nothing ran there before".into());
+        }
+        if was.killed {
+            return match survivor(&was.processes, &now) {
+                Some(alive) => Err(format!("{} (process {}) is alive", alive.name, alive.pid)),
+                None => Ok(format!("{} gone", names(&was.processes))),
+            };
+        }
+        match now.iter().find(|state| !matches!(state.state, 'T' | 't' | 'Z')) {
+            Some(runs) => Err(format!("{} (process {}) is not stopped", runs.name, runs.pid)),
+            None => Ok(format!("{} stopped", names(&now))),
+        }
+    }
+
+    /// Whether a node that was struck is down for as long as this looks.
+    pub(crate) async fn stays_down(&self, victim: NodeId, was: &Was) -> Result<String, String> {
+        if !was.killed {
+            return self.paused_one(victim, was).await;
+        }
+        match self.killed_one(victim, was).await {
+            (true, text) => Ok(text),
+            (false, text) => Err(text),
+        }
+    }
+
     async fn paused_one(&self, victim: NodeId, was: &Was) -> Result<String, String> {
         let host = self.cluster.host(victim).ok_or("is not in the cluster")?;
         let look = async || host.processes().await.map_err(|error| error.to_string());
@@ -159,11 +191,11 @@ impl ProcessProbe {
 
     /// What runs on the nodes again, by /proc: after a kill other processes than before, after a
     /// pause none that is stopped. To be asked before another fault may begin.
-    pub(crate) async fn healed(&self, before: &Before, killed: bool) -> Healed {
+    pub(crate) async fn healed(&self, before: &Before) -> Healed {
         self.each(before.keys().copied(), |probe, node| {
             let was = before.get(&node).cloned().unwrap_or_default();
             async move {
-                match probe.healed_one(node, &was, killed).await {
+                match probe.healed_one(node, &was).await {
                     Ok(text) => (true, text),
                     Err(text) => (false, text),
                 }
@@ -172,13 +204,15 @@ impl ProcessProbe {
         .await
     }
 
-    async fn healed_one(&self, node: NodeId, was: &Was, killed: bool) -> Result<String, String> {
+    async fn healed_one(&self, node: NodeId, was: &Was) -> Result<String, String> {
         let host = self.cluster.host(node).ok_or("is not in the cluster")?;
         let now = host.processes().await.map_err(|error| error.to_string())?;
         if now.is_empty() {
             return Err("nothing runs there".into());
         }
-        if killed && let Some(alive) = survivor(&was.processes, &now) {
+        if was.killed
+            && let Some(alive) = survivor(&was.processes, &now)
+        {
             return Err(format!("{} (process {}) was never dead", alive.name, alive.pid));
         }
         match now.iter().find(|state| matches!(state.state, 'T' | 't')) {
@@ -195,7 +229,6 @@ impl ProcessProbe {
     pub(crate) async fn back(
         &self,
         before: &Before,
-        killed: bool,
         healed: &Healed,
         silenced: impl Fn(NodeId) -> Option<FaultId> + Clone + Send + Sync + 'static,
     ) -> Evidence {
@@ -206,7 +239,7 @@ impl ProcessProbe {
                 if !seen {
                     return (false, text);
                 }
-                match probe.answers(node, &was, killed, || silenced(node)).await {
+                match probe.answers(node, &was, || silenced(node)).await {
                     Ok(answer) => (true, answer),
                     Err(Some(other)) => {
                         (true, format!("{text}; {other} kept it from answering since"))
@@ -224,15 +257,14 @@ impl ProcessProbe {
         &self,
         node: NodeId,
         was: &Was,
-        killed: bool,
         silenced: impl Fn() -> Option<FaultId>,
     ) -> Result<String, Option<FaultId>> {
         let start = Instant::now();
         loop {
             let answer = self.incarnation(node).await;
             let same = answer == was.incarnation;
-            if answer.is_some() && (was.incarnation.is_none() || same != killed) {
-                let how = if killed { "as a new incarnation" } else { "as before" };
+            if answer.is_some() && (was.incarnation.is_none() || same != was.killed) {
+                let how = if was.killed { "as a new incarnation" } else { "as before" };
                 return Ok(format!("answers {how} after {} ms", start.elapsed().as_millis()));
             }
             if let Some(other) = silenced() {

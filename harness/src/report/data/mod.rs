@@ -75,6 +75,8 @@ pub struct Fault {
     pub slow: Vec<[usize; 2]>,
     /// `killed` or `paused`, for the victims of such faults.
     pub state: Option<&'static str>,
+    /// Its steps, if it is a scenario.
+    pub steps: Vec<Step>,
     /// What the probe saw when it bit, and when it was gone.
     pub probe: String,
     /// From its start to the probe's answer.
@@ -93,6 +95,19 @@ pub struct Fault {
     pub watched_ms: f64,
     /// The share of what was offered around it that was answered.
     pub around: Around,
+}
+
+/// A step of a scenario.
+#[derive(Debug, Serialize)]
+pub struct Step {
+    /// Which step of the plan, counted from 1.
+    pub number: u32,
+    /// From the start of the fault, in milliseconds.
+    pub after_ms: f64,
+    /// What it did.
+    pub detail: String,
+    /// How much later than planned.
+    pub late_ms: f64,
 }
 
 /// A share over time.

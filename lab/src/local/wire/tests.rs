@@ -41,6 +41,39 @@ fn releases_what_was_held_in_order_and_whole() {
 }
 
 #[test]
+fn holds_one_direction_only_and_whatever_becomes_of_other_links() {
+    let mut wire = Wire::new(PORTS, 1);
+    let now = Instant::now();
+    let hold = LinkRule { hold: true, ..LinkRule::default() };
+    wire.set(rules((1, 2), hold), now);
+    send(&mut wire, 0, now);
+    assert_eq!(wire.decide(2, 1, now, || vec![9].into()), Decision::Forward);
+    // The other direction is held, too, and let go again, and another link is cut.
+    let mut both = rules((1, 2), hold);
+    both[2 * PORTS + 1] = hold;
+    assert!(wire.set(both, now).is_empty());
+    assert_eq!(wire.decide(2, 1, now, || vec![8].into()), Decision::Taken);
+    send(&mut wire, 1, now);
+    let mut one = rules((1, 2), hold);
+    one[1] = LinkRule { drop: true, ..LinkRule::default() };
+    assert_eq!(numbers(wire.set(one, now)), [8]);
+    send(&mut wire, 2, now);
+    assert_eq!(numbers(wire.set(rules((0, 1), LinkRule::default()), now)), [0, 1, 2]);
+}
+
+#[test]
+fn keeps_no_more_of_a_held_link_than_its_bound_and_its_first_frames() {
+    let mut wire = Wire::new(PORTS, 1);
+    let now = Instant::now();
+    wire.set(rules((1, 2), LinkRule { hold: true, ..LinkRule::default() }), now);
+    for number in 0..=HELD_BYTES >> 20 {
+        wire.decide(1, 2, now, || vec![number as u8; 1 << 20].into());
+    }
+    let released = wire.set(rules((1, 2), LinkRule::default()), now);
+    assert_eq!(numbers(released), (0..(HELD_BYTES >> 20) as u8).collect::<Vec<u8>>());
+}
+
+#[test]
 fn delays_within_the_jitter_and_keeps_the_order() {
     let mut wire = Wire::new(PORTS, 7);
     let now = Instant::now();

@@ -1,0 +1,63 @@
+//! `scenario`: ordered steps, with roles, waits on conditions and random times.
+
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use schism_history::OptionError;
+use serde_json::Value;
+
+use crate::scenario::Scenario;
+use crate::{Fault, FaultEntry, Injection, View};
+
+pub(crate) const ENTRY: FaultEntry = FaultEntry {
+    name: "scenario",
+    summary: "ordered steps on links and nodes, with roles, random times, and waits for a leader or an operation",
+    forms: &[
+        "scenario: [ STEP, … ]         one step after the other, within `for`; then all is healed. A STEP is:",
+        "  roles: { L: leader, F: follower, G: other | one | n1 }   named when the step begins; names can be given anew",
+        "  hold | release | drop | heal: { from: L, to: F } | { between: [L, clients] } | { links: L }   heal: all",
+        "  delay: { from: L, to: F, by: 100ms, jitter: 20ms }",
+        "  pause | resume | kill | start: L | n1 | [L, F]",
+        "  wait: 300ms | 100ms..450ms    drawn evenly from the seed",
+        "  until: { leader: { not: L }, within: 5s }   a node that is not L says that it leads",
+        "  until: { operation: { f: write, outcome: begun | ok | fail | info, at: F }, within: 5s }   one begun since then",
+        "  in-any-order: { gap: 0ms..100ms, steps: [ release: { from: L, to: F }, … ] }",
+    ],
+    construct,
+};
+
+fn construct(given: &Value) -> Result<Box<dyn Fault>, OptionError> {
+    Ok(Box::new(Scenario::parse(given)?))
+}
+
+impl Fault for Scenario {
+    fn name(&self) -> &'static str {
+        ENTRY.name
+    }
+
+    fn detail(&self) -> String {
+        format!("of {} steps", self.steps.len())
+    }
+
+    fn fits(&self, nodes: u16) -> Result<(), String> {
+        Scenario::fits(self, nodes)
+    }
+
+    fn least(&self) -> Duration {
+        Scenario::least(self)
+    }
+
+    fn parts(&self) -> Vec<&'static str> {
+        self.faults()
+    }
+
+    /// Its steps ask for themselves.
+    fn needs_leader(&self) -> bool {
+        false
+    }
+
+    /// Nothing is resolved yet: that is what its steps do when they begin.
+    fn plan(&self, _: &View, _: &mut ChaCha8Rng) -> Injection {
+        Injection::Scenario(self.clone())
+    }
+}
