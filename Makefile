@@ -5,9 +5,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO ?= cargo
 SEEDS ?= 20
-PACKAGES := chromium
+PACKAGES := chromium redis-server
 
-.PHONY: help build packages test lint docs bench nightly track-record
+.PHONY: help build packages test lint docs bench nightly track-record track-record-real
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -42,3 +42,6 @@ nightly: build ## The long runs: a million random histories, 10,000 simulated se
 
 track-record: build ## Every planted bug over SEEDS seeds, and the same plans without the bug; rewrites README's table
 	$(CARGO) run --release -p schism --example track_record -- --seeds $(SEEDS)
+
+track-record-real: build ## Plans against real systems over SEEDS seeds; rewrites README's table of them
+	$(CARGO) run --release -p schism --example track_record -- --real --seeds $(SEEDS)

@@ -2,7 +2,9 @@
 //!
 //! A new target is one file and one line in [`TARGETS`].
 
+mod log_tail;
 mod memory;
+mod redis_cluster;
 mod reference;
 
 use std::sync::Arc;
@@ -56,6 +58,14 @@ pub enum TargetError {
         target: &'static str,
         /// What was asked.
         what: &'static str,
+    },
+    /// The nodes do not suffice for what the plan asks.
+    #[error("{target}: {problem}")]
+    Unfit {
+        /// The target.
+        target: &'static str,
+        /// What is missing, and the remedy.
+        problem: String,
     },
     /// No connection to a node.
     #[error("{node}: no connection: {problem}")]
@@ -203,7 +213,7 @@ pub struct TargetEntry {
 }
 
 /// The targets that there are.
-pub const TARGETS: &[TargetEntry] = &[memory::ENTRY, reference::ENTRY];
+pub const TARGETS: &[TargetEntry] = &[memory::ENTRY, reference::ENTRY, redis_cluster::ENTRY];
 
 #[cfg(test)]
 mod conformance;

@@ -4,7 +4,6 @@
 //! as `schism node …` and spoken to over the network, as any other system is.
 
 mod client;
-mod log;
 mod status;
 mod wire;
 
@@ -171,7 +170,7 @@ impl Reference {
             return TargetError::NotReady { who, what, within, log: String::new() };
         };
         let what = format!("{} did not answer on port {}", self.protocol, self.ports.http);
-        let log = log::last_lines(&node.logs.join(self.logs()[0])).await;
+        let log = crate::log_tail::last_lines(&node.logs.join(self.logs()[0])).await;
         TargetError::NotReady { who: node.id.to_string(), what, within, log }
     }
 }

@@ -6,6 +6,7 @@
 //! A new workload is one file and one line in [`WORKLOADS`].
 
 mod arrivals;
+mod counter;
 pub mod generator;
 mod list_append;
 mod options;
@@ -119,7 +120,8 @@ pub struct WorkloadEntry {
 }
 
 /// The workloads that there are.
-pub const WORKLOADS: &[WorkloadEntry] = &[register::ENTRY, set::ENTRY, list_append::ENTRY];
+pub const WORKLOADS: &[WorkloadEntry] =
+    &[register::ENTRY, set::ENTRY, list_append::ENTRY, counter::ENTRY];
 
 #[cfg(test)]
 mod conformance;

@@ -75,11 +75,13 @@ impl Reader {
         if let Some(parameters) = parameters {
             let known: &[&str] = match claim {
                 Claim::Recovers => &["within", "p99"],
+                Claim::BoundedStaleness => &["within", "versions"],
                 Claim::Availability => &["p99", "outside"],
                 _ => &[],
             };
             self.keys(parameters, known, name);
             asked.within = self.quantity::<Span>(parameters, "within").map(|span| span.0);
+            asked.versions = self.count(parameters, "versions", 0, 1_000_000_000);
             asked.p99 = self.quantity::<Span>(parameters, "p99").map(|span| span.0);
             self.outside(parameters);
         }

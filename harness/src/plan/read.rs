@@ -199,7 +199,7 @@ impl Reader {
         text
     }
 
-    fn count(&mut self, parent: &Node, key: &str, least: u64, most: u64) -> Option<u64> {
+    pub(super) fn count(&mut self, parent: &Node, key: &str, least: u64, most: u64) -> Option<u64> {
         let node = parent.get(key)?;
         let number = match &node.content {
             Content::Scalar(Value::Number(number)) => number.as_u64(),
