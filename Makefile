@@ -6,10 +6,10 @@ SHELL := /bin/bash
 CARGO ?= cargo
 SEEDS ?= 20
 PACKAGES := chromium
-# What runs of etcd start.
-PACKAGES += etcd-server
+# What runs of real systems start.
+PACKAGES += etcd-server redis-server
 
-.PHONY: help build packages test lint docs bench nightly track-record etcd
+.PHONY: help build packages test lint docs bench nightly track-record track-record-real etcd
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -44,6 +44,9 @@ nightly: build ## The long runs: a million random histories, 10,000 simulated se
 
 track-record: build ## Every planted bug over SEEDS seeds, and the same plans without the bug; rewrites README's table
 	$(CARGO) run --release -p schism --example track_record -- --seeds $(SEEDS)
+
+track-record-real: build ## Plans against real systems over SEEDS seeds; rewrites README's table of them
+	$(CARGO) run --release -p schism --example track_record -- --real --seeds $(SEEDS)
 
 etcd: ## Build a release of etcd, unmodified, for plans with `version`: make etcd VERSION=3.6.9
 	targets/etcd-build/build.sh $(VERSION)

@@ -43,6 +43,7 @@ pub use budget::Budget;
 pub use claim::{Asked, Claim, Parameters, Question};
 pub use lesson::Lesson;
 pub use minimal::minimal;
+pub use staleness::lags_of_reads;
 pub use subject::{SUBJECTS, Subject};
 pub use timing::{Recovery, recoveries};
 pub use verdict::{

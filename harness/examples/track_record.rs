@@ -2,17 +2,20 @@
 //!
 //! `make track-record` calls it. It runs `target/release/schism`, one run after another, and puts
 //! the table between its two markers into README.md. `--only NAME` runs one plan, `--without`
-//! leaves out the bugs (three seeds each) and `--dry` prints instead of writing.
+//! leaves out the bugs (three seeds each) and `--dry` prints instead of writing. `--real` runs the plans
+//! against real systems instead, which have a table of their own (`make track-record-real`).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use schism::store::{VerdictRecord, Word};
+use schism::store::{RunRecord, VerdictRecord, Word};
 
 const BEGIN: &str = "<!-- track record: written by make track-record -->";
 const END: &str = "<!-- end of track record -->";
+const BEGIN_REAL: &str = "<!-- real systems: written by make track-record-real -->";
+const END_REAL: &str = "<!-- end of real systems -->";
 /// A bug must be found within this.
 const WITHIN: Duration = Duration::from_mins(1);
 /// Each plan without its bug.
@@ -32,12 +35,29 @@ const BUGS: &[Bug] = &[
     Bug { name: "apply-twice", claims: &["read-uncommitted", "strict-serializable"] },
 ];
 
+/// A plan against a real system, and the claims that are counted as violated.
+struct Real {
+    plan: &'static str,
+    claims: &'static [&'static str],
+    /// In how many of twenty runs one of them must be violated at least.
+    least: u64,
+}
+
+const REAL: &[Real] = &[
+    Real { plan: "redis-lost-writes", claims: &["acknowledged-writes-survive"], least: 18 },
+    Real { plan: "redis-wait", claims: &["acknowledged-writes-survive"], least: 0 },
+    Real { plan: "redis-replica-reads", claims: &["read-your-writes"], least: 18 },
+    Real { plan: "redis-replica-reads", claims: &["monotonic-reads"], least: 18 },
+    Real { plan: "redis-counter", claims: &["counter-bounds"], least: 18 },
+];
+
 struct Arguments {
     seeds: u64,
     only: Option<String>,
     bugs: bool,
     sound: bool,
     dry: bool,
+    real: bool,
 }
 
 /// How one run ended.
@@ -46,11 +66,15 @@ struct Ended {
     took: Duration,
     violated: Vec<String>,
     story: String,
+    target: String,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = arguments()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    if arguments.real {
+        return real(&root, &arguments);
+    }
     let mut rows = vec![
         "| bug | found | right claim | time to find: median, worst | without the bug |".to_owned(),
         "|---|---|---|---|---|".to_owned(),
@@ -78,7 +102,7 @@ fn main() -> anyhow::Result<()> {
     let table = rows.join("\n");
     println!("{table}\n\n{found} of {tried} found");
     if !arguments.dry && arguments.only.is_none() {
-        write_table(&root.join("README.md"), &table)?;
+        write_table(&root.join("README.md"), &table, BEGIN, END)?;
     }
     ensure!(wrong.is_empty(), "violations without a bug: {}", wrong.join("; "));
     if arguments.bugs && arguments.seeds >= 20 {
@@ -95,7 +119,8 @@ impl Arguments {
 }
 
 fn arguments() -> anyhow::Result<Arguments> {
-    let mut arguments = Arguments { seeds: 20, only: None, bugs: true, sound: true, dry: false };
+    let (bugs, sound, dry, real) = (true, true, false, false);
+    let mut arguments = Arguments { seeds: 20, only: None, bugs, sound, dry, real };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -104,7 +129,8 @@ fn arguments() -> anyhow::Result<Arguments> {
             "--without" => arguments.bugs = false,
             "--with" => arguments.sound = false,
             "--dry" => arguments.dry = true,
-            other => bail!("{other}: use --seeds N, --only NAME, --with, --without, --dry"),
+            "--real" => arguments.real = true,
+            other => bail!("{other}: use --seeds N, --only NAME, --with, --without, --real, --dry"),
         }
     }
     Ok(arguments)
@@ -185,6 +211,64 @@ fn quickstart(root: &Path, seeds: u64, wrong: &mut Vec<String>) -> anyhow::Resul
     ))
 }
 
+/// Runs every plan against a real system, and writes how often its claims were violated. A plan that
+/// stands in several rows runs once a seed.
+fn real(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
+    let mut rows = vec![
+        "| system | plan | claim | violated | rate, 95 % interval | time: median, worst |"
+            .to_owned(),
+        "|---|---|---|---|---|---|".to_owned(),
+    ];
+    let mut plans: Vec<&str> = REAL.iter().map(|real| real.plan).collect();
+    plans.dedup();
+    let mut missed = Vec::new();
+    for name in plans.into_iter().filter(|name| arguments.wants(name)) {
+        let plan = root.join(format!("plans/{name}.yaml"));
+        let mut runs = Vec::new();
+        for seed in 1..=arguments.seeds {
+            let ended = run(root, &plan, seed, &[])?;
+            let seconds = ended.took.as_secs_f64();
+            eprintln!("{name} seed {seed}: exit {}, {seconds:.1} s; {}", ended.exit, ended.story);
+            runs.push(ended);
+        }
+        for real in REAL.iter().filter(|real| real.plan == name) {
+            let right = |ended: &&Ended| {
+                ended.violated.iter().any(|claim| real.claims.contains(&claim.as_str()))
+            };
+            let hits = runs.iter().filter(right).count() as u64;
+            if hits * 20 < real.least * arguments.seeds {
+                missed.push(format!("{name}: {} in {hits} runs", real.claims.join(" or ")));
+            }
+            let (low, high) = wilson(hits, arguments.seeds);
+            let times = Hits { found: hits, took: runs.iter().map(|ended| ended.took).collect() };
+            rows.push(format!(
+                "| {} | `{name}` | `{}` | {hits} of {} | {low:.0}–{high:.0} % | {} |",
+                runs.first().map_or("–", |ended| ended.target.as_str()),
+                real.claims.join("` or `"),
+                arguments.seeds,
+                times.times(),
+            ));
+        }
+    }
+    let table = rows.join("\n");
+    println!("{table}");
+    if !arguments.dry && arguments.only.is_none() {
+        write_table(&root.join("README.md"), &table, BEGIN_REAL, END_REAL)?;
+    }
+    ensure!(missed.is_empty(), "violated too seldom: {}", missed.join("; "));
+    Ok(())
+}
+
+/// Wilson's interval (1927) for a rate that was seen as `hits` of `tried`, in percent, at 95 %.
+fn wilson(hits: u64, tried: u64) -> (f64, f64) {
+    const Z: f64 = 1.959_964;
+    let (n, p) = (tried.max(1) as f64, hits as f64 / tried.max(1) as f64);
+    let middle = p + Z * Z / (2.0 * n);
+    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    let bound = |sum: f64| (100.0 * sum / (1.0 + Z * Z / n)).clamp(0.0, 100.0);
+    (bound(middle - half), bound(middle + half))
+}
+
 /// Claims about time may fail on a busy machine; a safety claim never may.
 fn note_violation(name: &str, ended: &Ended, wrong: &mut Vec<String>) -> bool {
     let safety = |claim: &&String| {
@@ -228,13 +312,15 @@ fn run(root: &Path, plan: &Path, seed: u64, more: &[&str]) -> anyhow::Result<End
         .filter(|claim| claim.verdict == Word::Violated)
         .map(|claim| claim.name.clone())
         .collect();
-    Ok(Ended { exit, took, violated, story: verdict.story })
+    let record = std::fs::read_to_string(runs.join("latest/run.json"))?;
+    let record: RunRecord = serde_json::from_str(&record)?;
+    Ok(Ended { exit, took, violated, story: verdict.story, target: record.target })
 }
 
-fn write_table(readme: &Path, table: &str) -> anyhow::Result<()> {
+fn write_table(readme: &Path, table: &str, begin: &str, end: &str) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(readme)?;
-    let (before, rest) = text.split_once(BEGIN).context("README.md has no place for the table")?;
-    let (_, after) = rest.split_once(END).context("README.md has no end of the table")?;
-    std::fs::write(readme, format!("{before}{BEGIN}\n{table}\n{END}{after}"))?;
+    let (before, rest) = text.split_once(begin).context("README.md has no place for the table")?;
+    let (_, after) = rest.split_once(end).context("README.md has no end of the table")?;
+    std::fs::write(readme, format!("{before}{begin}\n{table}\n{end}{after}"))?;
     Ok(())
 }

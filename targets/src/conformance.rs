@@ -26,7 +26,7 @@ fn first(f: &str) -> Op {
     let mop = |kind, value| Mop { kind, key: Key::new("t"), value };
     match f {
         "read" | "read-set" | "acquire" | "release" => Op::new(f, Some(f), Value::Nil),
-        "write" | "add" => Op::new(f, Some(f), Value::Int(1)),
+        "write" | "add" | "increment" => Op::new(f, Some(f), Value::Int(1)),
         "cas" => Op::new(f, Some(f), Value::List([Value::Nil, Value::Int(1)].into())),
         "txn" => {
             let mops = [mop(MopKind::Append, Value::Int(1)), mop(MopKind::Read, Value::Nil)];

@@ -5,6 +5,7 @@
 mod etcd;
 mod log_tail;
 mod memory;
+mod redis_cluster;
 mod reference;
 
 use std::sync::Arc;
@@ -58,6 +59,14 @@ pub enum TargetError {
         target: &'static str,
         /// What was asked.
         what: &'static str,
+    },
+    /// The nodes do not suffice for what the plan asks.
+    #[error("{target}: {problem}")]
+    Unfit {
+        /// The target.
+        target: &'static str,
+        /// What is missing, and the remedy.
+        problem: String,
     },
     /// No connection to a node.
     #[error("{node}: no connection: {problem}")]
@@ -205,7 +214,8 @@ pub struct TargetEntry {
 }
 
 /// The targets that there are.
-pub const TARGETS: &[TargetEntry] = &[memory::ENTRY, reference::ENTRY, etcd::ENTRY];
+pub const TARGETS: &[TargetEntry] =
+    &[memory::ENTRY, reference::ENTRY, etcd::ENTRY, redis_cluster::ENTRY];
 
 #[cfg(test)]
 mod conformance;

@@ -6,6 +6,7 @@
 //! A new workload is one file and one line in [`WORKLOADS`].
 
 mod arrivals;
+mod counter;
 pub mod generator;
 mod list_append;
 mod lock;
@@ -129,7 +130,7 @@ impl WorkloadEntry {
 
 /// The workloads that there are.
 pub const WORKLOADS: &[WorkloadEntry] =
-    &[register::ENTRY, set::ENTRY, list_append::ENTRY, lock::ENTRY];
+    &[register::ENTRY, set::ENTRY, list_append::ENTRY, counter::ENTRY, lock::ENTRY];
 
 #[cfg(test)]
 mod conformance;

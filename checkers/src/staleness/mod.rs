@@ -40,6 +40,7 @@
 
 mod checker;
 mod convergence;
+mod distribution;
 mod lag;
 mod lessons;
 mod registers;
@@ -50,4 +51,5 @@ mod text_tests;
 mod texts;
 
 pub(crate) use checker::{ENTRY, TEXTS};
+pub use distribution::lags_of_reads;
 pub(crate) use lessons::LESSONS;

@@ -239,12 +239,12 @@ async fn conduct_in_lab(
     prepared.folder.link_latest()?;
     let hosts = lab.as_ref().map(local::Lab::hosts).unwrap_or_default();
     let network: Option<Arc<dyn Network>> = lab.as_ref().map(local::Lab::network);
-    let workload = construct_workload(plan)?;
+    let (workload, target) = (construct_workload(plan)?, construct_target(plan)?);
     let stage = Stage {
         plan: plan.clone(),
         folder: prepared.folder.clone(),
         schedule: prepared.schedule.clone(),
-        target: construct_target(plan)?,
+        target: target.clone(),
         cluster: Cluster { hosts },
         network,
         question: question(plan, &*workload),
@@ -253,7 +253,10 @@ async fn conduct_in_lab(
         quiet: prepared.quiet,
         interrupt,
     };
-    controller::conduct(stage).await
+    let conducted = controller::conduct(stage).await;
+    // By now a target knows which version of its system answered.
+    prepared.record.target = target.describe();
+    conducted
 }
 
 /// The first Ctrl-C heals and judges; one more, or one while the history is judged, ends everything

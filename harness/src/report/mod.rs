@@ -15,6 +15,7 @@ mod logs;
 mod metrics;
 mod page;
 mod plots;
+mod staleness;
 mod stored;
 mod svg;
 mod timeline;

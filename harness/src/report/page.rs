@@ -8,6 +8,7 @@ use askama::Template;
 
 use super::data::{Charts, Data, Fault, Step, Violation};
 use super::logs::{self, LogFile};
+use super::staleness::{self, Staleness};
 use super::stored::Stored;
 use super::{charts, plots};
 use crate::judge::grouped;
@@ -42,6 +43,7 @@ struct Page<'a> {
     operations: String,
     faults: String,
     left_out: &'static str,
+    staleness: Option<Staleness>,
     lateness: String,
     notes: Vec<String>,
     logs: Vec<LogFile>,
@@ -94,6 +96,7 @@ pub fn render(stored: &Stored, data: &Data) -> anyhow::Result<String> {
             all => format!("{} of {all}", stored.verdict.faults_proven),
         },
         left_out: data.charts.as_ref().map_or("", left_out),
+        staleness: staleness::of(stored),
         lateness: lateness(stored),
         notes: notes(stored, data),
         logs: logs::files(stored),

@@ -1,0 +1,159 @@
+//! What a node says of the cluster (`CLUSTER NODES`), and of itself (`INFO`).
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::resp::{Reply, write_command};
+
+/// A line of `CLUSTER NODES`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Member {
+    /// The identity that the node gave itself.
+    pub(super) id: String,
+    /// Where its clients reach it; `None` while the node that tells does not know.
+    pub(super) address: Option<SocketAddr>,
+    flags: Vec<String>,
+    /// The configuration epoch: whoever took over last has the highest.
+    pub(super) epoch: u64,
+    /// The slots that it serves, as ranges of both ends.
+    pub(super) slots: Vec<(u16, u16)>,
+}
+
+impl Member {
+    /// Whether it has the flag: `myself`, `master`, `slave`, `fail?`, `fail`, `handshake`, `noaddr` …
+    pub(super) fn is(&self, flag: &str) -> bool {
+        self.flags.iter().any(|own| own == flag)
+    }
+
+    /// `ID IP:PORT@BUS[,HOST] FLAGS PRIMARY PING PONG EPOCH LINK [SLOT | FROM-TO | [MOVING] …]`.
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split_ascii_whitespace();
+        let (id, end, flags) = (words.next()?.to_owned(), words.next()?, words.next()?);
+        let epoch = words.nth(3)?.parse().ok()?;
+        let (host, port) = end.split('@').next()?.rsplit_once(':')?;
+        let host: Option<IpAddr> = host.parse().ok();
+        let address = host.and_then(|host| Some(SocketAddr::new(host, port.parse().ok()?)));
+        let range = |word: &str| {
+            let (from, to) = word.split_once('-').unwrap_or((word, word));
+            Some((from.parse().ok()?, to.parse().ok()?))
+        };
+        // Slots on their way to another node stand in brackets behind those that are served.
+        let served = words.skip(1).take_while(|word| !word.starts_with('['));
+        let slots = served.map(range).collect::<Option<Vec<_>>>()?;
+        let flags = flags.split(',').map(str::to_owned).collect();
+        Some(Self { id, address, flags, epoch, slots })
+    }
+}
+
+/// What a node says.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    /// The members of the cluster, as this node knows them.
+    pub(super) members: Vec<Member>,
+    /// `CLUSTER INFO`, then `INFO`: lines of `name:value`.
+    text: String,
+}
+
+impl View {
+    /// Made of the texts that a node answered.
+    pub(super) fn new(nodes: &str, texts: &[String]) -> Option<Self> {
+        let members = nodes.lines().map(Member::parse).collect::<Option<Vec<_>>>()?;
+        Some(Self { members, text: texts.concat() })
+    }
+
+    /// The value of the field `name`.
+    pub(super) fn field(&self, name: &str) -> Option<&str> {
+        let value = self.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.map(str::trim)
+    }
+
+    /// The node itself.
+    pub(super) fn own(&self) -> Option<&Member> {
+        self.members.iter().find(|member| member.is("myself"))
+    }
+
+    /// Whether it says that it serves slots as their primary, and in which epoch.
+    pub(super) fn leads(&self) -> Option<u64> {
+        let own = self.own()?;
+        (own.is("master") && !own.slots.is_empty()).then_some(own.epoch)
+    }
+}
+
+/// What the node at `address` says; `None` unless it answers `within`, and to the point. It is asked
+/// on a connection of its own: a node that is paused, cut off or killed must not spoil the question
+/// after.
+pub(super) async fn view(address: SocketAddr, within: Duration) -> Option<View> {
+    let deadline = Instant::now() + within;
+    let mut connection = Connection::open(address, address.to_string(), deadline).await.ok()?;
+    let mut request = Vec::new();
+    write_command(&mut request, &["CLUSTER", "NODES"]);
+    write_command(&mut request, &["CLUSTER", "INFO"]);
+    write_command(&mut request, &["INFO"]);
+    let replies = connection.ask(&request, 3, deadline).await.ok()?;
+    let texts = replies.iter().map(Reply::text).collect::<Option<Vec<_>>>()?;
+    View::new(&texts[0], &texts[1..])
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Three of six, as n1 sees them.
+    pub(in crate::redis_cluster) const NODES: &str = "\
+07c37df 10.77.0.1:6379@16379 myself,master - 0 1426238316232 1 connected 0-5460 5500 [93->-292f8b3]
+67ed2db 10.77.0.2:6379@16379,host-2 master,fail? - 1426238316232 1426238316 2 connected 5461-5499
+e7d1eec :0@0 slave,noaddr 07c37df 0 1426238317741 7 disconnected
+";
+
+    pub(in crate::redis_cluster) const TEXTS: &str = "\
+cluster_state:ok\r\ncluster_slots_ok:16384\r\n# Server\r\nredis_version:7.0.15\r\nrun_id:5c1\r\n\
+role:master\r\nrole_of_another:3\r\n";
+
+    pub(in crate::redis_cluster) fn view_of(nodes: &str, texts: &str) -> View {
+        View::new(nodes, &[texts.to_owned()]).expect("it is to the point")
+    }
+
+    #[test]
+    fn reads_the_members() {
+        let view = view_of(NODES, TEXTS);
+        let [one, two, three] = &view.members[..] else { panic!("three lines") };
+        assert_eq!((one.id.as_str(), one.epoch), ("07c37df", 1));
+        assert_eq!(one.address, Some("10.77.0.1:6379".parse().expect("an address")));
+        assert_eq!(one.slots, [(0, 5460), (5500, 5500)]);
+        assert!(one.is("myself") && one.is("master") && !one.is("fail"));
+        assert_eq!(two.address, Some("10.77.0.2:6379".parse().expect("an address")));
+        assert!(two.is("fail?") && !two.is("fail"));
+        assert_eq!((three.address, three.slots.len()), (None, 0));
+        assert_eq!((view.leads(), view.own()), (Some(1), Some(one)));
+    }
+
+    #[test]
+    fn reads_fields_by_their_whole_names() {
+        let view = view_of(NODES, TEXTS);
+        assert_eq!(view.field("cluster_state"), Some("ok"));
+        assert_eq!(view.field("role"), Some("master"));
+        assert_eq!(view.field("run_id"), Some("5c1"));
+        assert_eq!(view.field("run"), None);
+        assert_eq!(view.field("master_link_status"), None);
+    }
+
+    #[test]
+    fn who_serves_no_slot_does_not_lead() {
+        let replica = "a 10.77.0.1:6379@16379 myself,slave b 0 1 2 connected\n";
+        assert_eq!(view_of(replica, TEXTS).leads(), None);
+        let empty = "a 10.77.0.1:6379@16379 myself,master - 0 1 2 connected\n";
+        assert_eq!(view_of(empty, TEXTS).leads(), None);
+    }
+
+    #[test]
+    fn takes_nothing_else_for_a_list_of_members() {
+        for wrong in ["ERR", "a b c", "a 10.77.0.1:6379@1 master - 0 1 two connected", "\n"] {
+            assert!(View::new(wrong, &[]).is_none(), "{wrong}");
+        }
+        let slots = "a 10.77.0.1:6379@1 master - 0 1 2 connected many-slots";
+        assert!(View::new(slots, &[]).is_none());
+    }
+}
