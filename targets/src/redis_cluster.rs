@@ -105,11 +105,7 @@ impl RedisCluster {
         Command::new(argv)
     }
 
-    fn host<'a>(
-        &self,
-        cluster: &'a Cluster,
-        node: &Node,
-    ) -> Result<&'a Arc<dyn Host>, TargetError> {
+    fn host<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Arc<dyn Host>, TargetError> {
         let outside = TargetError::Unsupported { target: NAME, what: "run outside its cluster" };
         cluster.host(node.id).ok_or(outside)
     }
@@ -168,7 +164,7 @@ impl Target for RedisCluster {
     }
 
     async fn install(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let host = self.host(cluster, node)?;
+        let host = Self::host(cluster, node)?;
         let version = Command::new([self.settings.binary.as_str(), "--version"]);
         if host.run(&version, FOLDER_WITHIN).await?.code != 0 {
             let problem = format!(
@@ -181,7 +177,7 @@ impl Target for RedisCluster {
     }
 
     async fn start(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        Ok(self.host(cluster, node)?.start("redis", &self.command(node)).await?)
+        Ok(Self::host(cluster, node)?.start("redis", &self.command(node)).await?)
     }
 
     async fn form(&self, cluster: &Cluster) -> Result<(), TargetError> {
@@ -219,7 +215,7 @@ impl Target for RedisCluster {
     }
 
     async fn wipe(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let host = self.host(cluster, node)?;
+        let host = Self::host(cluster, node)?;
         self.on_folder(&**host, ["rm", "-rf", "--"]).await?;
         self.on_folder(&**host, ["mkdir", "-p", "--"]).await
     }
