@@ -15,7 +15,7 @@ use std::time::Duration;
 use schism_checkers::Asked;
 use schism_history::Rate;
 use schism_nemesis::FaultSpec;
-use schism_workloads::{WORKLOADS, WorkloadEntry};
+use schism_workloads::WORKLOADS;
 use serde_json::Value;
 
 /// A plan that was accepted: every name in it stands in a table, every unit was understood.
@@ -49,7 +49,10 @@ impl Plan {
     /// What its history will be about: the name of a row of `SUBJECTS`.
     pub fn subject(&self) -> &str {
         let entry = WORKLOADS.iter().find(|entry| entry.name == self.workload.name);
-        entry.map_or(self.workload.name.as_str(), WorkloadEntry::subject)
+        match entry {
+            Some(entry) => entry.subject(),
+            None => &self.workload.name,
+        }
     }
 }
 
