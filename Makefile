@@ -6,16 +6,19 @@ SHELL := /bin/bash
 CARGO ?= cargo
 SEEDS ?= 20
 PACKAGES := chromium
-# What runs of real systems start.
-PACKAGES += etcd-server redis-server
+# What runs of real systems start, and what nodes behind SSH need.
+PACKAGES += etcd-server redis-server openssh-server nftables
 
-.PHONY: help build packages test lint docs bench nightly track-record track-record-real etcd
+.PHONY: help build agent packages test lint docs bench nightly track-record track-record-real etcd
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 build: ## Build the one binary, target/release/schism
 	$(CARGO) build --release
+
+agent: ## Build the small agent for hosts of another age: SCHISM_AGENT=target/agent/…/schism-agent
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release -p schism-agent --target $$(rustc -vV | sed -n 's/host: //p') --target-dir target/agent
 
 packages: ## Install what the full test run needs (Debian packages, as root only)
 	@.ci/packages $(PACKAGES)

@@ -60,6 +60,9 @@ pub struct RunArguments {
     /// Override one value of the plan, such as load.clients=20; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub set: Vec<(String, String)>,
+    /// Where the nodes stand, instead of the plan's lab
+    #[command(flatten)]
+    pub hosts: HostArguments,
     /// Store runs here
     #[arg(long, value_name = "FOLDER", default_value = "runs")]
     pub runs: PathBuf,
@@ -81,8 +84,39 @@ impl RunArguments {
         let mut overrides = Vec::new();
         overrides.extend(self.seed.map(|seed| ("seed".to_owned(), seed.to_string())));
         overrides.extend(self.duration.map(|span| ("load.duration".to_owned(), span.to_string())));
+        overrides.extend(self.hosts.lab().map(|lab| ("lab".to_owned(), lab)));
         overrides.extend(self.set.iter().cloned());
         overrides
+    }
+}
+
+/// Hosts behind SSH.
+#[derive(Clone, Debug, Default, Args)]
+pub struct HostArguments {
+    /// Hosts behind SSH, such as root@h1,root@h2:2222
+    #[arg(long, value_name = "HOSTS", value_delimiter = ',', conflicts_with_all = ["inventory", "vagrant"])]
+    pub nodes: Vec<String>,
+    /// Hosts behind SSH, as this file names them: an inventory, or what `vagrant ssh-config` printed
+    #[arg(long, value_name = "FILE", conflicts_with = "vagrant")]
+    pub inventory: Option<PathBuf>,
+    /// The running machines of the Vagrantfile here
+    #[arg(long)]
+    pub vagrant: bool,
+}
+
+impl HostArguments {
+    /// The lab as a plan writes it; `None` where no hosts are named.
+    pub fn lab(&self) -> Option<String> {
+        if self.vagrant {
+            return Some("{ vagrant: {} }".into());
+        }
+        if !self.nodes.is_empty() {
+            let ssh = serde_json::json!({ "ssh": { "nodes": self.nodes } });
+            return Some(ssh.to_string());
+        }
+        // A stored plan is read from elsewhere, and what is relative is so to the plan.
+        let inventory = std::path::absolute(self.inventory.as_ref()?).ok()?;
+        Some(serde_json::json!({ "ssh": { "inventory": inventory } }).to_string())
     }
 }
 
@@ -345,5 +379,22 @@ mod tests {
         let expected = [("seed", "3"), ("load.duration", "1500ms"), ("load.clients", "2")];
         let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned()));
         assert_eq!(run.overrides(), expected);
+    }
+
+    #[test]
+    fn hosts_take_the_place_of_the_plans_lab() {
+        let check = |options: &[&str], expected: &str| {
+            let line = ["schism", "run", "p.yaml"].iter().chain(options);
+            let Command::Run(run) = Arguments::parse_from(line).command else { panic!("a run") };
+            assert_eq!(run.overrides(), [("lab".to_owned(), expected.to_owned())]);
+        };
+        check(
+            &["--nodes", "root@h1,root@h2:2222"],
+            r#"{"ssh":{"nodes":["root@h1","root@h2:2222"]}}"#,
+        );
+        check(&["--inventory", "/etc/hosts.yaml"], r#"{"ssh":{"inventory":"/etc/hosts.yaml"}}"#);
+        check(&["--vagrant"], "{ vagrant: {} }");
+        let both = ["schism", "run", "p.yaml", "--vagrant", "--nodes", "h1"];
+        assert!(Arguments::try_parse_from(both).is_err());
     }
 }

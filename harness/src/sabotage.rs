@@ -10,7 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schism_history::{Call, Code, Outcome, Process, Reason, Reply, Value};
 use schism_lab::{
-    Command, Host, HostError, LinkRules, Network, NetworkError, Node, NodeId, Output, ProcessState,
+    Command, Datagrams, Host, HostError, LinkRules, Network, NetworkError, Node, NodeId, Output,
+    ProcessState, Running,
 };
 use schism_targets::{Client, Cluster, Target, TargetError};
 
@@ -89,7 +90,7 @@ impl Host for FakeHost {
         self.host.run(command, limit).await
     }
 
-    async fn spawn(&self, command: &Command) -> Result<tokio::process::Child, HostError> {
+    async fn spawn(&self, command: &Command) -> Result<Running, HostError> {
         self.host.spawn(command).await
     }
 
@@ -127,7 +128,7 @@ impl Host for FakeHost {
         self.host.processes().await
     }
 
-    async fn datagrams(&self) -> Result<tokio::net::UdpSocket, HostError> {
+    async fn datagrams(&self) -> Result<Arc<dyn Datagrams>, HostError> {
         self.host.datagrams().await
     }
 }

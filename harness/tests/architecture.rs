@@ -26,6 +26,7 @@ const ROOMS: &[(&str, &str)] = &[
     ("nemesis", "schism-nemesis"),
     ("harness", "schism"),
     ("targets/reference", "schism-reference"),
+    ("nemesis/agent", "schism-agent"),
 ];
 
 fn root() -> PathBuf {

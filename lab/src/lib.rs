@@ -3,16 +3,23 @@
 //! [`Host`] is one node as the controller sees it; [`Network`] the links between all of them. The
 //! lab knows nothing of what runs on the nodes.
 
+mod datagrams;
 pub mod local;
+mod running;
+pub mod ssh;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+
+pub use datagrams::Datagrams;
+pub use running::{Control, Running};
 
 /// A node of a lab, counted from 1 and printed as `n1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -116,9 +123,9 @@ pub trait Host: Send + Sync {
     async fn run(&self, command: &Command, limit: Duration) -> Result<Output, HostError>;
 
     /// Runs `command` with its standard input and output connected to the caller.
-    async fn spawn(&self, command: &Command) -> Result<tokio::process::Child, HostError>;
+    async fn spawn(&self, command: &Command) -> Result<Running, HostError>;
 
-    /// Copies a file to the node.
+    /// Copies a file to the node; one that is there already with the same content is left alone.
     async fn upload(&self, from: &Path, to: &Path) -> Result<(), HostError>;
 
     /// Copies a file from the node.
@@ -143,7 +150,7 @@ pub trait Host: Send + Sync {
 
     /// A UDP socket on the node, outside its processes (it works while the node is killed or
     /// paused). For probes of links.
-    async fn datagrams(&self) -> Result<tokio::net::UdpSocket, HostError>;
+    async fn datagrams(&self) -> Result<Arc<dyn Datagrams>, HostError>;
 }
 
 /// An end of a link.

@@ -13,7 +13,9 @@ use async_trait::async_trait;
 use schism_history::{
     Call, Code, Key, Mop, MopKind, Op, Outcome, Process, Reply, Time, TraceId, Value,
 };
-use schism_lab::{Command, Host, HostError, Node, NodeId, Output, Platform, ProcessState};
+use schism_lab::{
+    Command, Datagrams, Host, HostError, Node, NodeId, Output, Platform, ProcessState, Running,
+};
 use schism_targets::{Client, Cluster, TARGETS, Target};
 use serde_json::json;
 use tokio::process::Child;
@@ -73,7 +75,7 @@ impl Host for Loopback {
         Ok(())
     }
 
-    async fn spawn(&self, _: &Command) -> Result<Child, HostError> {
+    async fn spawn(&self, _: &Command) -> Result<Running, HostError> {
         self.unsupported()
     }
 
@@ -97,7 +99,7 @@ impl Host for Loopback {
         self.unsupported()
     }
 
-    async fn datagrams(&self) -> Result<tokio::net::UdpSocket, HostError> {
+    async fn datagrams(&self) -> Result<Arc<dyn Datagrams>, HostError> {
         self.unsupported()
     }
 }

@@ -8,6 +8,7 @@ mod list;
 mod output;
 mod report;
 mod run;
+mod stand;
 mod synth;
 
 use clap::Parser as _;
@@ -50,6 +51,7 @@ pub fn main() -> i32 {
 fn hidden(line: &[String]) -> Option<i32> {
     use schism_lab::local::node_init::{enter_node, found_node};
     match line.get(1)?.as_str() {
+        "agent" => Some(schism_agent::main(&line[2..])),
         "node" => Some(schism_reference::main(&line[2..])),
         "lab-init" => Some(found_node(line.get(2)?)),
         "lab-enter" => {

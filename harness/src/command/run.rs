@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use schism_checkers::{Budget, Question};
-use schism_lab::Network;
 use schism_lab::local::{self, Ended};
+use schism_lab::ssh::Access;
 use schism_nemesis::Schedule;
 use schism_targets::{Cluster, TARGETS, Target};
 use schism_workloads::{WORKLOADS, Workload};
@@ -20,6 +20,7 @@ use crate::store::{RunFolder, RunRecord, VerdictRecord};
 use crate::streams::stream;
 use crate::{judge, machine, report};
 
+use super::stand::{Stand, Wanted, find_hosts};
 use super::{print_verdict, say, shown, tell_diagrams, warn};
 
 /// How long what is left of a lab and a runtime may take to go down. The kernel removes the rest.
@@ -31,6 +32,8 @@ const GIVEN_UP: i32 = 125;
 /// A run that is about to begin: everything was checked, its folder is there.
 struct Prepared {
     plan: Plan,
+    /// The hosts, where the plan's lab is behind SSH.
+    hosts: Vec<Access>,
     schedule: Schedule,
     folder: RunFolder,
     record: RunRecord,
@@ -46,17 +49,23 @@ struct Prepared {
 pub fn run(arguments: &RunArguments) -> i32 {
     let mut plans = Vec::new();
     for path in &arguments.plans {
-        match plan::read(path, &arguments.overrides()) {
+        let read = plan::read(path, &arguments.overrides()).map_err(|error| error.to_string());
+        let with_hosts = read.and_then(|plan| {
+            let hosts = find_hosts(&plan);
+            let hosts = hosts.map_err(|problem| format!("{}: {problem}", path.display()))?;
+            Ok((plan, hosts))
+        });
+        match with_hosts {
             Ok(plan) => plans.push(plan),
             Err(error) => {
-                warn(&format!("{error}"));
+                warn(&error);
                 return judge::BAD_USAGE;
             }
         }
     }
     let mut codes = Vec::new();
-    for plan in plans {
-        let (code, interrupted) = run_one(plan, arguments);
+    for (plan, hosts) in plans {
+        let (code, interrupted) = run_one(plan, hosts, arguments);
         codes.push(code);
         if interrupted {
             break;
@@ -66,9 +75,9 @@ pub fn run(arguments: &RunArguments) -> i32 {
 }
 
 /// Runs one plan. Also says whether somebody interrupted it, and with it those that come after.
-fn run_one(plan: Plan, arguments: &RunArguments) -> (i32, bool) {
+fn run_one(plan: Plan, hosts: Vec<Access>, arguments: &RunArguments) -> (i32, bool) {
     let json = arguments.json;
-    let prepared = match prepare(plan, arguments) {
+    let prepared = match prepare(plan, hosts, arguments) {
         Ok(prepared) => prepared,
         Err(error) => return (not_carried_out(&error, json), false),
     };
@@ -83,7 +92,8 @@ fn supervise(prepared: Prepared) -> i32 {
     let folder = prepared.folder.clone();
     let json = prepared.json;
     match prepared.plan.lab {
-        LabPlan::None => child(prepared),
+        // Nothing of these stands on this machine: there is nothing to found.
+        LabPlan::None | LabPlan::Ssh(_) => child(prepared),
         LabPlan::Local { .. } => match local::supervise(move || child(prepared)) {
             Ok(Ended::Exit(GIVEN_UP)) => judge::NOT_CARRIED_OUT,
             Ok(Ended::Exit(code)) => code,
@@ -111,14 +121,14 @@ fn not_carried_out(error: &anyhow::Error, json: bool) -> i32 {
     code
 }
 
-fn prepare(plan: Plan, arguments: &RunArguments) -> anyhow::Result<Prepared> {
+fn prepare(plan: Plan, hosts: Vec<Access>, arguments: &RunArguments) -> anyhow::Result<Prepared> {
     let began = Instant::now();
     let mut rng = stream(plan.seed, "schedule");
     let schedule = Schedule::expand(&plan.faults, plan.load.duration, &mut rng);
     let target = construct_target(&plan)?;
     let started = jiff::Timestamp::now();
     let stamp = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
-    let record = describe(&plan, &*target, started, arguments.sabotage);
+    let record = describe(&plan, hosts.len(), &*target, started, arguments.sabotage);
     let folder = RunFolder::create(&arguments.runs, &plan.name, &stamp)?;
     let write = || -> Result<(), crate::store::StoreError> {
         folder.write("plan.yaml", plan.text.as_bytes())?;
@@ -130,17 +140,22 @@ fn prepare(plan: Plan, arguments: &RunArguments) -> anyhow::Result<Prepared> {
         return Err(error.into());
     }
     let (sabotage, quiet, json) = (arguments.sabotage, arguments.quiet, arguments.json);
-    Ok(Prepared { plan, schedule, folder, record, sabotage, quiet, json, began })
+    Ok(Prepared { plan, hosts, schedule, folder, record, sabotage, quiet, json, began })
 }
 
 fn describe(
     plan: &Plan,
+    hosts: usize,
     target: &dyn Target,
     started: jiff::Timestamp,
     sabotage: Option<Sabotage>,
 ) -> RunRecord {
     let (nodes, lab) = match plan.lab {
-        LabPlan::Local { nodes } => (nodes, format!("local, {nodes} nodes")),
+        LabPlan::Local { nodes, ssh } => {
+            let over = if ssh { ", over SSH" } else { "" };
+            (usize::from(nodes), format!("local, {nodes} nodes{over}"))
+        }
+        LabPlan::Ssh(_) => (hosts, format!("SSH, {hosts} nodes")),
         LabPlan::None => (0, "none".to_owned()),
     };
     RunRecord {
@@ -220,33 +235,45 @@ async fn conduct_in_lab(
     interrupt: CancellationToken,
 ) -> anyhow::Result<Conduct> {
     let plan = &prepared.plan;
-    let data = prepared.folder.join("data");
-    let lab = match plan.lab {
-        LabPlan::None => None,
-        LabPlan::Local { nodes } => {
-            let options = local::Options {
-                nodes,
-                data,
-                logs: prepared.folder.join("nodes"),
-                seed: plan.seed,
-            };
-            let lab = local::Lab::up(options).await?;
-            prepared.record.lab = lab.describe();
-            Some(lab)
-        }
+    let wanted = Wanted {
+        plan: &plan.lab,
+        hosts: &prepared.hosts,
+        data: prepared.folder.join("data"),
+        logs: prepared.folder.join("nodes"),
+        seed: plan.seed,
+        quiet: prepared.quiet,
     };
+    let stand = Stand::up(wanted).await?;
+    prepared.record.lab = stand.describe();
+    let conducted = conduct_on(&stand, prepared, interrupt).await;
+    let notes = stand.down().await;
+    let mut conduct = conducted?;
+    conduct.notes.extend(notes.into_iter().map(|note| format!("{note}.")));
+    Ok(conduct)
+}
+
+async fn conduct_on(
+    stand: &Stand,
+    prepared: &mut Prepared,
+    interrupt: CancellationToken,
+) -> anyhow::Result<Conduct> {
+    let plan = &prepared.plan;
+    let cuts = |fault: &schism_nemesis::FaultSpec| fault.names().contains(&"partition");
+    if plan.faults.iter().any(cuts)
+        && let Some(problem) = stand.cannot_cut()
+    {
+        anyhow::bail!("the plan partitions, and links cannot be cut: {problem}");
+    }
     // Only now there is a run: one that was refused must not hide the last that was not.
     prepared.folder.link_latest()?;
-    let hosts = lab.as_ref().map(local::Lab::hosts).unwrap_or_default();
-    let network: Option<Arc<dyn Network>> = lab.as_ref().map(local::Lab::network);
     let (workload, target) = (construct_workload(plan)?, construct_target(plan)?);
     let stage = Stage {
         plan: plan.clone(),
         folder: prepared.folder.clone(),
         schedule: prepared.schedule.clone(),
         target: target.clone(),
-        cluster: Cluster { hosts },
-        network,
+        cluster: Cluster { hosts: stand.hosts() },
+        network: stand.network(),
         question: question(plan, &*workload),
         workload,
         sabotage: prepared.sabotage,

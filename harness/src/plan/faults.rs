@@ -13,6 +13,9 @@ use super::read::Reader;
 /// More faults than these in one run are a slip of a unit.
 const FAULTS_MAX: u128 = 10_000;
 
+/// What only the virtual switch can do to a link.
+const SWITCH_ONLY: &[&str] = &["delay", "hold", "scenario"];
+
 impl Reader {
     pub(super) fn faults(
         &mut self,
@@ -40,8 +43,9 @@ impl Reader {
                 }
             };
             // Where the load could not be read, what does not fit into it is no second mistake.
-            if let (LabPlan::Local { nodes }, Some(duration)) = (lab, duration)
-                && let Err(error) = spec.check(*nodes, duration)
+            if let (Some(nodes), Some(duration)) =
+                (lab.nodes().filter(|nodes| *nodes > 0), duration)
+                && let Err(error) = spec.check(nodes, duration)
             {
                 self.problems.push(refuse(error));
             }
@@ -52,6 +56,12 @@ impl Reader {
                 self.problem(item.place_of(&["every".into()]), title);
             }
             for name in spec.names() {
+                if lab.is_over_ssh() && SWITCH_ONLY.contains(&name) {
+                    let title =
+                        format!("over SSH links can be cut, and the fault `{name}` does more");
+                    let help = "leave it out, or take the local lab without `ssh: true`";
+                    self.problem_with_help(item.place.clone(), title, help);
+                }
                 let Some(target) = target.filter(|target| !target.faults.contains(&name)) else {
                     continue;
                 };

@@ -4,6 +4,7 @@ mod claims;
 mod diagnose;
 mod document;
 mod faults;
+mod lab;
 mod overrides;
 mod read;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use schism_checkers::Asked;
 use schism_history::Rate;
+use schism_lab::ssh::Source;
 use schism_nemesis::FaultSpec;
 use schism_workloads::WORKLOADS;
 use serde_json::Value;
@@ -71,7 +73,11 @@ pub enum LabPlan {
     Local {
         /// How many nodes, 1 to 64.
         nodes: u16,
+        /// Whether each runs sshd, and is reached over it alone.
+        ssh: bool,
     },
+    /// Hosts that somebody has, behind SSH.
+    Ssh(Source),
     /// No nodes: the target lives inside the controller.
     None,
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::document::{Content, Node, Problem};
 use super::overrides::{override_one, stored_overrides, with_overrides};
-use super::{Choice, LabPlan, Load, Plan, Stop};
+use super::{Choice, Load, Plan, Stop};
 
 const SIZE_MAX: u64 = 1 << 20;
 const KEYS: &[&str] =
@@ -24,7 +24,6 @@ const PROBLEMS_SHOWN: usize = 20;
 /// More than a machine can offer in a day, or keep in memory.
 const ARRIVALS_MAX: f64 = 1e8;
 const DEFAULT_SEED: u64 = 1;
-const DEFAULT_NODES: u16 = 5;
 
 /// Why a plan was refused: every problem that was found, each with its place.
 #[derive(Debug)]
@@ -131,7 +130,7 @@ impl Reader {
                 (entry.construct)(options).map(drop)
             });
         }
-        let lab = self.lab(document, target.as_ref().map(|(entry, _, _)| *entry));
+        let lab = self.lab(document, path, target.as_ref().map(|(entry, _, _)| *entry));
         let duration = load.as_ref().map(|load| load.duration);
         let faults =
             self.faults(document, &lab, duration, target.as_ref().map(|(entry, _, _)| *entry));
@@ -282,30 +281,6 @@ impl Reader {
             self.problem_with_help(place, title, "lower the rate or the duration");
         }
         Some(Load { clients, duration, rate, timeout, operations })
-    }
-
-    fn lab(&mut self, document: &Node, target: Option<&TargetEntry>) -> LabPlan {
-        let needs_lab = target.is_none_or(|target| target.needs_lab);
-        let Some(node) = document.get("lab") else {
-            return if needs_lab { LabPlan::Local { nodes: DEFAULT_NODES } } else { LabPlan::None };
-        };
-        if let Content::Scalar(Value::String(text)) = &node.content
-            && text == "none"
-        {
-            if needs_lab {
-                self.problem(node.place.clone(), "this target stands on nodes: it needs a lab");
-            }
-            return LabPlan::None;
-        }
-        if !needs_lab {
-            let title = "this target lives inside the controller and takes no lab";
-            self.problem_with_help(node.place_of(&["local".into()]), title, "leave `lab` out");
-        }
-        self.keys(node, &["local"], "lab");
-        let Some(local) = node.get("local") else { return LabPlan::Local { nodes: DEFAULT_NODES } };
-        self.keys(local, &["nodes"], "local");
-        let nodes = self.count(local, "nodes", 1, 64).unwrap_or(u64::from(DEFAULT_NODES));
-        LabPlan::Local { nodes: nodes as u16 }
     }
 
     /// A name from a table, alone or with its options: `memory`, `{ reference: { … } }`.

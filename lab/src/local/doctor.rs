@@ -54,6 +54,7 @@ pub fn examine() -> Vec<Finding> {
         }
     };
     let mut findings = vec![Finding { name: "local lab", ok, says, remedy }];
+    findings.push(ssh());
     findings.push(cores());
     findings.extend(memory());
     findings
@@ -112,8 +113,8 @@ async fn use_lab(lab: &Lab) -> Result<(), String> {
     let socket = async |host: &dyn Host| host.datagrams().await.map_err(|error| error.to_string());
     let (from, to) = (socket(&**one).await?, socket(&**other).await?);
     let carried = async {
-        from.send_to(b"schism", to.local_addr()?).await?;
-        to.recv(&mut [0; 16]).await
+        from.send(b"schism", to.address());
+        to.receive().await
     };
     match tokio::time::timeout(TRY_WITHIN, carried).await {
         Ok(Ok(_)) => Ok(()),
@@ -138,6 +139,19 @@ fn remedy(problem: &str) -> Option<String> {
     };
     let setting = SETTINGS.iter().find(forbids);
     Some(setting.map_or("sudo schism run …", |(_, _, command)| command).to_owned())
+}
+
+/// Whether nodes of this machine can be reached over SSH. A lab does without.
+fn ssh() -> Finding {
+    let name = "ssh: true";
+    match super::sshd::refusal() {
+        None => Finding { name, ok: true, says: "sshd and nft are there".into(), remedy: None },
+        Some(problem) => {
+            let (says, remedy) = problem.split_once(": ").unwrap_or((&problem, ""));
+            let remedy = Some(remedy.replace('`', "")).filter(|remedy| !remedy.is_empty());
+            Finding { name, ok: false, says: says.into(), remedy }
+        }
+    }
 }
 
 fn cores() -> Finding {

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 
 use super::life::{Life, set_apart, spawn};
 use super::members::members;
-use crate::{Command, Host, HostError, Node, Output, ProcessState};
+use crate::{Command, Datagrams, Host, HostError, Node, Output, ProcessState, Running};
 
 /// The port of a node's socket for probes; nothing else of ours uses it.
 const PROBE_PORT: u16 = 7009;
@@ -153,13 +153,14 @@ impl Host for LocalHost {
         }
     }
 
-    async fn spawn(&self, command: &Command) -> Result<tokio::process::Child, HostError> {
+    async fn spawn(&self, command: &Command) -> Result<Running, HostError> {
         let mut enter = self.entering(command).await?;
         set_apart(&mut enter);
         let mut enter = tokio::process::Command::from(enter);
         enter.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         enter.kill_on_drop(true);
-        enter.spawn().map_err(|error| self.error("cannot start a program", error))
+        let running = enter.spawn().and_then(Running::try_from);
+        running.map_err(|error| self.error("cannot start a program", error))
     }
 
     async fn upload(&self, from: &Path, to: &Path) -> Result<(), HostError> {
@@ -214,7 +215,7 @@ impl Host for LocalHost {
         members(self.life.network()).map_err(|error| self.error("/proc", error))
     }
 
-    async fn datagrams(&self) -> Result<tokio::net::UdpSocket, HostError> {
+    async fn datagrams(&self) -> Result<Arc<dyn Datagrams>, HostError> {
         let network =
             self.life.network().try_clone().map_err(|error| self.error("its network", error))?;
         let address = SocketAddr::new(self.node.address, PROBE_PORT);
@@ -227,9 +228,15 @@ impl Host for LocalHost {
         };
         // A socket stays in the namespace in which it was made; the thread is thrown away.
         let made = std::thread::spawn(open).join();
-        made.unwrap_or_else(|_| Err(io::Error::other("its thread panicked")))
+        let failed = |error| self.error("a socket for probes", error);
+        let socket = made
+            .unwrap_or_else(|_| Err(io::Error::other("its thread panicked")))
             .and_then(tokio::net::UdpSocket::from_std)
-            .map_err(|error| self.error("a socket for probes", error))
+            .map_err(failed)?;
+        // Until the runtime has seen that it can be written to, nothing is sent.
+        let writable = tokio::time::timeout(SETTLE_WITHIN, socket.writable()).await;
+        writable.unwrap_or_else(|late| Err(late.into())).map_err(failed)?;
+        Ok(Arc::new(socket))
     }
 }
 

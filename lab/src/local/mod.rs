@@ -14,6 +14,7 @@ mod members;
 mod netlink;
 pub mod node_init;
 mod packet;
+pub mod sshd;
 mod supervise;
 mod switch;
 mod wire;
@@ -137,13 +138,16 @@ impl Lab {
 
     /// The lab in words.
     pub fn describe(&self) -> String {
-        // SAFETY: geteuid has no preconditions. Inside a user namespace it is 0 for everybody, so
-        // the map tells who we really are.
-        let rootless = std::fs::read_to_string("/proc/self/uid_map")
-            .is_ok_and(|map| map.split_whitespace().nth(2) == Some("1"));
-        let how = if rootless { "rootless" } else { "as root" };
+        let how = if rootless() { "rootless" } else { "as root" };
         format!("local, {} nodes, virtual switch over {}, {how}", self.hosts.len(), self.link_layer)
     }
+}
+
+/// Whether this is root of a user namespace alone. Inside one everybody has the uid 0, so that the
+/// map tells who we really are.
+fn rootless() -> bool {
+    std::fs::read_to_string("/proc/self/uid_map")
+        .is_ok_and(|map| map.split_whitespace().nth(2) == Some("1"))
 }
 
 impl Drop for Lab {

@@ -183,19 +183,17 @@ async fn healed_link(lab: &Lab) -> Result<(), String> {
     let rule = LinkRule { delay: Duration::from_secs(9), ..LinkRule::default() };
     let network = lab.network();
     network.set(&LinkRules([(link, rule)].into())).await.map_err(text)?;
-    let address = to.local_addr().map_err(text)?;
-    let mut buffer = [0; 16];
     for word in [b"first", b"other"] {
-        from.send_to(word, address).await.map_err(text)?;
+        from.send(word, to.address());
     }
-    let early = timeout(Duration::from_millis(100), to.recv(&mut buffer)).await;
+    let early = timeout(Duration::from_millis(100), to.receive()).await;
     same(early.is_err(), true)?;
     network.set(&LinkRules::default()).await.map_err(text)?;
     for word in [b"first", b"other"] {
         let late = |_| format!("{} did not come at once", String::from_utf8_lossy(word));
-        let length = timeout(Duration::from_millis(500), to.recv(&mut buffer)).await;
-        let length = length.map_err(late)?.map_err(text)?;
-        same(&buffer[..length], &word[..])?;
+        let came = timeout(Duration::from_millis(500), to.receive()).await;
+        let (datagram, _) = came.map_err(late)?.map_err(text)?;
+        same(&datagram[..], &word[..])?;
     }
     Ok(())
 }

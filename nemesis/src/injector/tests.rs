@@ -66,7 +66,7 @@ impl Host for FakeHost {
         unreachable!("no program is run")
     }
 
-    async fn spawn(&self, _: &Command) -> Result<tokio::process::Child, HostError> {
+    async fn spawn(&self, _: &Command) -> Result<schism_lab::Running, HostError> {
         unreachable!("no program is run")
     }
 
@@ -112,8 +112,9 @@ impl Host for FakeHost {
         Ok(process.map(state).into_iter().collect())
     }
 
-    async fn datagrams(&self) -> Result<tokio::net::UdpSocket, HostError> {
-        Ok(tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a socket"))
+    async fn datagrams(&self) -> Result<Arc<dyn schism_lab::Datagrams>, HostError> {
+        let socket = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        Ok(Arc::new(socket.expect("a socket")))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use schism_history::Evidence;
-use schism_lab::{End, LinkRules};
+use schism_lab::{Datagrams, End, LinkRules};
 use schism_targets::Cluster;
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
@@ -59,7 +59,9 @@ type Sights = BTreeMap<Link, Sight>;
 
 /// Sockets on every node and in the controller, and what arrived at them.
 pub(crate) struct LinkProbe {
-    sockets: BTreeMap<End, (Arc<UdpSocket>, SocketAddr)>,
+    sockets: BTreeMap<End, (Arc<dyn Datagrams>, SocketAddr)>,
+    /// How much later than its node this program knows what a socket heard: sent and come.
+    lag: Duration,
     arrived: Arc<Mutex<BTreeMap<u64, Instant>>>,
     next: std::sync::atomic::AtomicU64,
     /// One-way times of the links that worked before the first fault.
@@ -83,9 +85,9 @@ impl LinkProbe {
         for host in &cluster.hosts {
             let node = host.node();
             let socket = host.datagrams().await.map_err(|error| error.to_string())?;
-            let address = socket.local_addr().map_err(|error| error.to_string())?;
+            let address = socket.address();
             first.get_or_insert(address);
-            sockets.insert(End::Node(node.id), (Arc::new(socket), address));
+            sockets.insert(End::Node(node.id), (socket, address));
         }
         if let Some(node) = first {
             let controller = controller_socket(node)
@@ -99,7 +101,9 @@ impl LinkProbe {
             .map(|(socket, _)| tokio::spawn(receive(socket.clone(), arrived.clone())))
             .collect();
         let next = std::sync::atomic::AtomicU64::new(1);
-        let mut probe = Self { sockets, arrived, next, before: BTreeMap::new(), receivers };
+        let lags = sockets.values().map(|(socket, _)| socket.lag());
+        let lag = lags.max().unwrap_or_default() * 2;
+        let mut probe = Self { sockets, lag, arrived, next, before: BTreeMap::new(), receivers };
         let links: Vec<Link> = probe.links();
         for _ in 0..LOOKS {
             let rest: Vec<Link> =
@@ -132,7 +136,7 @@ impl LinkProbe {
             }
             tokio::time::sleep(ROUND_EVERY).await;
         }
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + patience + self.lag;
         while !self.came(&sent) && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -147,7 +151,7 @@ impl LinkProbe {
         datagram[..8].copy_from_slice(&MAGIC);
         datagram[8..].copy_from_slice(&number.to_be_bytes());
         // What cannot be sent does not arrive, and that is what is looked for.
-        let _ = socket.try_send_to(&datagram, *address);
+        socket.send(&datagram, *address);
         Some(number)
     }
 
@@ -282,8 +286,9 @@ fn links(links: &[&Link]) -> String {
 }
 
 /// The controller's socket and the address under which nodes reach it.
-async fn controller_socket(node: SocketAddr) -> std::io::Result<(Arc<UdpSocket>, SocketAddr)> {
-    let route = UdpSocket::bind("0.0.0.0:0").await?;
+async fn controller_socket(node: SocketAddr) -> std::io::Result<(Arc<dyn Datagrams>, SocketAddr)> {
+    let any = if node.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+    let route = UdpSocket::bind(any).await?;
     route.connect(node).await?;
     let own = route.local_addr()?.ip();
     let socket = UdpSocket::bind((own, 0)).await?;
@@ -291,14 +296,15 @@ async fn controller_socket(node: SocketAddr) -> std::io::Result<(Arc<UdpSocket>,
     Ok((Arc::new(socket), address))
 }
 
-async fn receive(socket: Arc<UdpSocket>, arrived: Arc<Mutex<BTreeMap<u64, Instant>>>) {
-    let mut datagram = [0; 32];
+async fn receive(socket: Arc<dyn Datagrams>, arrived: Arc<Mutex<BTreeMap<u64, Instant>>>) {
     loop {
-        let Ok((16, _)) = socket.recv_from(&mut datagram).await else { continue };
-        let now = Instant::now();
-        let mut number = [0; 8];
-        number.copy_from_slice(&datagram[8..16]);
-        if datagram[..8] == MAGIC {
+        let Ok((datagram, now)) = socket.receive().await else {
+            // A socket that stands elsewhere may be lost for a while.
+            tokio::time::sleep(ROUND_EVERY).await;
+            continue;
+        };
+        let Ok(bytes) = <[u8; 16]>::try_from(datagram.as_slice()) else { continue };
+        if let Some(number) = bytes.strip_prefix(&MAGIC).and_then(|rest| rest.try_into().ok()) {
             let mut arrived = arrived.lock().unwrap_or_else(PoisonError::into_inner);
             arrived.entry(u64::from_be_bytes(number)).or_insert(now);
         }

@@ -38,7 +38,7 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    async fn spawn(&self, _: &Command) -> Result<tokio::process::Child, HostError> {
+    async fn spawn(&self, _: &Command) -> Result<schism_lab::Running, HostError> {
         unimplemented!("the target spawns nothing")
     }
 
@@ -67,7 +67,7 @@ impl Host for FakeHost {
         unimplemented!("the target asks for no processes")
     }
 
-    async fn datagrams(&self) -> Result<tokio::net::UdpSocket, HostError> {
+    async fn datagrams(&self) -> Result<Arc<dyn schism_lab::Datagrams>, HostError> {
         unimplemented!("the target sends no datagrams")
     }
 }

@@ -1,0 +1,126 @@
+//! The lab of a run, of whichever kind: brought up, used through the same traits, taken down.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use schism_lab::ssh::{self, Access, Tell};
+use schism_lab::{Host, Network, local};
+
+use super::warn;
+use crate::plan::{LabPlan, Plan};
+
+/// Where the nodes of a run stand.
+pub(super) enum Stand {
+    /// Nowhere: the target lives inside the controller.
+    None,
+    /// Namespaces of this machine.
+    Local(local::Lab),
+    /// The same, reached over SSH alone.
+    LocalOverSsh(local::Lab, ssh::Lab),
+    /// Hosts that somebody has.
+    Ssh(ssh::Lab),
+}
+
+/// What a lab is to be.
+pub(super) struct Wanted<'a> {
+    pub(super) plan: &'a LabPlan,
+    /// The hosts, where the plan has some.
+    pub(super) hosts: &'a [Access],
+    pub(super) data: PathBuf,
+    pub(super) logs: PathBuf,
+    pub(super) seed: u64,
+    pub(super) quiet: bool,
+}
+
+impl Stand {
+    /// Brings it up.
+    pub(super) async fn up(wanted: Wanted<'_>) -> anyhow::Result<Self> {
+        let Wanted { plan, hosts, data, logs, seed, quiet } = wanted;
+        let shown: Tell =
+            if quiet { Arc::new(|_| {}) } else { Arc::new(|line: String| warn(&line)) };
+        match *plan {
+            LabPlan::None => Ok(Stand::None),
+            LabPlan::Local { nodes, ssh } => {
+                let options = local::Options { nodes, data, logs: logs.clone(), seed };
+                let lab = local::Lab::up(options).await?;
+                if !ssh {
+                    return Ok(Stand::Local(lab));
+                }
+                let hosts = lab.serve_ssh().await?;
+                // The nodes share this machine's files, the program among them.
+                let own = std::env::current_exe().ok().filter(|path| path.exists());
+                let tell: Tell = Arc::new(|_| {});
+                let over = ssh::Options { hosts, logs, shared: own, tell };
+                let over = ssh::Lab::up(over).await.context("local lab over SSH")?;
+                Ok(Stand::LocalOverSsh(lab, over))
+            }
+            LabPlan::Ssh(_) => {
+                let hosts = hosts.to_vec();
+                let options = ssh::Options { hosts, logs, shared: None, tell: shown };
+                Ok(Stand::Ssh(ssh::Lab::up(options).await?))
+            }
+        }
+    }
+
+    fn over_ssh(&self) -> Option<&ssh::Lab> {
+        match self {
+            Stand::LocalOverSsh(_, lab) | Stand::Ssh(lab) => Some(lab),
+            Stand::None | Stand::Local(_) => None,
+        }
+    }
+
+    /// The nodes, in order.
+    pub(super) fn hosts(&self) -> Vec<Arc<dyn Host>> {
+        match self {
+            Stand::None => Vec::new(),
+            Stand::Local(lab) => lab.hosts(),
+            Stand::LocalOverSsh(_, lab) | Stand::Ssh(lab) => lab.hosts(),
+        }
+    }
+
+    /// The links, where there are nodes.
+    pub(super) fn network(&self) -> Option<Arc<dyn Network>> {
+        match self {
+            Stand::None => None,
+            Stand::Local(lab) => Some(lab.network()),
+            Stand::LocalOverSsh(_, lab) | Stand::Ssh(lab) => Some(lab.network()),
+        }
+    }
+
+    /// Why links cannot be cut here, if they cannot.
+    pub(super) fn cannot_cut(&self) -> Option<String> {
+        self.over_ssh()?.cannot_cut()
+    }
+
+    /// The lab in words.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Stand::None => "none".into(),
+            Stand::Local(lab) => lab.describe(),
+            Stand::LocalOverSsh(lab, _) => format!("{}, over SSH", lab.describe()),
+            Stand::Ssh(lab) => lab.describe(),
+        }
+    }
+
+    /// Takes it down; what the reader of the report should know.
+    pub(super) async fn down(self) -> Vec<String> {
+        match self {
+            // Namespaces go with their last process.
+            Stand::None | Stand::Local(_) => Vec::new(),
+            Stand::LocalOverSsh(_, lab) | Stand::Ssh(lab) => lab.down().await,
+        }
+    }
+}
+
+/// The hosts of a plan's lab, and whether its faults fit onto so many.
+pub(super) fn find_hosts(plan: &Plan) -> Result<Vec<Access>, String> {
+    let hosts = plan.lab.hosts()?;
+    if !hosts.is_empty() {
+        for fault in &plan.faults {
+            let checked = fault.check(hosts.len() as u16, plan.load.duration);
+            checked.map_err(|error| format!("{} hosts: {}", hosts.len(), error.problem))?;
+        }
+    }
+    Ok(hosts)
+}

@@ -1,0 +1,166 @@
+//! A node behind SSH as the controller sees it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schism_agent::protocol::{Answer, Deed, Program};
+
+use super::datagrams::RemoteDatagrams;
+use super::install::{checksum, receive};
+use super::program;
+use super::quote::{quote, script};
+use super::reach::{ANSWER_WITHIN, Reach};
+use crate::{Command, Datagrams, Host, HostError, Node, Output, ProcessState, Running};
+
+/// How much longer than the program itself its answer may take.
+const GRACE: Duration = Duration::from_secs(3);
+/// How long a file may take to or from a node.
+const COPY_WITHIN: Duration = Duration::from_mins(5);
+
+/// A node behind SSH.
+pub(super) struct SshHost {
+    pub(super) node: Node,
+    pub(super) reach: Arc<Reach>,
+    /// Where programs log, as seen on the node.
+    pub(super) logs: String,
+}
+
+impl SshHost {
+    async fn done(&self, deed: Deed) -> Result<(), HostError> {
+        self.reach.ask(deed, ANSWER_WITHIN).await.map(drop)
+    }
+
+    fn surprised(&self) -> HostError {
+        self.reach.error("its agent answered something else than it was asked")
+    }
+
+    /// The checksum of a file on the node, if it is there.
+    async fn sum_there(&self, path: &Path) -> Result<Option<String>, HostError> {
+        let path = path.display().to_string();
+        let mut command = Command::new(["sha256sum", "--", &path]);
+        command.folder = Some("/".into());
+        let output = self.run(&command, COPY_WITHIN).await?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let sum = text.split_whitespace().next().map(|sum| sum.trim_start_matches('\\').to_owned());
+        Ok(sum.filter(|_| output.code == 0))
+    }
+}
+
+/// A command as the agent takes it.
+fn program(command: &Command) -> Program {
+    Program {
+        argv: command.argv.clone(),
+        env: command.env.clone(),
+        folder: command.folder.as_ref().map(|folder| folder.display().to_string()),
+    }
+}
+
+#[async_trait]
+impl Host for SshHost {
+    fn node(&self) -> &Node {
+        &self.node
+    }
+
+    async fn run(&self, command: &Command, limit: Duration) -> Result<Output, HostError> {
+        let limit_ms = limit.as_millis() as u64;
+        let deed = Deed::Run { program: program(command), limit_ms };
+        match self.reach.ask(deed, limit + GRACE).await? {
+            Answer::Ended { code, stdout, stderr } => {
+                Ok(Output { code, stdout: stdout.0, stderr: stderr.0 })
+            }
+            _ => Err(self.surprised()),
+        }
+    }
+
+    async fn spawn(&self, command: &Command) -> Result<Running, HostError> {
+        let held = self.reach.held().await?;
+        let spawned = program::spawn(&held.agent, program(command)).await;
+        spawned.map_err(|problem| self.reach.error(problem))
+    }
+
+    async fn upload(&self, from: &Path, to: &Path) -> Result<(), HostError> {
+        let failed = |error: std::io::Error| HostError {
+            node: self.node.id,
+            problem: from.display().to_string(),
+            source: Some(error),
+        };
+        let path = from.to_owned();
+        let summed = tokio::task::spawn_blocking(move || checksum(&path)).await;
+        let (sum, _) =
+            summed.map_err(|error| self.reach.error(error.to_string()))?.map_err(failed)?;
+        let mode = tokio::fs::metadata(from).await.map_err(failed)?.permissions().mode() & 0o7777;
+        if self.sum_there(to).await?.as_deref() == Some(&sum) {
+            return Ok(());
+        }
+        let held = self.reach.held().await?;
+        let file = tokio::fs::File::open(from).await.map_err(failed)?;
+        let path = quote(&to.display().to_string());
+        let sent = receive(&held.connection, self.reach.sudo(), file, &path, mode, &sum).await;
+        sent.map_err(|problem| self.reach.error(problem))
+    }
+
+    async fn download(&self, from: &Path, to: &Path) -> Result<(), HostError> {
+        use std::io::Write as _;
+        let failed = |error: std::io::Error| HostError {
+            node: self.node.id,
+            problem: to.display().to_string(),
+            source: Some(error),
+        };
+        let held = self.reach.held().await?;
+        let cat =
+            format!("exec {}cat -- {}", self.reach.sudo(), quote(&from.display().to_string()));
+        // A file that came in part must not be taken for the whole.
+        let mut part = to.as_os_str().to_owned();
+        part.push(".part");
+        let mut file = std::fs::File::create(&part).map_err(failed)?;
+        let mut keep = |bytes: &[u8]| file.write_all(bytes);
+        let nothing = tokio::io::empty();
+        let copied =
+            held.connection.exec_into(&script(&cat), nothing, &mut keep, COPY_WITHIN).await;
+        let problem = match copied {
+            Ok((0, _)) => return std::fs::rename(&part, to).map_err(failed),
+            Ok((_, stderr)) => String::from_utf8_lossy(&stderr).trim().to_owned(),
+            Err(problem) => format!("{}: {problem}", from.display()),
+        };
+        let _ = std::fs::remove_file(&part);
+        Err(self.reach.error(problem))
+    }
+
+    async fn start(&self, name: &str, command: &Command) -> Result<(), HostError> {
+        let log = format!("{}/{name}.log", self.logs);
+        self.done(Deed::Start { program: program(command), log }).await
+    }
+
+    async fn kill_all(&self) -> Result<(), HostError> {
+        self.done(Deed::KillAll).await
+    }
+
+    async fn pause_all(&self) -> Result<(), HostError> {
+        self.done(Deed::PauseAll).await
+    }
+
+    async fn resume_all(&self) -> Result<(), HostError> {
+        self.done(Deed::ResumeAll).await
+    }
+
+    async fn processes(&self) -> Result<Vec<ProcessState>, HostError> {
+        let Answer::Processes(all) = self.reach.ask(Deed::Processes, ANSWER_WITHIN).await? else {
+            return Err(self.surprised());
+        };
+        let state = |process: schism_agent::protocol::Process| ProcessState {
+            pid: process.pid,
+            name: process.name,
+            state: process.state,
+            cpu_ns: process.cpu_ns,
+            started: process.started,
+        };
+        Ok(all.into_iter().map(state).collect())
+    }
+
+    async fn datagrams(&self) -> Result<Arc<dyn Datagrams>, HostError> {
+        Ok(Arc::new(RemoteDatagrams::open(self.reach.clone(), self.node.address).await?))
+    }
+}

@@ -1,0 +1,181 @@
+//! Puts this program onto a node, once: under the name of its own checksum.
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::access::Access;
+use super::connection::Connection;
+use super::quote::{quote, script};
+
+/// How long a question may take, and a copy of the program.
+const ASK_WITHIN: Duration = Duration::from_secs(20);
+const COPY_WITHIN: Duration = Duration::from_mins(5);
+
+/// A file to be put onto nodes, with its checksum.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    pub(super) path: PathBuf,
+    pub(super) sum: String,
+    pub(super) bytes: u64,
+}
+
+impl Program {
+    fn open(path: PathBuf) -> Result<Self, String> {
+        let (sum, bytes) =
+            checksum(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self { path, sum, bytes })
+    }
+}
+
+/// The programs that nodes need.
+#[derive(Clone, Debug)]
+pub(super) struct Programs {
+    /// Run as `AGENT agent …`.
+    pub(super) agent: Program,
+    /// What a command whose program is `schism` runs.
+    pub(super) schism: Program,
+}
+
+impl Programs {
+    /// The agent that `SCHISM_AGENT` names, or one beside this program, or this program itself.
+    /// Blocks while it reads them.
+    pub(super) fn find() -> Result<Self, String> {
+        let own = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
+        let schism = Program::open(PathBuf::from("/proc/self/exe"))?;
+        let beside = own.with_file_name("schism-agent");
+        let agent = match std::env::var_os("SCHISM_AGENT") {
+            Some(path) => {
+                Program::open(path.into()).map_err(|error| format!("SCHISM_AGENT: {error}"))?
+            }
+            None if beside.exists() => Program::open(beside)?,
+            None => schism.clone(),
+        };
+        Ok(Self { agent, schism })
+    }
+}
+
+/// The SHA-256 of a file in hexadecimal, and its length.
+pub(super) fn checksum(path: &Path) -> std::io::Result<(String, u64)> {
+    let mut file = std::fs::File::open(path)?;
+    let (mut hash, mut bytes) = (Sha256::new(), 0);
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut piece)? {
+            0 => break,
+            length => {
+                hash.update(&piece[..length]);
+                bytes += length as u64;
+            }
+        }
+    }
+    let mut sum = String::new();
+    for byte in hash.finalize() {
+        let _ = write!(sum, "{byte:02x}");
+    }
+    Ok((sum, bytes))
+}
+
+/// What the programs are called on a node, and how much was copied there.
+pub(super) struct Installed {
+    pub(super) agent: PathBuf,
+    pub(super) schism: PathBuf,
+    pub(super) copied_bytes: u64,
+}
+
+/// Puts the programs onto a node where they are not there yet.
+pub(super) async fn install(
+    connection: &Connection,
+    access: &Access,
+    programs: &Programs,
+) -> Result<Installed, String> {
+    let folder = access.folder().join("programs");
+    let mut copied_bytes = 0;
+    let mut names = Vec::new();
+    for program in [&programs.agent, &programs.schism] {
+        let name = folder.join(&program.sum);
+        if !names.contains(&name) && put(connection, program, &name).await? {
+            copied_bytes += program.bytes;
+        }
+        names.push(name);
+    }
+    let [agent, schism] = [names[0].clone(), names[1].clone()];
+    Ok(Installed { agent, schism, copied_bytes })
+}
+
+/// Puts one program there; `false` if it is there already, whole.
+async fn put(connection: &Connection, program: &Program, name: &Path) -> Result<bool, String> {
+    let path = quote(&name.display().to_string());
+    let folder = quote(&name.parent().unwrap_or(Path::new("/")).display().to_string());
+    let look = format!(
+        "uname -sm && mkdir -p -- {folder} && if test -x {path}; then sha256sum -- {path}; fi"
+    );
+    let seen = connection.exec(&script(&look), tokio::io::empty(), ASK_WITHIN).await?;
+    let said = String::from_utf8_lossy(&seen.stdout).into_owned();
+    let platform = said.lines().next().unwrap_or_default();
+    if seen.code != 0 || platform.is_empty() {
+        let words = String::from_utf8_lossy(&seen.stderr);
+        return Err(format!(
+            "its shell does not do as it should: {} {}",
+            said.trim(),
+            words.trim()
+        ));
+    }
+    let own = format!("Linux {}", std::env::consts::ARCH);
+    if platform != own && std::env::var_os("SCHISM_AGENT").is_none() {
+        return Err(format!(
+            "it is a {platform}, and this program is for {own}: name an agent for it in SCHISM_AGENT"
+        ));
+    }
+    if said.lines().any(|line| line.starts_with(&program.sum)) {
+        return Ok(false);
+    }
+    let file = tokio::fs::File::open(&program.path).await;
+    let file = file.map_err(|error| format!("{}: {error}", program.path.display()))?;
+    receive(connection, "", file, &path, 0o755, &program.sum).await?;
+    Ok(true)
+}
+
+/// Has a node write a file from its input: checked first, and then in its place at once.
+pub(super) async fn receive(
+    connection: &Connection,
+    before: &str,
+    file: tokio::fs::File,
+    path: &str,
+    mode: u32,
+    sum: &str,
+) -> Result<(), String> {
+    // Two that copy the same file must not write into each other's.
+    let part = format!("{path}.part$$");
+    let sum_of = "sha256sum < \"$part\" | cut -d ' ' -f 1".to_string();
+    let copy = format!(
+        "part={part}; cat > \"$part\" && test \"$({sum_of})\" = {sum} && chmod {mode:o} -- \"$part\" \
+         && mv -f -- \"$part\" {path} || {{ rm -f -- \"$part\"; echo 'it came differently than it \
+         was sent, or does not fit there' >&2; exit 1; }}"
+    );
+    let line = format!("{before}{}", script(&copy).trim_start_matches("exec "));
+    let output = connection.exec(&line, file, COPY_WITHIN).await?;
+    if output.code == 0 {
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{path} could not be written: {}", words.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_as_sha256sum_does() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        std::fs::write(&path, "abc").expect("a file");
+        let (sum, bytes) = checksum(&path).expect("a sum");
+        assert_eq!(sum, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(bytes, 3);
+    }
+}

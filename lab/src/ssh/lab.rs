@@ -1,0 +1,255 @@
+//! Brings a lab behind SSH up, on all nodes at once, and down again.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use schism_agent::protocol::Hello;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::access::Access;
+use super::host::SshHost;
+use super::install::Programs;
+use super::logs::follow;
+use super::network::{SshNetwork, distinct};
+use super::reach::{Reach, Ware};
+use crate::{End, Host, Network, Node, NodeId, Platform};
+
+/// How long the last of the logs may take at the end.
+const LOGS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Is told in one line what happens on a node.
+pub type Tell = Arc<dyn Fn(String) + Send + Sync>;
+
+/// What a lab is made of.
+pub struct Options {
+    /// The hosts, in order: the first is n1.
+    pub hosts: Vec<Access>,
+    /// The folder under which each node's logs end up, here.
+    pub logs: PathBuf,
+    /// This program as the nodes see it, where they share this machine's files; otherwise it is
+    /// copied there.
+    pub shared: Option<PathBuf>,
+    /// Is told how it goes.
+    pub tell: Tell,
+}
+
+/// Why a lab could not be made: every node that is not as it should be, one a line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .problems.join("\n"))]
+pub struct LabError {
+    /// The problems, each with its node.
+    pub problems: Vec<String>,
+}
+
+impl LabError {
+    fn one(problem: impl Into<String>) -> Self {
+        Self { problems: vec![problem.into()] }
+    }
+}
+
+/// A running lab. [`Lab::down`] takes it down; dropped, the nodes find that out by themselves.
+pub struct Lab {
+    hosts: Vec<Arc<SshHost>>,
+    network: Arc<SshNetwork>,
+    hellos: Vec<Hello>,
+    followers: Vec<JoinHandle<()>>,
+    stop: CancellationToken,
+}
+
+impl Lab {
+    /// Connects to all hosts, and starts their agents.
+    pub async fn up(options: Options) -> Result<Self, LabError> {
+        let ware = if let Some(path) = options.shared.clone() { Ware::Shared(path) } else {
+            let found = tokio::task::spawn_blocking(Programs::find).await;
+            let found = found.map_err(|error| LabError::one(error.to_string()))?;
+            Ware::Copied(found.map_err(LabError::one)?)
+        };
+        let token = token();
+        let shared = options.shared.is_some();
+        let reaches: Vec<Arc<Reach>> = (1..)
+            .zip(&options.hosts)
+            .map(|(number, access)| {
+                let (access, ware) = (access.clone(), ware.clone());
+                Arc::new(Reach::new(NodeId(number), access, ware, token.clone()))
+            })
+            .collect();
+        let hellos = meet(&reaches, &options.tell).await?;
+        let lab = Self::of(reaches, hellos, &options, shared);
+        if lab.is_err() {
+            // The agents end with their channels, which are dropped here.
+            (options.tell)("the lab is given up".into());
+        }
+        lab
+    }
+
+    fn of(
+        reaches: Vec<Arc<Reach>>,
+        hellos: Vec<Hello>,
+        options: &Options,
+        shared: bool,
+    ) -> Result<Self, LabError> {
+        let mut all = BTreeMap::from([(End::Controller, schism_agent::addresses())]);
+        for (reach, hello) in reaches.iter().zip(&hellos) {
+            let mut addresses = hello.addresses.clone();
+            addresses.extend(reach.access.address);
+            addresses.sort();
+            addresses.dedup();
+            all.insert(End::Node(reach.id), addresses);
+        }
+        let addresses = distinct(all);
+        let mut hosts = Vec::new();
+        let mut problems = Vec::new();
+        for (reach, hello) in reaches.iter().zip(&hellos) {
+            let own = addresses.get(&End::Node(reach.id)).map(Vec::as_slice).unwrap_or_default();
+            match make(reach, hello, own, options, shared) {
+                Ok(host) => hosts.push(Arc::new(host)),
+                Err(problem) => problems.push(format!("{}: {problem}", reach.id)),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(LabError { problems });
+        }
+        let stop = CancellationToken::new();
+        let followers = if shared {
+            // What they log is here already.
+            Vec::new()
+        } else {
+            hosts
+                .iter()
+                .map(|host| tokio::spawn(follow(host.clone(), stop.child_token())))
+                .collect()
+        };
+        let network = Arc::new(SshNetwork { reaches, addresses });
+        Ok(Self { hosts, network, hellos, followers, stop })
+    }
+
+    /// The nodes, in order.
+    pub fn hosts(&self) -> Vec<Arc<dyn Host>> {
+        self.hosts.iter().map(|host| host.clone() as Arc<dyn Host>).collect()
+    }
+
+    /// The links between the nodes and the controller.
+    pub fn network(&self) -> Arc<dyn Network> {
+        self.network.clone()
+    }
+
+    /// Why links cannot be cut here, if they cannot: the first node that lacks something.
+    pub fn cannot_cut(&self) -> Option<String> {
+        self.hosts.iter().zip(&self.hellos).find_map(|(host, hello)| {
+            let node = host.node.id;
+            match (hello.root, hello.nft) {
+                (false, _) => {
+                    Some(format!("{node}: its agent is not root, who alone may cut links"))
+                }
+                (_, false) => Some(format!("{node}: it has no `nft`: `apt-get install nftables`")),
+                _ => None,
+            }
+        })
+    }
+
+    /// The lab in words, without anybody's keys.
+    pub fn describe(&self) -> String {
+        let nodes = self.hosts.iter().map(|host| format!("{} {}", host.node.id, host.node.address));
+        let nodes: Vec<String> = nodes.collect();
+        format!("SSH, {} nodes: {}", nodes.len(), nodes.join(", "))
+    }
+
+    /// Fetches the last of the logs, has everything undone, and closes the connections. What a
+    /// reader of the report should know.
+    pub async fn down(mut self) -> Vec<String> {
+        self.stop.cancel();
+        for follower in self.followers.drain(..) {
+            let _ = timeout(LOGS_WITHIN, follower).await;
+        }
+        let mut byes = JoinSet::new();
+        for host in &self.hosts {
+            let reach = host.reach.clone();
+            byes.spawn(async move { reach.bye().await });
+        }
+        byes.join_all().await;
+        self.hosts.iter().flat_map(|host| host.reach.take_notes()).collect()
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// All hosts at once; every one that is not within reach is named.
+async fn meet(reaches: &[Arc<Reach>], tell: &Tell) -> Result<Vec<Hello>, LabError> {
+    let mut meetings = JoinSet::new();
+    for reach in reaches {
+        let (reach, tell) = (reach.clone(), tell.clone());
+        meetings.spawn(async move {
+            let met = match reach.held().await {
+                Ok(held) => {
+                    let copied = match held.copied_bytes {
+                        0 => String::new(),
+                        bytes => format!(", {:.1} MB copied", bytes as f64 / 1e6),
+                    };
+                    tell(format!("{}: {} is there{copied}", reach.id, reach.access));
+                    Ok(held.agent.hello().clone())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            (reach.id, met)
+        });
+    }
+    let mut met = meetings.join_all().await;
+    met.sort_by_key(|(id, _)| *id);
+    let (mut hellos, mut problems) = (Vec::new(), Vec::new());
+    for (_, one) in met {
+        match one {
+            Ok(hello) => hellos.push(hello),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() { Ok(hellos) } else { Err(LabError { problems }) }
+}
+
+fn make(
+    reach: &Arc<Reach>,
+    hello: &Hello,
+    own: &[IpAddr],
+    options: &Options,
+    shared: bool,
+) -> Result<SshHost, String> {
+    let logs = options.logs.join(reach.id.to_string());
+    std::fs::create_dir_all(&logs).map_err(|error| format!("{}: {error}", logs.display()))?;
+    let folder = reach.access.folder();
+    let there = if shared { logs.clone() } else { folder.join("logs") };
+    let node = Node {
+        id: reach.id,
+        address: address(&reach.access, own)?,
+        data: folder.join("data"),
+        logs,
+        platform: Platform { os: hello.os.clone(), arch: hello.arch.clone() },
+    };
+    Ok(SshHost { node, reach: reach.clone(), logs: there.display().to_string() })
+}
+
+/// Where others reach a node: what the inventory says, or where SSH went, or, where that is a
+/// forwarded port or a name, its first address that no other node has.
+fn address(access: &Access, own: &[IpAddr]) -> Result<IpAddr, String> {
+    let named = access.host.parse::<IpAddr>().ok().filter(|address| own.contains(address));
+    let first = || own.iter().find(|address| address.is_ipv4()).or(own.first()).copied();
+    access.address.or(named).or_else(first).ok_or_else(|| {
+        format!(
+            "{access} has no address of its own that another node could reach; name it with \
+             `address: …` in the inventory"
+        )
+    })
+}
+
+/// Something that no other run has. It decides nothing, so that it may come from the clock.
+fn token() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", std::process::id(), now.as_nanos())
+}

@@ -1,0 +1,27 @@
+//! The lab behind SSH: nodes as hosts that somebody has, virtual or real.
+//!
+//! One connection and one long-lived agent channel a node (`nemesis/agent`). Programs run without a
+//! shell, as descendants of the agent; when the channel closes, the agent kills them and takes its
+//! firewall table away, so that nothing outlives a killed controller.
+
+mod access;
+mod agent;
+mod authentication;
+mod config_text;
+mod connection;
+mod datagrams;
+mod host;
+mod install;
+mod inventory;
+mod known_hosts;
+mod lab;
+mod logs;
+mod network;
+mod program;
+mod quote;
+mod reach;
+mod vagrant;
+
+pub use access::{Access, UnknownHosts};
+pub use inventory::{Source, parse};
+pub use lab::{Lab, LabError, Options, Tell};

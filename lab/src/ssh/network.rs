@@ -1,0 +1,141 @@
+//! Links between hosts: cut by each node's own firewall, on the side where packets arrive.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::task::JoinSet;
+
+use super::reach::{Cut, Reach};
+use crate::{End, LinkRule, LinkRules, Network, NetworkError, NodeId};
+
+/// The links of a lab behind SSH.
+pub(super) struct SshNetwork {
+    pub(super) reaches: Vec<Arc<Reach>>,
+    /// All addresses of each end, of both families, that no other end has.
+    pub(super) addresses: BTreeMap<End, Vec<IpAddr>>,
+}
+
+impl SshNetwork {
+    /// What each node has to drop. A link is cut where it arrives, so that the sender notices
+    /// nothing; one to the controller where it leaves, since no rule is ever set on this machine.
+    fn cuts(&self, rules: &LinkRules) -> Result<BTreeMap<NodeId, Cut>, String> {
+        let mut cuts: BTreeMap<NodeId, Cut> =
+            self.reaches.iter().map(|reach| (reach.id, Cut::default())).collect();
+        for (&(from, to), rule) in &rules.0 {
+            if *rule != (LinkRule { drop: rule.drop, ..LinkRule::default() }) {
+                return Err(format!(
+                    "{from} → {to}: over SSH a link can be cut, not delayed and not held; the local \
+                     lab's switch can (`lab: {{ local: {{ nodes: 5 }} }}`)"
+                ));
+            }
+            if !rule.drop {
+                continue;
+            }
+            let (node, other) = match (from, to) {
+                (_, End::Node(node)) => (node, from),
+                (End::Node(node), End::Controller) => (node, to),
+                (End::Controller, End::Controller) => continue,
+            };
+            let addresses = self.addresses.get(&other).map(Vec::as_slice).unwrap_or_default();
+            if addresses.is_empty() {
+                return Err(format!(
+                    "{from} → {to}: {other} has no address of its own: is it on the same machine as \
+                     another node?"
+                ));
+            }
+            let cut = cuts.entry(node).or_default();
+            let side = if to == End::Node(node) { &mut cut.0 } else { &mut cut.1 };
+            side.extend(addresses);
+        }
+        Ok(cuts)
+    }
+}
+
+#[async_trait]
+impl Network for SshNetwork {
+    async fn set(&self, rules: &LinkRules) -> Result<(), NetworkError> {
+        let mut cuts = self.cuts(rules).map_err(|problem| NetworkError { problem })?;
+        let mut deeds = JoinSet::new();
+        for reach in &self.reaches {
+            let (reach, cut) = (reach.clone(), cuts.remove(&reach.id).unwrap_or_default());
+            deeds.spawn(async move { reach.cut(cut).await.map_err(|error| error.to_string()) });
+        }
+        let mut problems: Vec<String> =
+            deeds.join_all().await.into_iter().filter_map(Result::err).collect();
+        problems.sort();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(NetworkError { problem: problems.join("; ") })
+        }
+    }
+}
+
+/// The addresses that tell the ends apart: what two of them have (a bridge of each machine's own, a
+/// NAT's inner address) leads to neither.
+pub(super) fn distinct(all: BTreeMap<End, Vec<IpAddr>>) -> BTreeMap<End, Vec<IpAddr>> {
+    let mut owners: BTreeMap<IpAddr, usize> = BTreeMap::new();
+    for address in all.values().flatten() {
+        *owners.entry(*address).or_default() += 1;
+    }
+    let own = |mut addresses: Vec<IpAddr>| {
+        addresses.retain(|address| owners.get(address) == Some(&1));
+        addresses
+    };
+    all.into_iter().map(|(end, addresses)| (end, own(addresses))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::access::Access;
+    use super::super::reach::Ware;
+    use super::*;
+
+    fn network() -> SshNetwork {
+        let reach = |number: u16| {
+            let access = Access::parse(&format!("root@10.0.0.{number}")).expect("a host");
+            let ware = Ware::Shared("/none".into());
+            Arc::new(Reach::new(NodeId(number), access, ware, "t".into()))
+        };
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let nat = address("10.0.2.15");
+        let addresses = BTreeMap::from([
+            (End::Controller, vec![address("10.0.0.9")]),
+            (End::Node(NodeId(1)), vec![address("10.0.0.1"), address("fd00::1"), nat]),
+            (End::Node(NodeId(2)), vec![address("10.0.0.2"), nat]),
+        ]);
+        SshNetwork { reaches: vec![reach(1), reach(2)], addresses: distinct(addresses) }
+    }
+
+    fn cut(links: &[(End, End)]) -> LinkRules {
+        let drop = LinkRule { drop: true, ..LinkRule::default() };
+        LinkRules(links.iter().map(|&link| (link, drop)).collect())
+    }
+
+    #[test]
+    fn cuts_a_link_where_it_arrives_and_the_controllers_where_it_leaves() {
+        let (one, two) = (End::Node(NodeId(1)), End::Node(NodeId(2)));
+        let check = |links: &[(End, End)], expected: &str| {
+            let cuts = network().cuts(&cut(links)).expect("cuts");
+            let shown: Vec<String> =
+                cuts.iter().map(|(node, (from, to))| format!("{node} {from:?} {to:?}")).collect();
+            assert_eq!(shown.join("; "), expected);
+        };
+        check(&[(one, two)], "n1 [] []; n2 [10.0.0.1, fd00::1] []");
+        check(&[(two, End::Controller)], "n1 [] []; n2 [] [10.0.0.9]");
+        check(&[(End::Controller, one)], "n1 [10.0.0.9] []; n2 [] []");
+        check(&[], "n1 [] []; n2 [] []");
+    }
+
+    #[test]
+    fn refuses_a_delay_in_words() {
+        let link = (End::Node(NodeId(1)), End::Node(NodeId(2)));
+        let slow = LinkRule { delay: Duration::from_millis(5), ..LinkRule::default() };
+        let refused = network().cuts(&LinkRules([(link, slow)].into())).expect_err("no delay");
+        assert!(refused.contains("n1 → n2") && refused.contains("not delayed"), "{refused}");
+    }
+}

@@ -1,0 +1,218 @@
+//! A host within reach: its connection and its agent, made anew when they break.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use schism_agent::protocol::{Answer, Deed};
+use tokio::time::{Instant, timeout};
+
+use super::access::Access;
+use super::agent::Agent;
+use super::connection::Connection;
+use super::install::{Installed, Programs, install};
+use super::quote::{script, words};
+use crate::{HostError, NodeId};
+
+/// How long the agent may take for what takes a moment: killing and stopping have 5 s of their own.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(7);
+/// How long the agent may take to come up; it may have to wait for its predecessor's end.
+const AGENT_WITHIN: Duration = Duration::from_secs(12);
+/// How long a broken connection may take to be made again before the node counts as down.
+const AGAIN_WITHIN: Duration = Duration::from_secs(8);
+/// For so long a node that could not be reached is not tried again: whoever waited for that attempt
+/// gets its answer, and not one more wait.
+const DOWN_FOR: Duration = Duration::from_secs(1);
+/// The same for the first time, when programs are copied.
+const FIRST_WITHIN: Duration = Duration::from_mins(6);
+/// How long a node may take to undo everything at the end of a run.
+const BYE_WITHIN: Duration = Duration::from_secs(8);
+
+/// Which packets of a node vanish: those from, and those to.
+pub(super) type Cut = (Vec<IpAddr>, Vec<IpAddr>);
+
+/// The programs that are to be on a host.
+#[derive(Clone, Debug)]
+pub(super) enum Ware {
+    /// Copied there if need be.
+    Copied(Programs),
+    /// There already, since the host shares this machine's files.
+    Shared(PathBuf),
+}
+
+/// A host, connected or not at this moment.
+pub(super) struct Reach {
+    pub(super) id: NodeId,
+    pub(super) access: Access,
+    ware: Ware,
+    /// Tells the agents of this run from those of others.
+    token: String,
+    held: tokio::sync::Mutex<State>,
+    notes: Mutex<Vec<String>>,
+}
+
+#[derive(Default)]
+struct State {
+    held: Option<Arc<Held>>,
+    /// Whether there was ever a connection: then data and logs are kept.
+    begun: bool,
+    /// When it could not be reached, and why.
+    failed: Option<(Instant, String)>,
+    /// What is to be cut, and whether the agent that is held has been told.
+    cut: Cut,
+    told: bool,
+}
+
+/// An open connection with its agent.
+pub(super) struct Held {
+    pub(super) connection: Connection,
+    pub(super) agent: Arc<Agent>,
+    /// How much was copied when it was opened.
+    pub(super) copied_bytes: u64,
+}
+
+impl Reach {
+    pub(super) fn new(id: NodeId, access: Access, ware: Ware, token: String) -> Self {
+        let (held, notes) = (tokio::sync::Mutex::default(), Mutex::default());
+        Self { id, access, ware, token, held, notes }
+    }
+
+    /// An error of this node, in one line.
+    pub(super) fn error(&self, problem: impl Into<String>) -> HostError {
+        HostError { node: self.id, problem: problem.into(), source: None }
+    }
+
+    fn note(&self, note: String) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+    }
+
+    /// What the reader of a report should know of this node.
+    pub(super) fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The connection, made now if there is none. Rules that the node had are set again.
+    pub(super) async fn held(&self) -> Result<Arc<Held>, HostError> {
+        let mut state = self.held.lock().await;
+        if let Some(held) = &state.held {
+            if !held.connection.is_closed() && !held.agent.is_lost() {
+                return Ok(held.clone());
+            }
+            state.held = None;
+            self.note(format!(
+                "{}: the connection to {} was lost; the agent there kills what it had started",
+                self.id, self.access
+            ));
+        }
+        if let Some((at, problem)) = &state.failed
+            && at.elapsed() < DOWN_FOR
+        {
+            return Err(self.error(problem.clone()));
+        }
+        let fresh = !state.begun;
+        // The first time a program may have to be copied over a slow line; each step has its bound.
+        let limit = if fresh { FIRST_WITHIN } else { AGAIN_WITHIN };
+        let opened = timeout(limit, self.open(fresh));
+        let late = |_| self.error(format!("{} could not be reached within {limit:?}", self.access));
+        let opened = opened.await.map_err(late).and_then(|opened| opened);
+        state.failed = opened.as_ref().err().map(|error| (Instant::now(), error.problem.clone()));
+        let held = Arc::new(opened?);
+        state.begun = true;
+        state.told = false;
+        if state.cut != Cut::default() {
+            self.tell_cut(&held, &mut state).await?;
+        }
+        state.held = Some(held.clone());
+        Ok(held)
+    }
+
+    /// The agent, if it is there: never connects.
+    pub(super) async fn agent_if_held(&self) -> Option<Arc<Agent>> {
+        let state = self.held.lock().await;
+        state.held.as_ref().filter(|held| !held.agent.is_lost()).map(|held| held.agent.clone())
+    }
+
+    async fn open(&self, fresh: bool) -> Result<Held, HostError> {
+        let access = &self.access;
+        let failed = |problem: String| self.error(format!("{access}: {problem}"));
+        let connection = Connection::open(access).await.map_err(failed)?;
+        let installed = match &self.ware {
+            Ware::Copied(programs) => {
+                install(&connection, access, programs).await.map_err(failed)?
+            }
+            Ware::Shared(path) => {
+                Installed { agent: path.clone(), schism: path.clone(), copied_bytes: 0 }
+            }
+        };
+        let channel = connection.channel(&self.line(&installed, fresh)).await.map_err(failed)?;
+        let agent = Agent::meet(channel, AGENT_WITHIN).await.map_err(failed)?;
+        Ok(Held { connection, agent: Arc::new(agent), copied_bytes: installed.copied_bytes })
+    }
+
+    /// The line of shell that starts the agent. The connection is told as an argument, since sudo
+    /// keeps no variables.
+    fn line(&self, installed: &Installed, fresh: bool) -> String {
+        let path = |path: &PathBuf| path.display().to_string();
+        let folder = self.access.folder();
+        let mut line = words([
+            &path(&installed.agent),
+            "agent",
+            "--folder",
+            &path(&folder),
+            "--token",
+            &self.token,
+            "--schism",
+            &path(&installed.schism),
+        ]);
+        if fresh {
+            line += " --fresh";
+        }
+        script(&format!("exec {}{line} --connection \"$SSH_CONNECTION\"", self.sudo()))
+    }
+
+    /// What stands before a program that only root may run.
+    pub(super) fn sudo(&self) -> &'static str {
+        if self.access.needs_sudo() { "sudo -n -- " } else { "" }
+    }
+
+    /// Asks the agent, on a new connection if the old one is broken. Nothing is asked twice: what
+    /// was under way when the connection broke may have been done or not.
+    pub(super) async fn ask(&self, deed: Deed, limit: Duration) -> Result<Answer, HostError> {
+        let held = self.held().await?;
+        held.agent.ask(deed, limit).await.map_err(|problem| self.error(problem))
+    }
+
+    /// Has the node drop packets; asks only where something changes.
+    pub(super) async fn cut(&self, cut: Cut) -> Result<(), HostError> {
+        // The connection first: a new one is told what the old one was.
+        let held = self.held().await?;
+        let mut state = self.held.lock().await;
+        // A new agent has no rules, which need not be taken away again.
+        if state.cut == cut && (state.told || cut == Cut::default()) {
+            return Ok(());
+        }
+        state.cut = cut;
+        self.tell_cut(&held, &mut state).await
+    }
+
+    async fn tell_cut(&self, held: &Held, state: &mut State) -> Result<(), HostError> {
+        state.told = false;
+        let (from, to) = state.cut.clone();
+        let set = held.agent.ask(Deed::Links { from, to }, ANSWER_WITHIN).await;
+        set.map_err(|problem| self.error(problem))?;
+        state.told = true;
+        Ok(())
+    }
+
+    /// Has the agent undo everything, and closes the connection. What is not reached undoes it by
+    /// itself.
+    pub(super) async fn bye(&self) {
+        let held = self.held.lock().await.held.take();
+        let Some(held) = held else { return };
+        if let Err(problem) = held.agent.ask(Deed::Bye, BYE_WITHIN).await {
+            self.note(format!("{}: {} may be left dirty: {problem}", self.id, self.access));
+        }
+        held.connection.close().await;
+    }
+}

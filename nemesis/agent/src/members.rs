@@ -1,0 +1,128 @@
+//! Which processes are the agent's, from what the kernel says of them and nothing else.
+//!
+//! The agent is a subreaper: whoever loses its parent becomes the agent's child, so that its
+//! descendants are all that it ever started, however often they forked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::protocol::Process;
+
+/// How long processes may take to die, to stop or to go on.
+const SETTLE_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// The living descendants of `root`, without those of `apart`, which the agent needs itself.
+pub fn descendants(root: i32, apart: &BTreeSet<i32>) -> io::Result<Vec<Process>> {
+    let mut children: BTreeMap<i32, Vec<Process>> = BTreeMap::new();
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // A process that ends meanwhile is nobody's any more.
+        let Ok(text) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        if let Some((parent, process)) = parse_stat(pid, &text) {
+            children.entry(parent).or_default().push(process);
+        }
+    }
+    let mut found = Vec::new();
+    let mut parents = vec![root];
+    while let Some(parent) = parents.pop() {
+        for process in children.remove(&parent).unwrap_or_default() {
+            if !apart.contains(&process.pid) {
+                parents.push(process.pid);
+                found.push(process);
+            }
+        }
+    }
+    // A zombie is dead; its children are not.
+    found.retain(|process| !matches!(process.state, 'Z' | 'X'));
+    found.sort_by_key(|process| process.pid);
+    Ok(found)
+}
+
+/// Parent and process of one /proc/PID/stat.
+fn parse_stat(pid: i32, text: &str) -> Option<(i32, Process)> {
+    // The name stands in parentheses and may hold anything, parentheses included.
+    let (name, rest) = (text.find('(')?, text.rfind(')')?);
+    let fields: Vec<&str> = text[rest + 1..].split_whitespace().collect();
+    let number = |place: usize| fields.get(place)?.parse::<u64>().ok();
+    // SAFETY: sysconf has no preconditions.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64;
+    let process = Process {
+        pid,
+        name: text.get(name + 1..rest)?.into(),
+        state: fields.first()?.chars().next()?,
+        cpu_ns: (number(11)? + number(12)?) * (1_000_000_000 / ticks),
+        started: number(19)?,
+    };
+    Some((fields.get(1)?.parse().ok()?, process))
+}
+
+/// Sends `signal` to every process that `list` tells until `done` holds of all: processes may fork
+/// between the look and the signal.
+pub fn signal_until(
+    signal: Signal,
+    what: &str,
+    list: impl Fn() -> io::Result<Vec<Process>>,
+    done: impl Fn(&Process) -> bool,
+) -> Result<(), String> {
+    let deadline = Instant::now() + SETTLE_WITHIN;
+    loop {
+        let all = list().map_err(|error| format!("/proc: {error}"))?;
+        let rest: Vec<&Process> = all.iter().filter(|process| !done(process)).collect();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        for process in &rest {
+            let _ = kill(Pid::from_raw(process.pid), signal);
+        }
+        if Instant::now() > deadline {
+            let left: Vec<&str> = rest.iter().map(|process| process.name.as_str()).collect();
+            return Err(format!("{} {what} within {SETTLE_WITHIN:?}", left.join(", ")));
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_name_that_looks_like_fields() {
+        let text = "42 (a) S 1 (b) T 7 42 42 0 -1 4194560 1 0 0 0 5 6 0 0 20 0 1 0 99 0 0";
+        let (parent, process) = parse_stat(42, text).expect("a process");
+        assert_eq!((parent, process.name.as_str(), process.state), (7, "a) S 1 (b", 'T'));
+        assert_eq!(process.started, 99);
+    }
+
+    #[test]
+    fn finds_a_childs_child_and_leaves_out_those_apart() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "sleep 20 & wait"])
+            .spawn()
+            .expect("a shell");
+        let own = std::process::id() as i32;
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let names = |apart: &BTreeSet<i32>| -> Vec<String> {
+            let found = descendants(own, apart).expect("/proc");
+            found.into_iter().map(|process| process.name).collect()
+        };
+        while !names(&BTreeSet::new()).contains(&"sleep".to_owned()) {
+            assert!(Instant::now() < deadline, "{:?}", names(&BTreeSet::new()));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let apart = [child.id() as i32].into();
+        assert!(!names(&apart).contains(&"sleep".to_owned()));
+        let all = || descendants(child.id() as i32, &BTreeSet::new());
+        signal_until(Signal::SIGKILL, "did not die", all, |_| false).expect("dead");
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}

@@ -1,0 +1,398 @@
+//! The agent's life: it takes the node, says who it is, does what it is asked, and undoes it all.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufRead as _, Write as _};
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::children::Children;
+use crate::claim::Claim;
+use crate::datagrams::Sockets;
+use crate::files;
+use crate::links::{self, Lifeline};
+use crate::protocol::{Answer, Deed, Hello, Program, Request, Response, VERSION};
+use crate::streams::{self, Spawned};
+
+const USAGE: &str = "agent --folder FOLDER --token TOKEN [--connection TEXT] [--schism FILE] \
+                     [--fresh]";
+/// Where programs are looked for, firewalls included.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What a run leaves in the agent's folder: data and logs.
+const OURS: [&str; 2] = ["data", "logs"];
+/// The agent's exit code when it may not or cannot work on this node.
+const REFUSED: i32 = 3;
+
+/// The channel to the controller, one line at a time.
+pub struct Out(Mutex<io::Stdout>);
+
+impl Out {
+    /// Writes one answer. When nobody reads, the channel's other end has gone, too, and with it the
+    /// agent ends.
+    pub fn answer(&self, id: u64, answer: Answer) {
+        let Ok(mut line) = serde_json::to_vec(&Response { id, answer }) else { return };
+        line.push(b'\n');
+        let mut stdout = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
+    }
+}
+
+/// What the command line says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    folder: PathBuf,
+    token: String,
+    connection: String,
+    schism: Option<PathBuf>,
+    fresh: bool,
+}
+
+impl Options {
+    fn parse(arguments: &[String]) -> Option<Self> {
+        let mut options = Self::default();
+        let mut words = arguments.iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--fresh" => options.fresh = true,
+                "--folder" => options.folder = words.next()?.into(),
+                "--token" => options.token.clone_from(words.next()?),
+                "--connection" => options.connection.clone_from(words.next()?),
+                "--schism" => options.schism = Some(words.next()?.into()),
+                _ => return None,
+            }
+        }
+        let given = options.folder.is_absolute() && !options.token.is_empty();
+        given.then_some(options)
+    }
+}
+
+/// Serves one controller; returns only when it could not begin.
+///
+/// Must be called while the process has one thread: signals are blocked for all of them.
+pub fn main(arguments: &[String]) -> i32 {
+    let Some(options) = Options::parse(arguments) else {
+        eprintln!("usage: {USAGE}");
+        return 64;
+    };
+    let out = Arc::new(Out(Mutex::new(io::stdout())));
+    match Session::begin(options, &out) {
+        Ok(session) => session.serve(),
+        Err(problem) => {
+            out.answer(0, Answer::Refused(problem));
+            REFUSED
+        }
+    }
+}
+
+struct Session {
+    options: Options,
+    data: PathBuf,
+    out: Arc<Out>,
+    children: Arc<Children>,
+    lifeline: Option<Lifeline>,
+    spawned: Arc<Spawned>,
+    sockets: Sockets,
+    root: bool,
+    /// Rules are set one after another, by a thread of their own.
+    cuts: Sender<(u64, Deed)>,
+    /// Held by whoever undoes everything: it is done once.
+    ending: Mutex<()>,
+    _claim: Claim,
+}
+
+impl Session {
+    fn begin(options: Options, out: &Arc<Out>) -> Result<Arc<Self>, String> {
+        let claim = Claim::take(&options.folder, &options.token)?;
+        let mut waited = SigSet::empty();
+        for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
+            waited.add(signal);
+        }
+        waited.thread_block().map_err(|error| format!("signals: {error}"))?;
+        // SAFETY: no other thread runs yet.
+        unsafe { std::env::set_var("PATH", PATH) };
+        let children = Children::adopt().map_err(|error| format!("children: {error}"))?;
+        let data = prepare(&options.folder, options.fresh)?;
+        let lifeline = Lifeline::parse(&options.connection);
+        let root = nix::unistd::geteuid().is_root();
+        let (cuts, deeds) = channel();
+        let session = Arc::new(Self {
+            options,
+            data,
+            out: out.clone(),
+            children,
+            lifeline,
+            spawned: Arc::default(),
+            sockets: Sockets::default(),
+            root,
+            cuts,
+            ending: Mutex::default(),
+            _claim: claim,
+        });
+        let hello = session.hello();
+        if hello.nft && root {
+            // What an agent that was killed may have left.
+            links::remove(&session.children)?;
+        }
+        let cutting = session.clone();
+        std::thread::spawn(move || cutting.cut(&deeds));
+        let ending = session.clone();
+        std::thread::spawn(move || {
+            let _ = waited.wait();
+            ending.end(false);
+        });
+        session.out.answer(0, Answer::Hello(hello));
+        Ok(session)
+    }
+
+    fn hello(&self) -> Hello {
+        let there = |folder: &str| Path::new(folder).join("nft").exists();
+        Hello {
+            version: VERSION,
+            os: std::env::consts::OS.into(),
+            arch: std::env::consts::ARCH.into(),
+            root: self.root,
+            nft: PATH.split(':').any(there),
+            addresses: addresses(),
+        }
+    }
+
+    /// Does what it is asked, until the channel closes.
+    fn serve(self: Arc<Self>) -> i32 {
+        for line in io::stdin().lock().lines() {
+            let Ok(line) = line else { break };
+            match serde_json::from_str::<Request>(&line) {
+                Ok(Request { id, deed: Deed::Bye }) => {
+                    self.undo(true);
+                    self.out.answer(id, Answer::Done);
+                    self.end(true);
+                }
+                Ok(request) => self.take(request),
+                Err(error) => {
+                    let problem = format!("a line that is no request: {error}");
+                    self.out.answer(0, Answer::Refused(problem));
+                }
+            }
+        }
+        self.end(false);
+        0
+    }
+
+    /// Begins a deed. What takes long goes on in a thread; programs start from this one, which
+    /// lasts.
+    fn take(self: &Arc<Self>, request: Request) {
+        let Request { id, deed } = request;
+        match deed {
+            Deed::Run { program, limit_ms } => match self.start(&program, None) {
+                Ok((mut child, ended)) => {
+                    // It has nothing to read.
+                    drop(child.stdin.take());
+                    let (out, limit) = (self.out.clone(), Duration::from_millis(limit_ms));
+                    let name = program.argv[0].clone();
+                    std::thread::spawn(move || {
+                        out.answer(id, streams::run(&name, child, &ended, limit));
+                    });
+                }
+                Err(problem) => self.out.answer(id, Answer::Refused(problem)),
+            },
+            Deed::Spawn { program } => match self.start(&program, None) {
+                Ok((child, ended)) => self.spawned.connect(id, child, ended, &self.out),
+                Err(problem) => self.out.answer(id, Answer::Refused(problem)),
+            },
+            Deed::Start { program, log } => {
+                let answer = match self.start(&program, Some(&log)) {
+                    Ok((child, _)) => Answer::Started { pid: child.id() as i32 },
+                    Err(problem) => Answer::Refused(problem),
+                };
+                self.out.answer(id, answer);
+            }
+            Deed::Input { of, bytes } => self.spawned.input(id, of, bytes.0, &self.out),
+            Deed::CloseInput { of } => self.spawned.close_input(of),
+            Deed::Took { of, stream, bytes } => self.spawned.took(of, stream, bytes),
+            Deed::Kill { of } => self.spawned.kill(of),
+            Deed::Send { of, to, bytes } => self.sockets.send(of, to, &bytes.0),
+            Deed::Links { .. } => drop(self.cuts.send((id, deed))),
+            Deed::Echo => self.out.answer(id, Answer::Done),
+            deed => {
+                let session = self.clone();
+                std::thread::spawn(move || session.out.answer(id, session.answer(id, deed)));
+            }
+        }
+    }
+
+    /// What takes a moment and gives one answer.
+    fn answer(&self, id: u64, deed: Deed) -> Answer {
+        let done = |done: Result<(), String>| match done {
+            Ok(()) => Answer::Done,
+            Err(problem) => Answer::Refused(problem),
+        };
+        match deed {
+            Deed::KillAll => done(self.children.kill_all()),
+            Deed::PauseAll => done(self.children.pause_all()),
+            Deed::ResumeAll => done(self.children.resume_all()),
+            Deed::Processes => match self.children.all() {
+                Ok(all) => Answer::Processes(all),
+                Err(error) => Answer::Refused(format!("/proc: {error}")),
+            },
+            Deed::Datagrams { address } => match self.sockets.open(id, address, &self.out) {
+                Ok(address) => Answer::Opened { address },
+                Err(error) => Answer::Refused(format!("a socket at {address}: {error}")),
+            },
+            Deed::Read { path, offset, bytes_max } => files::read(&path, offset, bytes_max),
+            Deed::List { folder } => files::list(&folder),
+            _ => Answer::Refused("this deed has no single answer".into()),
+        }
+    }
+
+    fn cut(&self, deeds: &Receiver<(u64, Deed)>) {
+        for (id, deed) in deeds {
+            let Deed::Links { from, to } = deed else { continue };
+            let answer = if self.root {
+                match links::cut(&self.children, self.lifeline, &from, &to) {
+                    Ok(()) => Answer::Done,
+                    Err(problem) => Answer::Refused(problem),
+                }
+            } else {
+                Answer::Refused("links can be cut by root alone".into())
+            };
+            self.out.answer(id, answer);
+        }
+    }
+
+    /// Starts a program; with a log, its output goes there and nothing comes from the channel.
+    fn start(
+        &self,
+        program: &Program,
+        log: Option<&str>,
+    ) -> Result<(Child, Receiver<i32>), String> {
+        let (name, arguments) = program.argv.split_first().ok_or("no program was named")?;
+        let mut command = if name == "schism" {
+            let own = || std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+            Command::new(self.options.schism.clone().unwrap_or_else(own))
+        } else {
+            Command::new(name)
+        };
+        command.args(arguments).env_clear();
+        command.env("PATH", PATH).env("LANG", "C.UTF-8").env("HOME", &self.data);
+        command.envs(program.env.iter().map(|(name, value)| (name, value)));
+        let folder = program.folder.as_ref().map_or(self.data.as_path(), Path::new);
+        command.current_dir(folder);
+        match log {
+            None => {
+                command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            }
+            Some(path) => {
+                let failed = |error: io::Error| format!("{path}: {error}");
+                let file = open_log(Path::new(path)).map_err(failed)?;
+                command.stderr(file.try_clone().map_err(failed)?);
+                command.stdin(Stdio::null()).stdout(file);
+            }
+        }
+        self.children.spawn(command).map_err(|error| match fs::metadata(folder) {
+            // The kernel does not say which of both it misses.
+            Err(missing) => format!("{name}: its folder {}: {missing}", folder.display()),
+            Ok(_) => format!("{name}: {error}"),
+        })
+    }
+
+    /// Kills what was started, takes the table away and, at the end of a run, the data.
+    fn undo(&self, remove_data: bool) {
+        if self.root && self.hello().nft {
+            // Nobody is there to be told; the next agent's first deed is the same.
+            let _ = links::remove(&self.children);
+        }
+        let _ = self.children.kill_all();
+        if remove_data {
+            let _ = OURS.map(|name| fs::remove_dir_all(self.options.folder.join(name)));
+        }
+    }
+
+    fn end(&self, undone: bool) {
+        let _once = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        if !undone {
+            self.undo(false);
+        }
+        std::process::exit(0);
+    }
+}
+
+/// The folder for data. At a run's beginning it is empty, and so is that of the logs: both names are
+/// ours, and so is what they hold.
+fn prepare(folder: &Path, fresh: bool) -> Result<PathBuf, String> {
+    let failed = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    for path in OURS.map(|name| folder.join(name)).iter().filter(|_| fresh) {
+        match fs::remove_dir_all(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed(path, error));
+            }
+            _ => {}
+        }
+    }
+    let data = folder.join(OURS[0]);
+    fs::create_dir_all(&data).map_err(|error| failed(&data, error))?;
+    // Targets may run as another user.
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o755))
+        .map_err(|error| failed(&data, error))?;
+    Ok(data)
+}
+
+fn open_log(path: &Path) -> io::Result<fs::File> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+/// The addresses under which others may know this machine.
+pub fn addresses() -> Vec<IpAddr> {
+    let mut found: Vec<IpAddr> = Vec::new();
+    for interface in nix::ifaddrs::getifaddrs().into_iter().flatten() {
+        let Some(address) = interface.address else { continue };
+        let address: Option<IpAddr> = address
+            .as_sockaddr_in()
+            .map(|v4| IpAddr::V4(v4.ip()))
+            .or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())));
+        let useful = |address: &IpAddr| match address {
+            IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
+            IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
+        };
+        found.extend(address.filter(useful));
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_a_node_only_with_a_folder_and_a_token() {
+        let parse = |text: &str| {
+            let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            Options::parse(&words)
+        };
+        let options = parse("--folder /var/tmp/x --token t --fresh").expect("options");
+        assert!(options.fresh && options.folder == Path::new("/var/tmp/x"));
+        assert_eq!(parse("--folder x --token t"), None);
+        assert_eq!(parse("--folder /x"), None);
+        assert_eq!(parse("--folder /x --token t --what"), None);
+    }
+
+    #[test]
+    fn begins_a_run_with_an_empty_data_folder_and_keeps_it_afterwards() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = prepare(folder.path(), true).expect("a folder");
+        fs::write(data.join("old"), "x").expect("a file");
+        prepare(folder.path(), false).expect("a folder");
+        assert!(data.join("old").exists());
+        prepare(folder.path(), true).expect("a folder");
+        assert!(data.exists() && !data.join("old").exists());
+    }
+}
