@@ -46,6 +46,7 @@ struct Real {
 const REAL: &[Real] = &[
     Real { plan: "redis-lost-writes", claims: &["acknowledged-writes-survive"], least: 18 },
     Real { plan: "redis-wait", claims: &["acknowledged-writes-survive"], least: 0 },
+    Real { plan: "redis-wait", claims: &["no-lost-elements"], least: 0 },
     Real { plan: "redis-replica-reads", claims: &["read-your-writes"], least: 18 },
     Real { plan: "redis-replica-reads", claims: &["monotonic-reads"], least: 18 },
     Real { plan: "redis-counter", claims: &["counter-bounds"], least: 18 },

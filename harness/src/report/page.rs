@@ -272,6 +272,7 @@ impl Violation {
     fn title(&self) -> &'static str {
         match (self.kind, self.anomaly.as_str()) {
             ("cycle", _) => "Transactions, each before the next, in a circle",
+            ("bound", "lagging-read") => "A read of what had been replaced for too long",
             ("bound", "slow-recovery") => "A recovery that took too long",
             ("bound", _) => "Answers that came too late",
             (_, "lost-write") => "An acknowledged write that is gone",

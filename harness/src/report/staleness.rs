@@ -39,13 +39,21 @@ pub fn of(stored: &Stored) -> Option<Staleness> {
          {}",
         grouped(stale),
         grouped(lags.len()),
-        Span(Duration::from_micros(worst.as_micros() as u64)),
+        Span(rounded(*worst)),
         asked
             .within
             .map_or_else(String::new, |within| format!("Dashed: the bound, {}.", Span(within))),
     );
     let svg = draw(&lags, asked.within).ok()?;
     Some(Staleness { svg, caption })
+}
+
+/// As much of a time as tells something: whole milliseconds, and microseconds of short ones.
+fn rounded(time: Duration) -> Duration {
+    match time.as_millis() {
+        ..10 => Duration::from_micros(time.as_micros() as u64),
+        ms => Duration::from_millis(ms as u64),
+    }
 }
 
 /// The share of reads, in percent, that lagged at least as long as each lag that was seen.
@@ -81,8 +89,8 @@ fn draw(
             .y_label_area_size(64)
             .build_cartesian_2d(range.log_scale(), 0.0..most)?;
         chart.configure_mesh().x_desc("milliseconds").y_desc("% of reads").draw()?;
-        // From lag to lag the share stays what it is at the next.
-        let steps = shares.windows(2).flat_map(|pair| [pair[0], (pair[1].0, pair[0].1)]);
+        // Beyond a lag that was seen, the share is at once that of the next.
+        let steps = shares.windows(2).flat_map(|pair| [pair[0], (pair[0].0, pair[1].1)]);
         let steps: Vec<_> = steps.chain(shares.last().copied()).collect();
         chart.draw_series(LineSeries::new(steps, LINE.stroke_width(2)))?;
         if let Some(bound) = within.map(milliseconds) {
