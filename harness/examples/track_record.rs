@@ -55,10 +55,21 @@ const REAL: &[Real] = &[
 struct Arguments {
     seeds: u64,
     only: Option<String>,
-    bugs: bool,
-    sound: bool,
+    runs: Runs,
     dry: bool,
-    real: bool,
+}
+
+/// What is run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    /// The plans of the bugs, with and without them.
+    Both,
+    /// With the bugs alone.
+    With,
+    /// Without them alone.
+    Without,
+    /// The plans against real systems.
+    Real,
 }
 
 /// How one run ended.
@@ -73,22 +84,23 @@ struct Ended {
 fn main() -> anyhow::Result<()> {
     let arguments = arguments()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    if arguments.real {
+    if arguments.runs == Runs::Real {
         return real(&root, &arguments);
     }
     let mut rows = vec![
         "| bug | found | right claim | time to find: median, worst | without the bug |".to_owned(),
         "|---|---|---|---|---|".to_owned(),
     ];
+    let (bugs, without_bugs) = (arguments.runs != Runs::Without, arguments.runs != Runs::With);
     let (mut found, mut tried, mut worst) = (0, 0, u64::MAX);
     let mut wrong = Vec::new();
     for bug in BUGS.iter().filter(|bug| arguments.wants(bug.name)) {
         let plan = root.join(format!("plans/bugs/{}.yaml", bug.name));
-        let seeds = if arguments.bugs { arguments.seeds } else { 0 };
+        let seeds = if bugs { arguments.seeds } else { 0 };
         let hits = hunt(&root, &plan, bug, seeds)?;
         (found, tried, worst) = (found + hits.found, tried + seeds, worst.min(hits.found));
         let sound =
-            if arguments.sound { without(&root, &plan, bug, &mut wrong)? } else { "–".into() };
+            if without_bugs { without(&root, &plan, bug, &mut wrong)? } else { "–".into() };
         rows.push(format!(
             "| `{}` | {} of {seeds} | {} | {} | {sound} |",
             bug.name,
@@ -97,7 +109,7 @@ fn main() -> anyhow::Result<()> {
             hits.times(),
         ));
     }
-    if arguments.wants("quickstart") && arguments.sound {
+    if arguments.wants("quickstart") && without_bugs {
         rows.push(quickstart(&root, arguments.seeds, &mut wrong)?);
     }
     let table = rows.join("\n");
@@ -106,7 +118,7 @@ fn main() -> anyhow::Result<()> {
         write_table(&root.join("README.md"), &table, BEGIN, END)?;
     }
     ensure!(wrong.is_empty(), "violations without a bug: {}", wrong.join("; "));
-    if arguments.bugs && arguments.seeds >= 20 {
+    if bugs && arguments.seeds >= 20 {
         ensure!(found * 100 >= tried * 95, "fewer than 95 % found");
         ensure!(worst * 20 >= arguments.seeds * 17, "a bug was found in fewer than 17 of 20");
     }
@@ -120,17 +132,16 @@ impl Arguments {
 }
 
 fn arguments() -> anyhow::Result<Arguments> {
-    let (bugs, sound, dry, real) = (true, true, false, false);
-    let mut arguments = Arguments { seeds: 20, only: None, bugs, sound, dry, real };
+    let mut arguments = Arguments { seeds: 20, only: None, runs: Runs::Both, dry: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--seeds" => arguments.seeds = words.next().context("--seeds N")?.parse()?,
             "--only" => arguments.only = Some(words.next().context("--only NAME")?),
-            "--without" => arguments.bugs = false,
-            "--with" => arguments.sound = false,
+            "--without" => arguments.runs = Runs::Without,
+            "--with" => arguments.runs = Runs::With,
             "--dry" => arguments.dry = true,
-            "--real" => arguments.real = true,
+            "--real" => arguments.runs = Runs::Real,
             other => bail!("{other}: use --seeds N, --only NAME, --with, --without, --real, --dry"),
         }
     }

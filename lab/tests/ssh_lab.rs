@@ -14,7 +14,7 @@ use schism_lab::local::node_init::{enter_node, found_node};
 use schism_lab::local::sshd;
 
 /// No scenario takes longer.
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 
 fn main() -> ExitCode {
     let line: Vec<String> = std::env::args().collect();

@@ -151,7 +151,9 @@ impl Reader {
     }
 
     fn text(&mut self, node: &Node, what: &str) -> Option<String> {
-        if let Content::Scalar(Value::String(text)) = &node.content { Some(text.clone()) } else {
+        if let Content::Scalar(Value::String(text)) = &node.content {
+            Some(text.clone())
+        } else {
             self.problem(node.place.clone(), format!("{what} is a text"));
             None
         }

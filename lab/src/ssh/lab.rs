@@ -64,7 +64,9 @@ pub struct Lab {
 impl Lab {
     /// Connects to all hosts, and starts their agents.
     pub async fn up(options: Options) -> Result<Self, LabError> {
-        let ware = if let Some(path) = options.shared.clone() { Ware::Shared(path) } else {
+        let ware = if let Some(path) = options.shared.clone() {
+            Ware::Shared(path)
+        } else {
             let found = tokio::task::spawn_blocking(Programs::find).await;
             let found = found.map_err(|error| LabError::one(error.to_string()))?;
             Ware::Copied(found.map_err(LabError::one)?)

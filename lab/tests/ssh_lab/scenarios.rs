@@ -173,7 +173,7 @@ async fn files(nodes: &Nodes) -> Done {
     let (from, back) = (nodes.folder.join("from"), nodes.folder.join("back"));
     for name in ["plain", "-rf it's $(id)\nhere"] {
         let to = host.node().data.join(name);
-        let bytes: Vec<u8> = (0..3_000_000_u32).map(|number| (number * 31 >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..3_000_000_u32).map(|number| ((number * 31) >> 3) as u8).collect();
         std::fs::write(&from, &bytes).map_err(text)?;
         host.upload(&from, &to).await.map_err(text)?;
         same(std::fs::read(&to).map_err(text)? == bytes, true)?;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Mutex;
 
-use schism_lab::{Output, Platform, ProcessState};
+use schism_lab::{Datagrams, Output, Platform, ProcessState, Running};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -38,7 +38,7 @@ impl Host for FakeHost {
         Ok(())
     }
 
-    async fn spawn(&self, _: &Command) -> Result<tokio::process::Child, HostError> {
+    async fn spawn(&self, _: &Command) -> Result<Running, HostError> {
         unimplemented!("the target spawns nothing")
     }
 
@@ -66,7 +66,7 @@ impl Host for FakeHost {
         unimplemented!("the target asks for no processes")
     }
 
-    async fn datagrams(&self) -> Result<tokio::net::UdpSocket, HostError> {
+    async fn datagrams(&self) -> Result<Arc<dyn Datagrams>, HostError> {
         unimplemented!("the target sends no datagrams")
     }
 }
