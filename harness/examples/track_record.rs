@@ -58,7 +58,14 @@ struct Arguments {
     bugs: bool,
     sound: bool,
     dry: bool,
-    real: bool,
+    systems: Systems,
+}
+
+/// Against which systems plans are run.
+#[derive(PartialEq, Eq)]
+enum Systems {
+    Reference,
+    Real,
 }
 
 /// How one run ended.
@@ -73,7 +80,7 @@ struct Ended {
 fn main() -> anyhow::Result<()> {
     let arguments = arguments()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    if arguments.real {
+    if arguments.systems == Systems::Real {
         return real(&root, &arguments);
     }
     let mut rows = vec![
@@ -120,8 +127,8 @@ impl Arguments {
 }
 
 fn arguments() -> anyhow::Result<Arguments> {
-    let (bugs, sound, dry, real) = (true, true, false, false);
-    let mut arguments = Arguments { seeds: 20, only: None, bugs, sound, dry, real };
+    let (bugs, sound, dry, systems) = (true, true, false, Systems::Reference);
+    let mut arguments = Arguments { seeds: 20, only: None, bugs, sound, dry, systems };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -130,7 +137,7 @@ fn arguments() -> anyhow::Result<Arguments> {
             "--without" => arguments.bugs = false,
             "--with" => arguments.sound = false,
             "--dry" => arguments.dry = true,
-            "--real" => arguments.real = true,
+            "--real" => arguments.systems = Systems::Real,
             other => bail!("{other}: use --seeds N, --only NAME, --with, --without, --real, --dry"),
         }
     }
