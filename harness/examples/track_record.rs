@@ -55,20 +55,16 @@ const REAL: &[Real] = &[
 struct Arguments {
     seeds: u64,
     only: Option<String>,
-    runs: Runs,
+    bugs: bool,
+    sound: bool,
     dry: bool,
+    systems: Systems,
 }
 
-/// What is run.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Runs {
-    /// The plans of the bugs, with and without them.
-    Both,
-    /// With the bugs alone.
-    With,
-    /// Without them alone.
-    Without,
-    /// The plans against real systems.
+/// Against which systems plans are run.
+#[derive(PartialEq, Eq)]
+enum Systems {
+    Reference,
     Real,
 }
 
@@ -84,23 +80,22 @@ struct Ended {
 fn main() -> anyhow::Result<()> {
     let arguments = arguments()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    if arguments.runs == Runs::Real {
+    if arguments.systems == Systems::Real {
         return real(&root, &arguments);
     }
     let mut rows = vec![
         "| bug | found | right claim | time to find: median, worst | without the bug |".to_owned(),
         "|---|---|---|---|---|".to_owned(),
     ];
-    let (bugs, without_bugs) = (arguments.runs != Runs::Without, arguments.runs != Runs::With);
     let (mut found, mut tried, mut worst) = (0, 0, u64::MAX);
     let mut wrong = Vec::new();
     for bug in BUGS.iter().filter(|bug| arguments.wants(bug.name)) {
         let plan = root.join(format!("plans/bugs/{}.yaml", bug.name));
-        let seeds = if bugs { arguments.seeds } else { 0 };
+        let seeds = if arguments.bugs { arguments.seeds } else { 0 };
         let hits = hunt(&root, &plan, bug, seeds)?;
         (found, tried, worst) = (found + hits.found, tried + seeds, worst.min(hits.found));
         let sound =
-            if without_bugs { without(&root, &plan, bug, &mut wrong)? } else { "–".into() };
+            if arguments.sound { without(&root, &plan, bug, &mut wrong)? } else { "–".into() };
         rows.push(format!(
             "| `{}` | {} of {seeds} | {} | {} | {sound} |",
             bug.name,
@@ -109,7 +104,7 @@ fn main() -> anyhow::Result<()> {
             hits.times(),
         ));
     }
-    if arguments.wants("quickstart") && without_bugs {
+    if arguments.wants("quickstart") && arguments.sound {
         rows.push(quickstart(&root, arguments.seeds, &mut wrong)?);
     }
     let table = rows.join("\n");
@@ -118,7 +113,7 @@ fn main() -> anyhow::Result<()> {
         write_table(&root.join("README.md"), &table, BEGIN, END)?;
     }
     ensure!(wrong.is_empty(), "violations without a bug: {}", wrong.join("; "));
-    if bugs && arguments.seeds >= 20 {
+    if arguments.bugs && arguments.seeds >= 20 {
         ensure!(found * 100 >= tried * 95, "fewer than 95 % found");
         ensure!(worst * 20 >= arguments.seeds * 17, "a bug was found in fewer than 17 of 20");
     }
@@ -132,16 +127,17 @@ impl Arguments {
 }
 
 fn arguments() -> anyhow::Result<Arguments> {
-    let mut arguments = Arguments { seeds: 20, only: None, runs: Runs::Both, dry: false };
+    let (bugs, sound, dry, systems) = (true, true, false, Systems::Reference);
+    let mut arguments = Arguments { seeds: 20, only: None, bugs, sound, dry, systems };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--seeds" => arguments.seeds = words.next().context("--seeds N")?.parse()?,
             "--only" => arguments.only = Some(words.next().context("--only NAME")?),
-            "--without" => arguments.runs = Runs::Without,
-            "--with" => arguments.runs = Runs::With,
+            "--without" => arguments.bugs = false,
+            "--with" => arguments.sound = false,
             "--dry" => arguments.dry = true,
-            "--real" => arguments.runs = Runs::Real,
+            "--real" => arguments.systems = Systems::Real,
             other => bail!("{other}: use --seeds N, --only NAME, --with, --without, --real, --dry"),
         }
     }

@@ -105,26 +105,6 @@ impl RedisCluster {
         Command::new(argv)
     }
 
-    fn host<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Arc<dyn Host>, TargetError> {
-        let outside = TargetError::Unsupported { target: NAME, what: "run outside its cluster" };
-        cluster.host(node.id).ok_or(outside)
-    }
-
-    /// Runs a program that makes or removes a node's folder.
-    async fn on_folder(&self, host: &dyn Host, argv: [&str; 3]) -> Result<(), TargetError> {
-        let folder = Self::data(host.node()).display().to_string();
-        let mut command = Command::new(argv.into_iter().chain([folder.as_str()]));
-        // Removing the working folder, or a part of it, from inside would be asking for trouble.
-        command.folder = Some(PathBuf::from("/"));
-        let output = host.run(&command, FOLDER_WITHIN).await?;
-        if output.code == 0 {
-            return Ok(());
-        }
-        let words = String::from_utf8_lossy(&output.stderr);
-        let problem = format!("{} {folder}: {}", argv[0], words.trim());
-        Err(HostError { node: host.node().id, problem, source: None }.into())
-    }
-
     /// What all nodes say, asked at once, in their order.
     async fn views(&self, cluster: &Cluster, within: Duration) -> Views {
         let mut asked = JoinSet::new();
@@ -164,7 +144,7 @@ impl Target for RedisCluster {
     }
 
     async fn install(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let host = Self::host(cluster, node)?;
+        let host = host_of(cluster, node)?;
         let version = Command::new([self.settings.binary.as_str(), "--version"]);
         if host.run(&version, FOLDER_WITHIN).await?.code != 0 {
             let problem = format!(
@@ -173,11 +153,11 @@ impl Target for RedisCluster {
             );
             return Err(HostError { node: node.id, problem, source: None }.into());
         }
-        self.on_folder(&**host, ["mkdir", "-p", "--"]).await
+        on_folder(&**host, ["mkdir", "-p", "--"]).await
     }
 
     async fn start(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        Ok(Self::host(cluster, node)?.start("redis", &self.command(node)).await?)
+        Ok(host_of(cluster, node)?.start("redis", &self.command(node)).await?)
     }
 
     async fn form(&self, cluster: &Cluster) -> Result<(), TargetError> {
@@ -215,9 +195,9 @@ impl Target for RedisCluster {
     }
 
     async fn wipe(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let host = Self::host(cluster, node)?;
-        self.on_folder(&**host, ["rm", "-rf", "--"]).await?;
-        self.on_folder(&**host, ["mkdir", "-p", "--"]).await
+        let host = host_of(cluster, node)?;
+        on_folder(&**host, ["rm", "-rf", "--"]).await?;
+        on_folder(&**host, ["mkdir", "-p", "--"]).await
     }
 
     /// The members as the first node that answers sees them.
@@ -285,6 +265,27 @@ impl Target for RedisCluster {
         let names = Arc::new(names.collect());
         Ok(Box::new(RedisClient::new(self.address(node), self.settings.manner, names)))
     }
+}
+
+/// The host of a node.
+fn host_of<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Arc<dyn Host>, TargetError> {
+    let outside = TargetError::Unsupported { target: NAME, what: "run outside its cluster" };
+    cluster.host(node.id).ok_or(outside)
+}
+
+/// Runs a program that makes or removes a node's folder.
+async fn on_folder(host: &dyn Host, argv: [&str; 3]) -> Result<(), TargetError> {
+    let folder = RedisCluster::data(host.node()).display().to_string();
+    let mut command = Command::new(argv.into_iter().chain([folder.as_str()]));
+    // Removing the working folder, or a part of it, from inside would be asking for trouble.
+    command.folder = Some(PathBuf::from("/"));
+    let output = host.run(&command, FOLDER_WITHIN).await?;
+    if output.code == 0 {
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&output.stderr);
+    let problem = format!("{} {folder}: {}", argv[0], words.trim());
+    Err(HostError { node: host.node().id, problem, source: None }.into())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub(super) type Views = Vec<(NodeId, Option<View>)>;
 ///
 /// All is well where every node answers, holds the cluster to be whole, doubts none of the others and
 /// agrees with them about who serves which slots, and where every replica is linked to its primary.
-pub(super) fn problem(views: &Views) -> Option<(NodeId, String)> {
+pub(super) fn problem(views: &[(NodeId, Option<View>)]) -> Option<(NodeId, String)> {
     let well = |(id, view): &(NodeId, Option<View>)| {
         let problem = match view {
             None => "did not answer".to_owned(),
@@ -56,7 +56,7 @@ fn owners(view: &View) -> Vec<(&str, &[(u16, u16)])> {
 }
 
 /// A node that does not see the slots where the first node sees them.
-fn quarrel(views: &Views) -> Option<(NodeId, String)> {
+fn quarrel(views: &[(NodeId, Option<View>)]) -> Option<(NodeId, String)> {
     let mut told = views.iter().filter_map(|(id, view)| Some((*id, owners(view.as_ref()?))));
     let (first, slots) = told.next()?;
     let (other, _) = told.find(|(_, other)| *other != slots)?;

@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(set.arguments().join(" "), words);
         assert_eq!(
             set.words(),
-            "2 replica(s) a primary, node timeout 1.5s, WAIT 2, min-replicas-to-write 1 (2s), \
+            "2 replica(s) a primary, node timeout 1500ms, WAIT 2, min-replicas-to-write 1 (2s), \
              append-only, fsync always, reads of replicas"
         );
         assert_eq!((set.binary.as_str(), set.manner.wait_timeout.as_millis()), ("/opt/redis", 300));
