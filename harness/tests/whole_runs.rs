@@ -131,7 +131,7 @@ fn a_correct_system_under_faults_is_upheld_with_evidence_and_a_report() {
 
 /// Messages are held for some milliseconds, and the leader sleeps until another leads.
 const SCENARIO: &str = "scenario: [ roles: { L: leader, F: follower }, hold: { from: L, to: F },
-    until: { operation: { f: read, outcome: begun, at: F }, within: 1s }, wait: 20ms..40ms,
+    until: { operation: { f: read, outcome: ok, at: L }, within: 1s }, wait: 20ms..40ms,
     release: { from: L, to: F }, wait: 5ms, drop: { between: [L, clients] }, pause: L,
     until: { leader: { not: L }, within: 2s }, resume: L, heal: all ]";
 

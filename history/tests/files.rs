@@ -26,6 +26,7 @@ const EVERYTHING: &str = "
     p0 invoke write x 1 @n2 due=0.1ms
     p1 invoke cas \u{fc}\"y [1 _]
     nemesis start F1 partition n1,n2 isolate leader
+    nemesis step F1 3 250us hold n1 → n2
     nemesis bites F1 yes n1→n3 0 of 20 packets
     p0 ok 1 v12
     p1 fail mismatch found 3

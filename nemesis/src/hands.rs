@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use schism_history::{FaultId, FaultMark, Phase};
-use schism_lab::{Host, LinkRules, Network, NodeId};
+use schism_lab::{LinkRules, Network, NodeId};
 use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Ear;
+use crate::deed::Deed;
 use crate::injector::Recorder;
 use crate::probe::evidence;
 use crate::probe::processes::{Before, Healed, ProcessProbe};
@@ -23,9 +24,6 @@ const ASK_WITHIN: Duration = Duration::from_millis(300);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// No act upon a node takes longer; what does is given up and said.
 const ACT_WITHIN: Duration = Duration::from_secs(8);
-/// How long it takes at the most until a program that was started is inside its node.
-const THERE_WITHIN: Duration = Duration::from_secs(2);
-const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What all faults of a run share.
 pub(crate) struct Hands {
@@ -331,59 +329,4 @@ impl Hands {
 
 fn problems(done: Vec<(NodeId, Option<String>)>) -> Vec<String> {
     done.into_iter().filter_map(|(_, problem)| problem).collect()
-}
-
-/// What is done to a node.
-#[derive(Clone, Copy)]
-pub(crate) enum Deed {
-    Kill,
-    Start,
-    Pause,
-    Resume,
-    /// Whatever is needed: what is stopped goes on, and where nothing runs it is started.
-    Revive,
-}
-
-impl Deed {
-    async fn on(
-        self,
-        cluster: &Cluster,
-        target: &dyn Target,
-        host: &dyn Host,
-    ) -> Result<(), String> {
-        let node = host.node();
-        match self {
-            Deed::Kill => target.kill(cluster, node).await.map_err(|error| error.to_string()),
-            Deed::Start => start(cluster, target, host).await,
-            Deed::Pause => host.pause_all().await.map_err(|error| error.to_string()),
-            Deed::Resume => host.resume_all().await.map_err(|error| error.to_string()),
-            Deed::Revive => {
-                host.resume_all().await.map_err(|error| error.to_string())?;
-                start(cluster, target, host).await
-            }
-        }
-    }
-}
-
-/// Starts the target where nothing runs, and returns when something does: a fault that begins right
-/// afterwards must find somebody.
-async fn start(cluster: &Cluster, target: &dyn Target, host: &dyn Host) -> Result<(), String> {
-    let node = host.node();
-    let runs = async || match host.processes().await {
-        Ok(processes) => Ok(!processes.is_empty()),
-        Err(error) => Err(error.to_string()),
-    };
-    // An earlier try may have been given up too early.
-    if runs().await? {
-        return Ok(());
-    }
-    target.start(cluster, node).await.map_err(|error| error.to_string())?;
-    let deadline = Instant::now() + THERE_WITHIN;
-    while !runs().await? {
-        if Instant::now() >= deadline {
-            return Err(format!("{}: nothing runs there after its start", node.id));
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    Ok(())
 }

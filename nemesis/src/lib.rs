@@ -6,6 +6,7 @@
 //!
 //! A new fault is one file and one line in [`FAULTS`].
 
+mod deed;
 mod ear;
 mod faults;
 mod hands;

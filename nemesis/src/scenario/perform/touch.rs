@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::{Performance, names};
-use crate::hands::Deed;
+use crate::deed::Deed;
 use crate::probe::links::Link;
 use crate::probe::processes::{ProcessProbe, Was};
 use crate::scenario::{Act, Change, Links, Place, Touch};
