@@ -217,6 +217,21 @@ async fn streams(nodes: &Nodes) -> Done {
     members(&*host, 0).await.map(drop)
 }
 
+/// Waits until three programs run, all of them in this state.
+async fn three_are(host: &dyn Host, state: &str) -> Done {
+    let start = Instant::now();
+    loop {
+        let now = members(host, 3).await?;
+        if now.iter().all(|it| it == state) {
+            return Ok(());
+        }
+        if start.elapsed() > SOON {
+            return Err(format!("{now:?} instead of three times {state}"));
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn lives(nodes: &Nodes) -> Done {
     let lab = nodes.up().await?;
     let hosts = lab.hosts();
@@ -226,12 +241,13 @@ async fn lives(nodes: &Nodes) -> Done {
         // What forks away and takes a session of its own is the node's all the same.
         let script = "for one in 1 2; do setsid sleep 30 > /dev/null 2>&1 & done";
         host.run(&Command::new(["sh", "-c", script]), SOON).await.map_err(text)?;
-        members(&**host, 3).await?;
+        // `setsid` is there before the program that it becomes.
+        three_are(&**host, "sleep S").await?;
         members(&*hosts[1], 0).await?;
         host.pause_all().await.map_err(text)?;
         same(members(&**host, 3).await?, vec!["sleep T".to_owned(); 3])?;
         host.resume_all().await.map_err(text)?;
-        same(members(&**host, 3).await?, vec!["sleep S".to_owned(); 3])?;
+        three_are(&**host, "sleep S").await?;
         host.kill_all().await.map_err(text)?;
         same(host.processes().await.map_err(text)?, Vec::new())?;
     }
