@@ -219,3 +219,5 @@ pub const TARGETS: &[TargetEntry] =
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod fake_hosts;

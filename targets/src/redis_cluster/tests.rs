@@ -1,105 +1,27 @@
 //! The target against hosts and nodes that are made up.
 
-use std::net::IpAddr;
-use std::path::Path;
-use std::sync::Mutex;
-
-use schism_lab::{Datagrams, Output, Platform, ProcessState, Running};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+
+use crate::fake_hosts::FakeHosts;
 
 use super::*;
 
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(500);
 
-/// A host that writes down what it is asked.
-struct FakeHost {
-    node: Node,
-    asked: Mutex<Vec<String>>,
-    /// What programs end with.
-    code: i32,
-}
-
-#[async_trait]
-impl Host for FakeHost {
-    fn node(&self) -> &Node {
-        &self.node
-    }
-
-    async fn run(&self, command: &Command, _: Duration) -> Result<Output, HostError> {
-        self.asked.lock().expect("no panic").push(command.argv.join(" "));
-        Ok(Output { code: self.code, stdout: Vec::new(), stderr: b"no such luck\n".into() })
-    }
-
-    async fn start(&self, name: &str, command: &Command) -> Result<(), HostError> {
-        self.asked.lock().expect("no panic").push(format!("{name}: {}", command.argv.join(" ")));
-        Ok(())
-    }
-
-    async fn spawn(&self, _: &Command) -> Result<Running, HostError> {
-        unimplemented!("the target spawns nothing")
-    }
-
-    async fn upload(&self, _: &Path, _: &Path) -> Result<(), HostError> {
-        unimplemented!("the target uploads nothing")
-    }
-
-    async fn download(&self, _: &Path, _: &Path) -> Result<(), HostError> {
-        unimplemented!("the target downloads nothing")
-    }
-
-    async fn kill_all(&self) -> Result<(), HostError> {
-        unimplemented!("nobody kills here")
-    }
-
-    async fn pause_all(&self) -> Result<(), HostError> {
-        unimplemented!("the target pauses nothing")
-    }
-
-    async fn resume_all(&self) -> Result<(), HostError> {
-        unimplemented!("the target resumes nothing")
-    }
-
-    async fn processes(&self) -> Result<Vec<ProcessState>, HostError> {
-        unimplemented!("the target asks for no processes")
-    }
-
-    async fn datagrams(&self) -> Result<Arc<dyn Datagrams>, HostError> {
-        unimplemented!("the target sends no datagrams")
-    }
-}
-
-/// Three nodes on addresses of the loopback, and the port that they all have free.
+/// The target on three made-up nodes.
 struct Made {
-    cluster: Cluster,
-    hosts: Vec<Arc<FakeHost>>,
-    listeners: Vec<TcpListener>,
+    place: FakeHosts,
     target: RedisCluster,
-    _logs: tempfile::TempDir,
 }
 
 async fn make(code: i32) -> Made {
-    let logs = tempfile::tempdir().expect("a folder");
-    let mut hosts = Vec::new();
-    let mut listeners: Vec<TcpListener> = Vec::new();
-    for number in 1..=3u16 {
-        let address: IpAddr = format!("127.0.0.{number}").parse().expect("an address");
-        let port =
-            listeners.first().map_or(0, |first| first.local_addr().expect("it is bound").port());
-        listeners.push(TcpListener::bind((address, port)).await.expect("the port is free"));
-        let platform = Platform { os: "linux".into(), arch: "x86_64".into() };
-        let (id, data) = (NodeId(number), PathBuf::from("/data"));
-        let node = Node { id, address, data, logs: logs.path().into(), platform };
-        hosts.push(Arc::new(FakeHost { node, asked: Mutex::default(), code }));
-    }
+    let place = FakeHosts::three(code).await;
     let options = json!({ "replicas": 0, "save": "off" });
     let mut target = RedisCluster::from_options(&options).expect("options are right");
-    target.port = listeners[0].local_addr().expect("it is bound").port();
-    let of_host = |host: &Arc<FakeHost>| Arc::clone(host) as Arc<dyn Host>;
-    let cluster = Cluster { hosts: hosts.iter().map(of_host).collect() };
-    Made { cluster, hosts, listeners, target, _logs: logs }
+    target.port = place.port;
+    Made { place, target }
 }
 
 /// The members as the node in the place `own` sees them, each with its epoch.
@@ -116,7 +38,7 @@ fn members(port: u16, own: usize, epochs: [u64; 3]) -> String {
 impl Made {
     /// Lets the nodes tell of these epochs; one of 0 does not answer.
     fn answer(&mut self, epochs: [u64; 3], state: &'static str) {
-        for (place, listener) in self.listeners.drain(..).enumerate() {
+        for (place, listener) in self.place.listeners.drain(..).enumerate() {
             let nodes = members(self.target.port, place, epochs);
             let info = format!("role:master\r\nrun_id:run{place}\r\nredis_version:7.0.15\r\n");
             let texts = [nodes, format!("cluster_state:{state}\r\n"), info];
@@ -139,14 +61,14 @@ impl Made {
     }
 
     fn asked(&self, host: usize) -> Vec<String> {
-        self.hosts[host].asked.lock().expect("no panic").clone()
+        self.place.hosts[host].asked.lock().expect("no panic").clone()
     }
 }
 
 #[tokio::test]
 async fn starts_nodes_with_all_that_they_need() {
     let made = make(0).await;
-    made.target.start(&made.cluster, made.hosts[1].node()).await.expect("it starts");
+    made.target.start(&made.place.cluster, made.place.hosts[1].node()).await.expect("it starts");
     let port = made.target.port;
     let expected = format!(
         "redis: redis-server --port {port} --bind 127.0.0.2 --protected-mode no --daemonize no \
@@ -162,23 +84,26 @@ async fn starts_nodes_with_all_that_they_need() {
 async fn whoever_took_over_last_is_the_first_primary() {
     let mut made = make(0).await;
     made.answer([4, 9, 2], "ok");
-    let primaries = made.target.primaries(&made.cluster, LONG).await.expect("it asks");
+    let primaries = made.target.primaries(&made.place.cluster, LONG).await.expect("it asks");
     assert_eq!(primaries, [NodeId(2), NodeId(1), NodeId(3)]);
-    assert_eq!(made.target.members(&made.cluster).await.expect("it asks").len(), 3);
-    made.target.ready(&made.cluster, LONG).await.expect("all is well");
+    assert_eq!(made.target.members(&made.place.cluster).await.expect("it asks").len(), 3);
+    made.target.ready(&made.place.cluster, LONG).await.expect("all is well");
 }
 
 #[tokio::test]
 async fn leaves_out_nodes_that_do_not_answer_in_time() {
     let mut made = make(0).await;
     made.answer([4, 0, 2], "ok");
-    let primaries = made.target.primaries(&made.cluster, SHORT).await.expect("it asks");
+    let primaries = made.target.primaries(&made.place.cluster, SHORT).await.expect("it asks");
     assert_eq!(primaries, [NodeId(1), NodeId(3)]);
-    let incarnation =
-        |host: usize| made.target.incarnation(&made.cluster, made.hosts[host].node(), SHORT);
+    let incarnation = |host: usize| {
+        made.target.incarnation(&made.place.cluster, made.place.hosts[host].node(), SHORT)
+    };
     assert_eq!(incarnation(0).await.expect("it asks").as_deref(), Some("run0"));
     assert_eq!(incarnation(1).await.expect("it asks"), None);
-    let metrics = |host: usize| made.target.metrics(&made.cluster, made.hosts[host].node(), SHORT);
+    let metrics = |host: usize| {
+        made.target.metrics(&made.place.cluster, made.place.hosts[host].node(), SHORT)
+    };
     let text = metrics(0).await.expect("it asks").expect("it answers");
     assert!(text.contains("redis_is_leader 1") && text.contains("redis_config_term 4"), "{text}");
     assert_eq!(metrics(1).await.expect("it asks"), None);
@@ -187,10 +112,10 @@ async fn leaves_out_nodes_that_do_not_answer_in_time() {
 #[tokio::test]
 async fn is_not_ready_where_a_node_is_not_well_and_shows_its_log() {
     let mut made = make(0).await;
-    let log = made.hosts[0].node.logs.join("redis.log");
+    let log = made.place.hosts[0].node.logs.join("redis.log");
     std::fs::write(log, "# Cluster state changed: fail\n").expect("it is written");
     made.answer([1, 2, 3], "fail");
-    let error = made.target.ready(&made.cluster, SHORT).await.expect_err("the state is fail");
+    let error = made.target.ready(&made.place.cluster, SHORT).await.expect_err("the state is fail");
     assert_eq!(
         error.to_string(),
         "n1: was in the cluster state `fail`, and was not well within 500ms; its last log lines:\n  \
@@ -202,19 +127,24 @@ async fn is_not_ready_where_a_node_is_not_well_and_shows_its_log() {
 async fn refuses_a_cluster_that_could_not_fail_over() {
     let mut made = make(0).await;
     made.target = RedisCluster::from_options(&json!({ "replicas": 1 })).expect("options");
-    let error = made.target.form(&made.cluster).await.expect_err("three nodes make one primary");
+    let error =
+        made.target.form(&made.place.cluster).await.expect_err("three nodes make one primary");
     assert!(error.to_string().contains("use 6 nodes"), "{error}");
 }
 
 #[tokio::test]
 async fn wipes_the_data_and_says_when_it_could_not() {
     let made = make(0).await;
-    made.target.wipe(&made.cluster, made.hosts[0].node()).await.expect("it wipes");
+    made.target.wipe(&made.place.cluster, made.place.hosts[0].node()).await.expect("it wipes");
     assert_eq!(made.asked(0), ["rm -rf -- /data/redis", "mkdir -p -- /data/redis"]);
     let made = make(1).await;
-    let error = made.target.wipe(&made.cluster, made.hosts[0].node()).await.expect_err("it can't");
+    let error = made
+        .target
+        .wipe(&made.place.cluster, made.place.hosts[0].node())
+        .await
+        .expect_err("it can't");
     assert_eq!(error.to_string(), "n1: rm /data/redis: no such luck");
-    let error = made.target.install(&made.cluster, made.hosts[0].node()).await;
+    let error = made.target.install(&made.place.cluster, made.place.hosts[0].node()).await;
     let error = error.expect_err("there is no Redis").to_string();
     assert!(error.contains("redis-server does not run here"), "{error}");
 }

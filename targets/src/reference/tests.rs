@@ -1,111 +1,33 @@
 //! The target against hosts and nodes that are made up.
 
-use std::net::IpAddr;
-use std::path::Path;
-use std::sync::Mutex;
-
-use schism_lab::{Host, HostError, Output, Platform, ProcessState};
+use schism_lab::Host as _;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+
+use crate::fake_hosts::FakeHosts;
 
 use super::*;
 
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(500);
 
-/// A host that writes down what it is asked.
-struct FakeHost {
-    node: Node,
-    asked: Mutex<Vec<String>>,
-    /// What programs end with.
-    code: i32,
-}
-
-#[async_trait]
-impl Host for FakeHost {
-    fn node(&self) -> &Node {
-        &self.node
-    }
-
-    async fn run(&self, command: &Command, _: Duration) -> Result<Output, HostError> {
-        self.asked.lock().expect("no panic").push(command.argv.join(" "));
-        Ok(Output { code: self.code, stdout: Vec::new(), stderr: b"no such luck\n".into() })
-    }
-
-    async fn start(&self, name: &str, command: &Command) -> Result<(), HostError> {
-        self.asked.lock().expect("no panic").push(format!("{name}: {}", command.argv.join(" ")));
-        Ok(())
-    }
-
-    async fn spawn(&self, _: &Command) -> Result<schism_lab::Running, HostError> {
-        unimplemented!("the target spawns nothing")
-    }
-
-    async fn upload(&self, _: &Path, _: &Path) -> Result<(), HostError> {
-        unimplemented!("the target uploads nothing")
-    }
-
-    async fn download(&self, _: &Path, _: &Path) -> Result<(), HostError> {
-        unimplemented!("the target downloads nothing")
-    }
-
-    async fn kill_all(&self) -> Result<(), HostError> {
-        self.asked.lock().expect("no panic").push("kill".into());
-        Ok(())
-    }
-
-    async fn pause_all(&self) -> Result<(), HostError> {
-        unimplemented!("the target pauses nothing")
-    }
-
-    async fn resume_all(&self) -> Result<(), HostError> {
-        unimplemented!("the target resumes nothing")
-    }
-
-    async fn processes(&self) -> Result<Vec<ProcessState>, HostError> {
-        unimplemented!("the target asks for no processes")
-    }
-
-    async fn datagrams(&self) -> Result<Arc<dyn schism_lab::Datagrams>, HostError> {
-        unimplemented!("the target sends no datagrams")
-    }
-}
-
-/// Three nodes on addresses of the loopback, and the port that they all have free.
+/// The target on three made-up nodes.
 struct Made {
-    cluster: Cluster,
-    hosts: Vec<Arc<FakeHost>>,
-    listeners: Vec<TcpListener>,
+    place: FakeHosts,
     target: Reference,
-    _logs: tempfile::TempDir,
 }
 
 async fn make(options: serde_json::Value, code: i32) -> Made {
-    let logs = tempfile::tempdir().expect("a folder");
-    let mut hosts = Vec::new();
-    let mut listeners: Vec<TcpListener> = Vec::new();
-    for number in 1..=3u16 {
-        let address: IpAddr = format!("127.0.0.{number}").parse().expect("an address");
-        let port =
-            listeners.first().map_or(0, |first| first.local_addr().expect("it is bound").port());
-        listeners.push(TcpListener::bind((address, port)).await.expect("the port is free"));
-        let platform = Platform { os: "linux".into(), arch: "x86_64".into() };
-        let (id, data) = (NodeId(number), PathBuf::from("/data"));
-        let node = Node { id, address, data, logs: logs.path().into(), platform };
-        hosts.push(Arc::new(FakeHost { node, asked: Mutex::default(), code }));
-    }
+    let place = FakeHosts::three(code).await;
     let mut target = Reference::from_options(&options).expect("options are right");
-    target.ports.http = listeners[0].local_addr().expect("it is bound").port();
-    let of_host = |host: &Arc<FakeHost>| Arc::clone(host) as Arc<dyn Host>;
-    let cluster = Cluster { hosts: hosts.iter().map(of_host).collect() };
-    Made { cluster, hosts, listeners, target, _logs: logs }
+    target.ports.http = place.port;
+    Made { place, target }
 }
 
 impl Made {
     /// Lets the nodes answer every request with these bodies; an empty one is never answered.
     fn answer(&mut self, bodies: [&'static str; 3]) {
-        for (listener, body) in self.listeners.drain(..).zip(bodies) {
+        for (listener, body) in self.place.listeners.drain(..).zip(bodies) {
             tokio::spawn(async move {
                 let mut open = Vec::new();
                 while let Ok((mut stream, _)) = listener.accept().await {
@@ -125,7 +47,7 @@ impl Made {
     }
 
     fn asked(&self, host: usize) -> Vec<String> {
-        self.hosts[host].asked.lock().expect("no panic").clone()
+        self.place.hosts[host].asked.lock().expect("no panic").clone()
     }
 }
 
@@ -137,7 +59,7 @@ const FOLLOWER_OF_7: &str = r#"{"role":"follower","term":7,"incarnation":33}"#;
 async fn starts_nodes_with_all_that_they_need() {
     let options = json!({ "protocol": "raft", "bug": "stale-read", "snapshot_every": 50 });
     let made = make(options, 0).await;
-    made.target.start(&made.cluster, made.hosts[1].node()).await.expect("it starts");
+    made.target.start(&made.place.cluster, made.place.hosts[1].node()).await.expect("it starts");
     let started = made.asked(1);
     assert_eq!(
         started[0],
@@ -152,7 +74,7 @@ async fn starts_nodes_with_all_that_they_need() {
 async fn names_the_primaries_of_the_latest_term_first() {
     let mut made = make(json!({ "protocol": "raft" }), 0).await;
     made.answer([LEADER_OF_4, FOLLOWER_OF_7, LEADER_OF_7]);
-    let primaries = made.target.primaries(&made.cluster, LONG).await.expect("it asks");
+    let primaries = made.target.primaries(&made.place.cluster, LONG).await.expect("it asks");
     assert_eq!(primaries, [NodeId(3), NodeId(1)]);
 }
 
@@ -160,14 +82,17 @@ async fn names_the_primaries_of_the_latest_term_first() {
 async fn leaves_out_nodes_that_do_not_answer_in_time() {
     let mut made = make(json!({ "protocol": "raft" }), 0).await;
     made.answer([LEADER_OF_4, "", "no JSON"]);
-    let primaries = made.target.primaries(&made.cluster, SHORT).await.expect("it asks");
+    let primaries = made.target.primaries(&made.place.cluster, SHORT).await.expect("it asks");
     assert_eq!(primaries, [NodeId(1)]);
-    let incarnation =
-        |host: usize| made.target.incarnation(&made.cluster, made.hosts[host].node(), SHORT);
+    let incarnation = |host: usize| {
+        made.target.incarnation(&made.place.cluster, made.place.hosts[host].node(), SHORT)
+    };
     assert_eq!(incarnation(0).await.expect("it asks").as_deref(), Some("a"));
     assert_eq!(incarnation(1).await.expect("it asks"), None);
     assert_eq!(incarnation(2).await.expect("it asks"), None);
-    let metrics = |host: usize| made.target.metrics(&made.cluster, made.hosts[host].node(), SHORT);
+    let metrics = |host: usize| {
+        made.target.metrics(&made.place.cluster, made.place.hosts[host].node(), SHORT)
+    };
     assert_eq!(metrics(0).await.expect("it asks").as_deref(), Some(LEADER_OF_4));
     assert_eq!(metrics(1).await.expect("it asks"), None);
     assert_eq!(metrics(2).await.expect("it asks"), None);
@@ -177,25 +102,25 @@ async fn leaves_out_nodes_that_do_not_answer_in_time() {
 async fn is_ready_when_all_answer_and_the_latest_term_has_its_leader() {
     let mut made = make(json!({ "protocol": "raft" }), 0).await;
     made.answer([FOLLOWER_OF_7, LEADER_OF_4, LEADER_OF_7]);
-    made.target.ready(&made.cluster, LONG).await.expect("it is ready");
+    made.target.ready(&made.place.cluster, LONG).await.expect("it is ready");
 }
 
 #[tokio::test]
 async fn is_not_ready_without_a_leader_of_the_latest_term() {
     let mut made = make(json!({ "protocol": "raft" }), 0).await;
     made.answer([FOLLOWER_OF_7, LEADER_OF_4, FOLLOWER_OF_7]);
-    let error = made.target.ready(&made.cluster, SHORT).await.expect_err("nobody leads");
+    let error = made.target.ready(&made.place.cluster, SHORT).await.expect_err("nobody leads");
     assert_eq!(error.to_string(), "reference raft: no single leader was known within 500ms");
 }
 
 #[tokio::test]
 async fn shows_the_log_of_a_node_that_is_silent() {
     let mut made = make(json!({ "protocol": "raft" }), 0).await;
-    let log = made.hosts[0].node.logs.join("raft.log");
+    let log = made.place.hosts[0].node.logs.join("raft.log");
     std::fs::write(log, "1\n2\n3\n4\n5\nthe disk is full\n").expect("it is written");
     let port = made.target.ports.http;
     made.answer([LEADER_OF_7, "", FOLLOWER_OF_7]);
-    let error = made.target.ready(&made.cluster, SHORT).await.expect_err("n2 is silent");
+    let error = made.target.ready(&made.place.cluster, SHORT).await.expect_err("n2 is silent");
     assert_eq!(
         error.to_string(),
         format!(
@@ -210,7 +135,7 @@ async fn wipes_the_data_and_says_when_it_could_not() {
     for (code, expected) in [(0, None), (1, Some("/data/raft could not be removed: no such luck"))]
     {
         let made = make(json!({ "protocol": "raft" }), code).await;
-        let wiped = made.target.wipe(&made.cluster, made.hosts[0].node()).await;
+        let wiped = made.target.wipe(&made.place.cluster, made.place.hosts[0].node()).await;
         let problem = wiped.err().map(|error| error.to_string());
         assert_eq!(problem, expected.map(|problem| format!("n1: {problem}")));
         assert_eq!(made.asked(0), ["rm -rf -- /data/raft"]);
@@ -220,7 +145,7 @@ async fn wipes_the_data_and_says_when_it_could_not() {
 #[tokio::test]
 async fn kills_the_whole_node() {
     let made = make(json!({ "protocol": "raft" }), 0).await;
-    made.target.kill(&made.cluster, made.hosts[2].node()).await.expect("it kills");
+    made.target.kill(&made.place.cluster, made.place.hosts[2].node()).await.expect("it kills");
     assert_eq!(made.asked(2), ["kill"]);
 }
 
