@@ -205,11 +205,11 @@ fn session_verdict(
     }
     if let Some((demand, base)) = &judgement.doubt {
         return unknown(format!(
-            "{} of {} depend on an order of updates that nobody knows, the first one on whether {} \
-             came before {}. It takes one session that alone puts to a key, or none that does; pram \
-             and causal need neither.",
-            judgement.doubts,
+            "In {}, {} times an order of updates matters that nobody knows, the first time whether \
+             {} came before {}. It takes one session that alone puts to a key, or none that does; \
+             pram and causal need neither.",
             count(judgement.demands, "comparison"),
+            judgement.doubts,
             teller.step(demand.missing),
             teller.step(*base),
         ));

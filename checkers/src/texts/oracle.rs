@@ -229,19 +229,25 @@ fn shown(effects: &[Effect], key: &str, text: &str) -> Option<(Vec<usize>, bool)
     put.or_else(|| Some((appended(effects, key, text, &[])?, false)))
 }
 
-/// The verdict that the definition of a guarantee of sessions leads to. `None`: a text that nobody
-/// can have made.
+/// The verdict that the definition of a guarantee of sessions leads to, and whether somebody can have
+/// made every text. A text that nobody can have made tells nothing.
 ///
 /// A get of a key that must show an update shows it, or begins with a put that comes after it, in an
 /// order of the key's updates. Every order is tried that agrees with all texts; with the session's,
 /// where only one writes the key; and with what the guarantee says of a session's own updates. Where
 /// no order does, only what needs none is known.
-pub(super) fn guarantee(history: &History, claim: Claim) -> Option<Validity> {
-    let all = effects(history);
+pub(super) fn guarantee(history: &History, claim: Claim) -> (Validity, bool) {
+    let every = effects(history);
+    let made = |it: &&Effect| match &it.does {
+        Does::Get(text) => shown(&every, &it.key, text).is_some(),
+        _ => true,
+    };
+    let all: Vec<Effect> = every.iter().filter(made).cloned().collect();
+    let whole = all.len() == every.len();
     let mut seen: Vec<usize> = Vec::new();
     for get in &all {
         if let Does::Get(text) = &get.does {
-            seen.extend(shown(&all, &get.key, text)?.0);
+            seen.extend(shown(&all, &get.key, text).unwrap_or_default().0);
         }
     }
     let kept = all.iter().enumerate().filter(|(at, it)| !it.maybe || seen.contains(at));
@@ -253,13 +259,13 @@ pub(super) fn guarantee(history: &History, claim: Claim) -> Option<Validity> {
     for process in processes {
         for key in ["x", "y"] {
             match of_one(&effects, claim, process, key) {
-                Validity::Invalid => return Some(Validity::Invalid),
+                Validity::Invalid => return (Validity::Invalid, whole),
                 Validity::Unknown => uncertain = true,
                 Validity::Valid => {}
             }
         }
     }
-    Some(if uncertain { Validity::Unknown } else { Validity::Valid })
+    (if uncertain { Validity::Unknown } else { Validity::Valid }, whole)
 }
 
 fn of_one(effects: &[Effect], claim: Claim, process: Process, key: &str) -> Validity {
