@@ -52,6 +52,7 @@ impl Nodes {
             hosts: self.access.clone(),
             logs: self.folder.join("logs"),
             shared: std::env::current_exe().ok(),
+            lease: ssh::USUAL_LEASE,
             tell: Arc::new(|_| {}),
         }
     }
@@ -355,8 +356,9 @@ async fn broken(nodes: &Nodes) -> Done {
     same((comes(&*one, &*two).await, comes(&*two, &*one).await), (true, false))?;
     network.set(&LinkRules::default()).await.map_err(text)?;
     same((comes(&*one, &*two).await, comes(&*two, &*one).await), (true, true))?;
-    let notes = lab.down().await;
-    holds(&notes.join("; "), "n1: the connection to root@10.77.0.1 was lost")
+    let left = lab.down().await;
+    same(left.dirty.as_slice(), &[])?;
+    holds(&left.notes.join("; "), "n1: the connection to root@10.77.0.1 was lost")
 }
 
 async fn leaves_nothing(nodes: &Nodes) -> Done {
@@ -375,7 +377,7 @@ async fn leaves_nothing(nodes: &Nodes) -> Done {
         std::fs::write(data.join("x"), "x").map_err(text)?;
         drop(host);
         if orderly {
-            same(lab.down().await, Vec::new())?;
+            same(lab.down().await, ssh::Left::default())?;
             same(data.exists(), false)?;
         } else {
             break_connection(nodes, 0).await?;
@@ -461,7 +463,7 @@ async fn second(nodes: &Nodes) -> Done {
     let lab = nodes.up().await?;
     let said = refused(nodes, |_| {}).await?;
     holds(&said, "n1: root@10.77.0.1: another schism works on this node (process ")?;
-    same(lab.down().await, Vec::new())?;
+    same(lab.down().await, ssh::Left::default())?;
     nodes.up().await.map(drop)
 }
 
@@ -486,7 +488,7 @@ async fn jump(nodes: &Nodes) -> Done {
         let output = host.run(&Command::new(["schism", "hello"]), SOON).await.map_err(text)?;
         same(output.stdout.as_slice(), b"hello\n")?;
         let logs = host.node().logs.clone();
-        same(lab.down().await, Vec::new())?;
+        same(lab.down().await, ssh::Left::default())?;
         // Logs come from the node, at the latest at the end.
         holds(&std::fs::read_to_string(logs.join("it.log")).map_err(text)?, "logged")?;
         let told = told.lock().expect("the lines").join("; ");

@@ -12,10 +12,13 @@ mod children;
 mod claim;
 mod datagrams;
 mod files;
+mod lease;
+mod leftovers;
 mod links;
 mod members;
 pub mod protocol;
 mod session;
 mod streams;
+mod watch;
 
 pub use session::{addresses, main};

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -43,6 +45,29 @@ pub fn descendants(root: i32, apart: &BTreeSet<i32>) -> io::Result<Vec<Process>>
     // A zombie is dead; its children are not.
     found.retain(|process| !matches!(process.state, 'Z' | 'X'));
     found.sort_by_key(|process| process.pid);
+    Ok(found)
+}
+
+/// A variable in the environment of all that an agent starts: the agent's folder. It finds what
+/// neither the agent nor its watcher lived to kill.
+pub const MARK: &str = "SCHISM_FOLDER";
+
+/// The living processes that an agent of this folder started, and theirs.
+pub fn marked(folder: &Path) -> io::Result<Vec<Process>> {
+    let mark = [MARK.as_bytes(), b"=", folder.as_os_str().as_bytes()].concat();
+    let own = std::process::id() as i32;
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(pid) = pid.filter(|&pid| pid != own) else { continue };
+        let Ok(variables) = fs::read(entry.path().join("environ")) else { continue };
+        if variables.split(|&byte| byte == 0).any(|variable| variable == mark)
+            && let Ok(text) = fs::read_to_string(entry.path().join("stat"))
+        {
+            found.extend(parse_stat(pid, &text).map(|(_, process)| process));
+        }
+    }
+    found.retain(|process| !matches!(process.state, 'Z' | 'X'));
     Ok(found)
 }
 

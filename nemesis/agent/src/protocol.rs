@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Rises with every change that an older side would misread.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What may be written to a program's stream before the reader has said that it took it, in bytes.
 pub const WINDOW: usize = 256 << 10;
@@ -152,7 +152,7 @@ pub enum Deed {
         /// The folder.
         folder: String,
     },
-    /// The end: everything is undone, the data folder removed. `done`, then the agent ends.
+    /// The end: everything is undone, the data folder removed. `undone`, then the agent ends.
     Bye,
 }
 
@@ -225,6 +225,11 @@ pub enum Answer {
     },
     /// Names and sizes of files.
     Files(Vec<(String, u64)>),
+    /// Everything was undone but this.
+    Undone {
+        /// What is left, each with the command that cleans it.
+        dirty: Vec<String>,
+    },
 }
 
 /// Who the agent is and where it stands.
@@ -242,6 +247,12 @@ pub struct Hello {
     pub nft: bool,
     /// The node's addresses, loopback and link-local ones left out.
     pub addresses: Vec<IpAddr>,
+    /// What an earlier agent had left, and this one has undone.
+    #[serde(default)]
+    pub cleaned: Vec<String>,
+    /// What it had left and this one could not undo, each with the command that cleans it.
+    #[serde(default)]
+    pub dirty: Vec<String>,
 }
 
 /// A process, as /proc tells it.
