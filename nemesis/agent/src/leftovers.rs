@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::children::{HELP_WITHIN, Helped};
+use crate::ledger::{Entry, Ledger};
 use crate::links;
-use crate::members::{descendants, marked, signal_until};
+use crate::members::{Members, descendants, marked, signal_until};
 use crate::protocol::Process;
 
 /// How often something that cannot be undone is tried again.
@@ -32,22 +33,53 @@ impl Undone {
         let mut undone = Self::default();
         undone.kill(folder, || marked(folder));
         undone.take_table_away(folder, alone);
+        undone.clean_ledger(folder);
         undone
     }
 
-    /// Undoes what the agent below this process left; after an `orderly` end that is nothing but
-    /// what nobody could have seen.
+    /// Undoes what the agent below this process left. After an `orderly` end no rule is among it.
     pub fn below_this_process(folder: &Path, orderly: bool) -> Self {
         let mut undone = Self::default();
         let own = std::process::id() as i32;
-        undone.kill(folder, || {
+        let reaped = |list: io::Result<Vec<Process>>| {
             reap_all();
-            descendants(own, &BTreeSet::new())
-        });
+            list
+        };
         if !orderly {
             undone.take_table_away(folder, alone);
         }
+        // Holders end by themselves what they hold, and the ledger waits for them.
+        undone.kill(folder, || reaped(Members::Below(own).list()));
+        undone.clean_ledger(folder);
+        // One that had only begun may have entered the ledger since.
+        undone.kill(folder, || reaped(descendants(own, &BTreeSet::new())));
+        undone.clean_ledger(folder);
         undone
+    }
+
+    /// Undoes what the ledger says that nobody holds any more.
+    pub fn clean_ledger(&mut self, folder: &Path) {
+        let ledger = ledger(folder);
+        let name = |entry: &Entry| format!("{} ({})", entry.effect.kind(), entry.name);
+        let names: Vec<(String, String)> = ledger.entries().map_or_else(
+            |_| Vec::new(),
+            |entries| entries.iter().map(|it| (it.name.clone(), name(it))).collect(),
+        );
+        let problems = again(|| match ledger.clean() {
+            problems if problems.is_empty() => Ok(()),
+            problems => Err(problems),
+        });
+        let problems = problems.err().unwrap_or_default();
+        for (name, shown) in &names {
+            if !problems.iter().any(|(other, _)| other == name) {
+                self.cleaned.push(shown.clone());
+            }
+        }
+        for (name, problem) in problems {
+            let shown = names.iter().find(|(other, _)| *other == name);
+            let shown = shown.map_or(name.as_str(), |(_, shown)| shown.as_str());
+            self.tell(folder, shown, Err(problem));
+        }
     }
 
     /// Kills all that `list` tells, until it tells nothing.
@@ -90,15 +122,20 @@ impl Undone {
     }
 }
 
+/// Where the agent of this folder writes down what it does.
+pub fn ledger(folder: &Path) -> Ledger {
+    Ledger::at(folder.join("ledger"))
+}
+
 /// What a person runs on the node to clean it.
-pub fn command(folder: &Path) -> String {
+fn command(folder: &Path) -> String {
     let own = std::env::current_exe().unwrap_or_else(|_| "schism".into());
     let quote = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', "'\\''"));
     format!("{} agent --clean --folder {}", quote(&own), quote(folder))
 }
 
 /// Tries a few times: what hinders may pass.
-pub fn again<T>(deed: impl Fn() -> Result<T, String>) -> Result<T, String> {
+fn again<T, E>(deed: impl Fn() -> Result<T, E>) -> Result<T, E> {
     let mut done = deed();
     for _ in 1..ATTEMPTS {
         if done.is_ok() {
@@ -183,5 +220,21 @@ mod tests {
         let said = undone.dirty.join("");
         assert!(said.starts_with("the thing: no; run: '/"), "{said}");
         assert!(said.ends_with(" agent --clean --folder '/a b'"), "{said}");
+    }
+
+    #[test]
+    fn tells_what_of_the_ledger_was_cleaned_and_what_was_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let burn = crate::effects::Effect::Burn { threads_per_cpu: 1 };
+        let mut entry = ledger(folder.path()).enter("F1", &burn).expect("an entry");
+        entry.holder.started = 1;
+        entry.note(serde_json::Value::Null).expect("noted");
+        let mut undone = Undone::default();
+        undone.clean_ledger(folder.path());
+        assert_eq!((undone.cleaned, undone.dirty), (vec!["burn (F1)".to_owned()], vec![]));
+        std::fs::write(folder.path().join("ledger/F2.json"), "{").expect("a file");
+        let mut undone = Undone::default();
+        undone.clean_ledger(folder.path());
+        assert!(undone.dirty.join("").contains("F2.json"), "{undone:?}");
     }
 }
