@@ -102,6 +102,11 @@ impl Ledger {
 
     /// All entries; a file that is none is an error, since nobody may overlook it.
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
+        self.files()?.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    /// Every file, by its name, with the entry that it should be.
+    fn files(&self) -> io::Result<Vec<(String, io::Result<Entry>)>> {
         let mut entries = Vec::new();
         let files = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(entries),
@@ -112,32 +117,35 @@ impl Ledger {
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
             }
-            let text = match fs::read_to_string(&path) {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            match Entry::read(path) {
                 // It was undone meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                text => text?,
-            };
-            let entry: Entry = serde_json::from_str(&text)
-                .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
-            entries.push(Entry { path, ..entry });
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                entry => entries.push((name, entry)),
+            }
         }
-        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(entries)
     }
 
     /// Undoes everything that is held by nobody, or by a holder that does not end by itself. What
     /// could not be undone stays in the ledger: `(name, problem)`.
     pub fn clean(&self) -> Vec<(String, String)> {
-        let entries = match self.entries() {
-            Ok(entries) => entries,
+        let files = match self.files() {
+            Ok(files) => files,
             Err(error) => return vec![(self.folder.display().to_string(), error.to_string())],
         };
         let deadline = Instant::now() + HOLDER_WITHIN;
         let mut problems = Vec::new();
-        for entry in entries {
-            if let Err(problem) = entry.clean(deadline) {
-                problems.push((entry.name.clone(), problem));
-            }
+        for (name, entry) in files {
+            let cleaned = match entry {
+                Ok(entry) => entry.clean(deadline),
+                Err(error) => Err(format!(
+                    "{error}; it cannot be read, so that nobody but you can undo what it says: do \
+                     that, and remove it"
+                )),
+            };
+            problems.extend(cleaned.err().map(|problem| (name, problem)));
         }
         problems
     }
@@ -155,6 +163,13 @@ impl Entry {
     pub fn note(&mut self, facts: Value) -> io::Result<()> {
         self.facts = facts;
         self.write()
+    }
+
+    fn read(path: PathBuf) -> io::Result<Self> {
+        let text = fs::read_to_string(&path)?;
+        let entry: Self = serde_json::from_str(&text)
+            .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
+        Ok(Self { path, ..entry })
     }
 
     fn write(&self) -> io::Result<()> {
@@ -258,9 +273,16 @@ mod tests {
     }
 
     #[test]
-    fn overlooks_no_damaged_entry() {
+    fn a_damaged_entry_is_told_and_keeps_no_other_from_being_undone() {
         let folder = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::at(folder.path());
         fs::write(folder.path().join("F1.json"), "{").expect("a file");
-        assert_eq!(Ledger::at(folder.path()).clean().len(), 1);
+        let mut entry = ledger.enter("F2", &EFFECT).expect("an entry");
+        entry.holder.started = 1;
+        entry.note(Value::Null).expect("noted");
+        let problems = ledger.clean();
+        assert!(matches!(problems.as_slice(), [(name, _)] if name == "F1"), "{problems:?}");
+        assert!(ledger.entries().is_err());
+        assert!(!folder.path().join("F2.json").exists());
     }
 }
