@@ -272,6 +272,8 @@ pub(crate) fn controller(words: &[&str]) -> i32 {
             let lab = ssh::Lab::up(options).await.map_err(text)?;
             hold_everything(&lab).await?;
             println!("everything is held");
+            // Long enough for a look at it.
+            sleep(Duration::from_millis(MOMENTS_MS / 2)).await;
             for host in lab.hosts() {
                 for (name, _) in effects() {
                     host.release(name).await.map_err(text)?;
