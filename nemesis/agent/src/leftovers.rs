@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::boot;
 use crate::children::{HELP_WITHIN, Helped};
 use crate::ledger::{Entry, Ledger};
 use crate::links;
@@ -80,6 +81,8 @@ impl Undone {
             let shown = shown.map_or(name.as_str(), |(_, shown)| shown.as_str());
             self.tell(folder, shown, Err(problem));
         }
+        let followed = boot::follow_ledger(folder).map_err(|error| error.to_string());
+        self.tell(folder, "the unit that cleans after a reboot", followed.map(|()| false));
     }
 
     /// Kills all that `list` tells, until it tells nothing.
