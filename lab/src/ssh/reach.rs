@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use schism_agent::protocol::{Answer, Deed};
+use schism_agent::protocol::{Answer, Deed, Slow};
 use tokio::time::{Instant, timeout};
 
 use super::access::Access;
@@ -29,8 +29,16 @@ const FIRST_WITHIN: Duration = Duration::from_mins(6);
 /// How long a node may take to undo everything at the end of a run.
 const BYE_WITHIN: Duration = Duration::from_secs(8);
 
-/// Which packets of a node vanish: those from, and those to.
-pub(super) type Cut = (Vec<IpAddr>, Vec<IpAddr>);
+/// Which packets of a node vanish, and which come late.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// Those from these vanish.
+    pub(super) from: Vec<IpAddr>,
+    /// Those to these vanish.
+    pub(super) to: Vec<IpAddr>,
+    /// Those to these come late.
+    pub(super) slow: Vec<Slow>,
+}
 
 /// The programs that are to be on a host.
 #[derive(Clone, Debug)]
@@ -198,8 +206,8 @@ impl Reach {
 
     async fn tell_cut(&self, held: &Held, state: &mut State) -> Result<(), HostError> {
         state.told = false;
-        let (from, to) = state.cut.clone();
-        let set = held.agent.ask(Deed::Links { from, to }, ANSWER_WITHIN).await;
+        let Cut { from, to, slow } = state.cut.clone();
+        let set = held.agent.ask(Deed::Links { from, to, slow }, ANSWER_WITHIN).await;
         set.map_err(|problem| self.error(problem))?;
         state.told = true;
         Ok(())

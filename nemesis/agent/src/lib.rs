@@ -21,6 +21,7 @@ pub mod look;
 pub mod members;
 pub mod protocol;
 mod session;
+mod shape;
 mod streams;
 
 pub use session::addresses;

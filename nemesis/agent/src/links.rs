@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::children::Children;
 
@@ -82,7 +82,7 @@ fn table(lifeline: Lifeline, from: &[IpAddr], to: &[IpAddr]) -> String {
 /// All of it or nothing: nft takes its input as one transaction.
 fn apply(children: &Children, text: &str) -> Result<(), String> {
     let mut command = Command::new("nft");
-    command.args(["-f", "-"]).stdout(Stdio::null());
+    command.args(["-f", "-"]);
     let output = children.help(command, text.as_bytes()).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             "there is no `nft` here; `apt-get install nftables` brings it".to_owned()

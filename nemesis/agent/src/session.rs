@@ -22,7 +22,8 @@ use crate::holder::{Held, Order};
 use crate::ledger::Ledger;
 use crate::links::{self, Lifeline};
 use crate::members::Members;
-use crate::protocol::{Answer, Deed, Hello, Program, Request, Response, VERSION};
+use crate::protocol::{Answer, Deed, Hello, Program, Request, Response, Slow, VERSION};
+use crate::shape;
 use crate::streams::{self, Spawned};
 
 const USAGE: &str = "agent --folder FOLDER --token TOKEN [--connection TEXT] [--schism FILE] \
@@ -146,6 +147,7 @@ impl Session {
         if hello.nft && root {
             // What an agent that was killed may have left.
             links::remove(&session.children)?;
+            shape::remove(&session.children)?;
         }
         let cutting = session.clone();
         std::thread::spawn(move || cutting.cut(&deeds));
@@ -249,6 +251,7 @@ impl Session {
             Deed::KillAll => done_or_refused(self.children.kill_all()),
             Deed::PauseAll => done_or_refused(self.children.pause_all()),
             Deed::ResumeAll => done_or_refused(self.children.resume_all()),
+            Deed::TryNetem => done_or_refused(shape::try_netem(&self.children)),
             Deed::Release { name } => done_or_refused(self.release(&name)),
             Deed::Processes => match self.children.all() {
                 Ok(all) => Answer::Processes(all),
@@ -265,17 +268,23 @@ impl Session {
     }
 
     fn cut(&self, deeds: &Receiver<(u64, Deed)>) {
+        let mut shaped: Vec<Slow> = Vec::new();
         for (id, deed) in deeds {
-            let Deed::Links { from, to } = deed else { continue };
-            let answer = if self.root {
-                match links::cut(&self.children, self.lifeline, &from, &to) {
-                    Ok(()) => Answer::Done,
-                    Err(problem) => Answer::Refused(problem),
+            let Deed::Links { from, to, slow } = deed else { continue };
+            let mut set = || {
+                if !self.root {
+                    return Err("links can be cut by root alone".to_owned());
                 }
-            } else {
-                Answer::Refused("links can be cut by root alone".into())
+                links::cut(&self.children, self.lifeline, &from, &to)?;
+                // What waits in a queue would be lost if the queue were made anew.
+                if slow != shaped {
+                    shape::set(&self.children, &slow)?;
+                    shaped.clone_from(&slow);
+                }
+                Ok(())
             };
-            self.out.answer(id, answer);
+            let done = set();
+            self.out.answer(id, done_or_refused(done));
         }
     }
 
@@ -356,6 +365,7 @@ impl Session {
         if self.root && self.hello().nft {
             // Nobody is there to be told; the next agent's first deed is the same.
             let _ = links::remove(&self.children);
+            let _ = shape::remove(&self.children);
         }
         let mut held = std::mem::take(&mut *self.held());
         // All of them at once; then what each has to say.
