@@ -24,6 +24,8 @@ packages=linux-image-cloud-amd64,initramfs-tools,systemd-sysv,udev,kmod,openssh-
 mmdebstrap --quiet --variant=minbase --include="$packages" bookworm "$tree/root"
 root=$tree/root
 echo guest >"$root/etc/hostname"
+# Tests that change a whole machine run where this stands, and nowhere else.
+touch "$root/etc/schism-disposable"
 install -d -m 700 "$root/root/.ssh"
 install -m 600 key.pub "$root/root/.ssh/authorized_keys"
 printf '/dev/vda / ext4 defaults 0 1\n' >"$root/etc/fstab"

@@ -10,9 +10,9 @@ port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0));
 accelerate=tcg
 [ -w /dev/kvm ] && accelerate=kvm
 # What the guest writes goes into a throw-away layer (-snapshot): every boot starts from the same disk.
-qemu-system-x86_64 -accel "$accelerate" -smp 2 -m 1024 -nodefaults -display none -no-user-config \
+qemu-system-x86_64 -accel "$accelerate" -cpu max -smp 2 -m 1024 -nodefaults -display none -no-user-config \
     -kernel "$folder/kernel" -initrd "$folder/initrd" \
-    -append 'root=/dev/vda rw console=ttyS0 quiet panic=5' \
+    -append 'root=/dev/vda rw console=ttyS0 panic=5' \
     -drive "file=$folder/disk.ext4,if=virtio,format=raw,snapshot=on" \
     -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$port-:22" -device virtio-net-pci,netdev=net \
     -device virtio-rng-pci -serial "file:$folder/console.log" &

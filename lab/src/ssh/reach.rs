@@ -176,6 +176,9 @@ impl Reach {
         if fresh {
             line += " --fresh";
         }
+        if self.access.disposable {
+            line += " --disposable";
+        }
         script(&format!("exec {}{line} --connection \"$SSH_CONNECTION\"", self.sudo()))
     }
 

@@ -27,7 +27,7 @@ use crate::shape;
 use crate::streams::{self, Spawned};
 
 const USAGE: &str = "agent --folder FOLDER --token TOKEN [--connection TEXT] [--schism FILE] \
-                     [--fresh]";
+                     [--fresh] [--disposable]";
 /// Where programs are looked for, firewalls included.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What a run leaves in the agent's folder: data and logs.
@@ -57,6 +57,8 @@ struct Options {
     connection: String,
     schism: Option<PathBuf>,
     fresh: bool,
+    /// Whether the machine may be done anything to.
+    disposable: bool,
 }
 
 impl Options {
@@ -66,6 +68,7 @@ impl Options {
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--fresh" => options.fresh = true,
+                "--disposable" => options.disposable = true,
                 "--folder" => options.folder = words.next()?.into(),
                 "--token" => options.token.clone_from(words.next()?),
                 "--connection" => options.connection.clone_from(words.next()?),
@@ -300,6 +303,13 @@ impl Session {
     fn hold(&self, name: &str, effect: Effect) -> Result<Child, String> {
         if self.held().contains_key(name) {
             return Err(format!("something is held as {name} already"));
+        }
+        if effect.needs_disposable() && !self.options.disposable {
+            return Err(format!(
+                "{} is for machines that may be thrown away: `disposable: true` in the inventory \
+                 says that this is one",
+                effect.kind()
+            ));
         }
         let order = Order {
             ledger: self.ledger().folder().to_owned(),

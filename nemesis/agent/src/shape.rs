@@ -179,6 +179,40 @@ mod tests {
     use super::*;
 
     #[test]
+    #[ignore = "changes this machine's links: `make vm-test` runs it in a guest"]
+    fn slows_what_leaves_for_one_address_and_nothing_else() {
+        let sign = std::path::Path::new("/etc/schism-disposable");
+        assert!(sign.exists(), "this machine's links are not to be touched");
+        let children = Children::adopt().expect("children");
+        let [far, near] = ["10.0.2.2", "10.0.2.3"];
+        // The mean of five, in milliseconds.
+        let ping = |to: &str| -> f64 {
+            let said = ask(&children, "ping", &["-q", "-c", "5", "-i", "0.2", to]).expect("a ping");
+            let line = said.lines().find(|line| line.starts_with("rtt")).expect("times").to_owned();
+            line.split('/').nth(4).expect("a mean").parse().expect("a number")
+        };
+        try_netem(&children).expect("netem");
+        let before = ping(far);
+        let to = vec![far.parse().expect("an address")];
+        let slow = Slow { to, delay_us: 200_000, jitter_us: 10_000 };
+        set(&children, std::slice::from_ref(&slow)).expect("slowed down");
+        let (slowed, other) = (ping(far), ping(near));
+        assert!((180.0..400.0).contains(&slowed), "{slowed} ms, {before} ms before");
+        assert!(other < 100.0, "{other} ms to another");
+        set(&children, &[]).expect("as before");
+        assert!(ping(far) < 100.0);
+        // Somebody else's qdisc is left as it is.
+        let device = device(&children, slow.to[0]).expect("a device");
+        let words = ["qdisc", "add", "dev", &device, "root", "handle", "1:", "prio"];
+        ask(&children, "tc", &words).expect("another's qdisc");
+        let refused = set(&children, &[slow]).expect_err("it is refused");
+        assert!(refused.contains("somebody else (prio 1:)"), "{refused}");
+        let shown = ask(&children, "tc", &["qdisc", "show", "dev", &device]).expect("shown");
+        assert!(shown.starts_with("qdisc prio 1: root"), "{shown}");
+        ask(&children, "tc", &["qdisc", "del", "dev", &device, "root"]).expect("gone");
+    }
+
+    #[test]
     fn leaves_the_qdisc_of_somebody_else_alone() {
         let check = |shown: &str, refused: bool| {
             assert_eq!(refuse_others("eth0", shown).is_err(), refused, "{shown}");
