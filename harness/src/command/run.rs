@@ -271,6 +271,12 @@ async fn conduct_on(
     {
         anyhow::bail!("the plan partitions, and links cannot be cut: {problem}");
     }
+    let delays = |fault: &schism_nemesis::FaultSpec| fault.names().contains(&"delay");
+    if plan.faults.iter().any(delays)
+        && let Some(problem) = stand.cannot_delay().await
+    {
+        anyhow::bail!("the plan slows links down, which cannot be done: {problem}");
+    }
     // Only now there is a run: one that was refused must not hide the last that was not.
     prepared.folder.link_latest()?;
     let (workload, target) = (construct_workload(plan)?, construct_target(plan)?);

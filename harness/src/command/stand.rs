@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
 use schism_lab::ssh::{self, Access, Tell};
-use schism_lab::{Host, Network, local};
+use schism_lab::{Host, LinkRule, LinkRules, Network, NetworkError, local};
 
 use super::warn;
 use crate::plan::{LabPlan, Plan};
@@ -84,13 +85,25 @@ impl Stand {
         match self {
             Stand::None => None,
             Stand::Local(lab) => Some(lab.network()),
-            Stand::LocalOverSsh(_, lab) | Stand::Ssh(lab) => Some(lab.network()),
+            Stand::LocalOverSsh(below, lab) => {
+                Some(Arc::new(Split { agents: lab.network(), switch: below.network() }))
+            }
+            Stand::Ssh(lab) => Some(lab.network()),
         }
     }
 
     /// Why links cannot be cut here, if they cannot.
     pub(super) fn cannot_cut(&self) -> Option<String> {
         self.over_ssh()?.cannot_cut()
+    }
+
+    /// Why links cannot be slowed down here, if they cannot.
+    pub(super) async fn cannot_delay(&self) -> Option<String> {
+        match self {
+            Stand::Ssh(lab) => lab.cannot_delay().await,
+            // The switch can.
+            Stand::None | Stand::Local(_) | Stand::LocalOverSsh(..) => None,
+        }
     }
 
     /// The lab in words.
@@ -110,6 +123,29 @@ impl Stand {
             Stand::None | Stand::Local(_) => ssh::Left::default(),
             Stand::LocalOverSsh(_, lab) | Stand::Ssh(lab) => lab.down().await,
         }
+    }
+}
+
+/// The links of a local lab over SSH: cut by the nodes' own firewalls, as on hosts that somebody
+/// has; whatever else happens to them, the switch does.
+struct Split {
+    agents: Arc<dyn Network>,
+    switch: Arc<dyn Network>,
+}
+
+#[async_trait]
+impl Network for Split {
+    async fn set(&self, rules: &LinkRules) -> Result<(), NetworkError> {
+        let (mut cut, mut rest) = (LinkRules::default(), LinkRules::default());
+        for (&link, &rule) in &rules.0 {
+            if rule.drop {
+                cut.0.insert(link, LinkRule { drop: true, ..LinkRule::default() });
+            }
+            rest.0.insert(link, LinkRule { drop: false, ..rule });
+        }
+        // What was held goes out before anything is cut, as one switch would have it.
+        self.switch.set(&rest).await?;
+        self.agents.set(&cut).await
     }
 }
 

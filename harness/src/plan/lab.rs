@@ -29,11 +29,6 @@ impl LabPlan {
         }
     }
 
-    /// Whether links are cut by the nodes' own firewalls, and not by the virtual switch.
-    pub fn is_over_ssh(&self) -> bool {
-        matches!(self, LabPlan::Ssh { .. } | LabPlan::Local { ssh: true, .. })
-    }
-
     /// The hosts, where they stand outside this machine: reads the inventory, or asks Vagrant.
     pub fn hosts(&self) -> Result<Vec<Access>, String> {
         match self {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use schism_agent::protocol::Hello;
+use schism_agent::protocol::{Deed, Hello};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use super::host::SshHost;
 use super::install::Programs;
 use super::logs::follow;
 use super::network::{SshNetwork, distinct};
-use super::reach::{Left, Reach, Ware};
+use super::reach::{ANSWER_WITHIN, Left, Reach, Ware};
 use crate::{End, Host, Network, Node, NodeId, Platform};
 
 /// How long the last of the logs may take at the end.
@@ -158,6 +158,16 @@ impl Lab {
                 _ => None,
             }
         })
+    }
+
+    /// Why links cannot be slowed down here, if they cannot: the first node that lacks something.
+    pub async fn cannot_delay(&self) -> Option<String> {
+        for host in &self.hosts {
+            if let Err(error) = host.reach.ask(Deed::TryNetem, ANSWER_WITHIN).await {
+                return Some(error.to_string());
+            }
+        }
+        None
     }
 
     /// The lab in words, without anybody's keys.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use schism_agent::protocol::{Answer, Deed};
+use schism_agent::protocol::{Answer, Deed, Slow};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::access::Access;
@@ -31,8 +31,16 @@ const BYE_WITHIN: Duration = Duration::from_secs(8);
 /// How often it is asked to.
 const BYES: usize = 3;
 
-/// Which packets of a node vanish: those from, and those to.
-pub(super) type Cut = (Vec<IpAddr>, Vec<IpAddr>);
+/// Which packets of a node vanish, and which come late.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// Those from these vanish.
+    pub(super) from: Vec<IpAddr>,
+    /// Those to these vanish.
+    pub(super) to: Vec<IpAddr>,
+    /// Those to these come late.
+    pub(super) slow: Vec<Slow>,
+}
 
 /// The programs that are to be on a host.
 #[derive(Clone, Debug)]
@@ -207,6 +215,9 @@ impl Reach {
         if fresh {
             line += " --fresh";
         }
+        if self.access.disposable {
+            line += " --disposable";
+        }
         script(&format!("exec {}{line} --connection \"$SSH_CONNECTION\"", self.sudo()))
     }
 
@@ -237,8 +248,8 @@ impl Reach {
 
     async fn tell_cut(&self, held: &Held, state: &mut State) -> Result<(), HostError> {
         state.told = false;
-        let (from, to) = state.cut.clone();
-        let set = held.agent.ask(Deed::Links { from, to }, ANSWER_WITHIN).await;
+        let Cut { from, to, slow } = state.cut.clone();
+        let set = held.agent.ask(Deed::Links { from, to, slow }, ANSWER_WITHIN).await;
         set.map_err(|problem| self.error(problem))?;
         state.told = true;
         Ok(())

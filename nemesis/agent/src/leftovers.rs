@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::boot;
-use crate::children::{HELP_WITHIN, Helped};
+use crate::children::{HELP_WITHIN, Help, Helped};
 use crate::ledger::{Entry, Ledger};
 use crate::links;
 use crate::members::{Members, descendants, marked, signal_until};
 use crate::protocol::Process;
+use crate::shape;
 
 /// How often something that cannot be undone is tried again.
 const ATTEMPTS: usize = 3;
@@ -33,12 +34,12 @@ impl Undone {
     pub fn by_a_successor(folder: &Path) -> Self {
         let mut undone = Self::default();
         undone.kill(folder, || marked(folder));
-        undone.take_table_away(folder, alone);
+        undone.free_links(folder, &alone);
         undone.clean_ledger(folder);
         undone
     }
 
-    /// Undoes what the agent below this process left. After an `orderly` end no rule is among it.
+    /// Undoes what the agent below this process left. After an `orderly` end no link is among it.
     pub fn below_this_process(folder: &Path, orderly: bool) -> Self {
         let mut undone = Self::default();
         let own = std::process::id() as i32;
@@ -47,13 +48,14 @@ impl Undone {
             list
         };
         if !orderly {
-            undone.take_table_away(folder, alone);
+            undone.free_links(folder, &alone);
         }
         // Holders end by themselves what they hold, and the ledger waits for them.
         undone.kill(folder, || reaped(Members::Below(own).list()));
         undone.clean_ledger(folder);
         // One that had only begun may have entered the ledger since.
         undone.kill(folder, || reaped(descendants(own, &BTreeSet::new())));
+        undone.kill(folder, || marked(folder));
         undone.clean_ledger(folder);
         undone
     }
@@ -100,17 +102,22 @@ impl Undone {
         self.tell(folder, &format!("processes {}", names(&left)), killed.map(|()| true));
     }
 
-    /// Takes the firewall's table away where there is one.
-    pub fn take_table_away(
-        &mut self,
-        folder: &Path,
-        help: impl Fn(Command, &[u8]) -> io::Result<Helped>,
-    ) {
-        if !links::can_be_cut() {
+    /// Takes the firewall's table and the queues of slow links away, where there are some.
+    pub fn free_links(&mut self, folder: &Path, help: &Help<'_>) {
+        if !nix::unistd::geteuid().is_root() {
             return;
         }
-        let removed = again(|| links::remove(&help));
-        self.tell(folder, &format!("the firewall table {}", links::TABLE), removed);
+        if links::has_nft() {
+            let removed = again(|| links::remove(help));
+            self.tell(folder, &format!("the firewall table {}", links::TABLE), removed);
+        }
+        match again(|| shape::remove(help)) {
+            Ok(devices) => {
+                let queues = devices.iter().map(|device| format!("the slow queues of {device}"));
+                self.cleaned.extend(queues);
+            }
+            Err(problem) => self.tell(folder, "the slow queues", Err(problem)),
+        }
     }
 
     /// Notes what came of undoing `what`: `false` means that there was nothing to undo.
@@ -159,7 +166,7 @@ fn reap_all() {
 
 /// Runs a program to its end, where this process has one thread and nobody else reaps.
 pub fn alone(mut command: Command, input: &[u8]) -> io::Result<Helped> {
-    command.stdin(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         // One that does not want to read says why.
@@ -177,11 +184,14 @@ pub fn alone(mut command: Command, input: &[u8]) -> io::Result<Helped> {
             None => std::thread::sleep(LOOK_EVERY),
         }
     };
-    let mut stderr = Vec::new();
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    if let Some(stream) = child.stdout.take() {
+        stream.take(1 << 16).read_to_end(&mut stdout)?;
+    }
     if let Some(stream) = child.stderr.take() {
         stream.take(1 << 16).read_to_end(&mut stderr)?;
     }
-    Ok(Helped { code: status.code().unwrap_or(-1), stderr })
+    Ok(Helped { code: status.code().unwrap_or(-1), stdout, stderr })
 }
 
 #[cfg(test)]

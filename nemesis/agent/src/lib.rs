@@ -25,6 +25,7 @@ pub mod look;
 pub mod members;
 pub mod protocol;
 mod session;
+mod shape;
 mod streams;
 mod watch;
 

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::children::{Children, Helped};
+use crate::children::Help;
 use crate::session::PATH;
 
 /// Ours alone; whatever stands in it is from this agent or one before it.
@@ -33,12 +33,11 @@ impl Lifeline {
 
 /// Packets from and to these vanish, and no others.
 pub fn cut(
-    children: &Children,
+    help: &Help<'_>,
     lifeline: Option<Lifeline>,
     from: &[IpAddr],
     to: &[IpAddr],
 ) -> Result<(), String> {
-    let help = |command, input: &[u8]| children.help(command, input);
     if from.is_empty() && to.is_empty() {
         return apply(help, &removal());
     }
@@ -49,18 +48,13 @@ pub fn cut(
     apply(help, &(removal() + &table(lifeline, from, to)))
 }
 
-/// Whether this process may set rules, and there is an `nft` to do it with.
-pub fn can_be_cut() -> bool {
-    nix::unistd::geteuid().is_root() && has_nft()
-}
-
 /// Whether there is an `nft`.
 pub fn has_nft() -> bool {
     PATH.split(':').any(|folder| Path::new(folder).join("nft").exists())
 }
 
 /// Takes the table away; `false` if there was none. `help` runs a program with its input.
-pub fn remove(help: impl Fn(Command, &[u8]) -> std::io::Result<Helped>) -> Result<bool, String> {
+pub fn remove(help: &Help<'_>) -> Result<bool, String> {
     match apply(help, &format!("delete table {TABLE}\n")) {
         Ok(()) => Ok(true),
         Err(problem) if problem.contains("No such file or directory") => Ok(false),
@@ -97,12 +91,9 @@ fn table(lifeline: Lifeline, from: &[IpAddr], to: &[IpAddr]) -> String {
 }
 
 /// All of it or nothing: nft takes its input as one transaction.
-fn apply(
-    help: impl Fn(Command, &[u8]) -> std::io::Result<Helped>,
-    text: &str,
-) -> Result<(), String> {
+fn apply(help: &Help<'_>, text: &str) -> Result<(), String> {
     let mut command = Command::new("nft");
-    command.args(["-f", "-"]).stdout(Stdio::null()).env("PATH", PATH).env("LC_ALL", "C");
+    command.args(["-f", "-"]).env("PATH", PATH).env("LC_ALL", "C");
     let output = help(command, text.as_bytes()).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             "there is no `nft` here; `apt-get install nftables` brings it".to_owned()

@@ -23,13 +23,14 @@ use crate::lease::{self, Lease, Leash};
 use crate::ledger::Ledger;
 use crate::leftovers::{self, Undone};
 use crate::links::{self, Lifeline};
-use crate::members::{MARK, Members};
-use crate::protocol::{Answer, Deed, Hello, Program, Request, Response, VERSION};
+use crate::members::{MARK, Members, marked};
+use crate::protocol::{Answer, Deed, Hello, Program, Request, Response, Slow, VERSION};
+use crate::shape;
 use crate::streams::{self, Spawned};
 use crate::watch::watched;
 
 const USAGE: &str = "agent --folder FOLDER --token TOKEN [--lease TIME] [--connection TEXT] \
-                     [--schism FILE] [--fresh]\n       agent --clean --folder FOLDER";
+                     [--schism FILE] [--fresh] [--disposable]\n       agent --clean --folder FOLDER";
 /// Where programs are looked for, firewalls included.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What a run leaves in the agent's folder: data and logs.
@@ -64,6 +65,8 @@ struct Options {
     fresh: bool,
     /// Nobody is served: what an agent left is undone.
     clean: bool,
+    /// Whether the machine may be done anything to.
+    disposable: bool,
 }
 
 impl Options {
@@ -75,6 +78,7 @@ impl Options {
                 "--fresh" => options.fresh = true,
                 "--clean" => options.clean = true,
                 "--lease" => options.lease = Some(lease::parse(words.next()?)?),
+                "--disposable" => options.disposable = true,
                 "--folder" => options.folder = words.next()?.into(),
                 "--token" => options.token.clone_from(words.next()?),
                 "--connection" => options.connection.clone_from(words.next()?),
@@ -299,6 +303,9 @@ impl Session {
             Deed::KillAll => done_or_refused(self.children.kill_all()),
             Deed::PauseAll => done_or_refused(self.children.pause_all()),
             Deed::ResumeAll => done_or_refused(self.children.resume_all()),
+            Deed::TryNetem => done_or_refused(shape::try_netem(&|command, input| {
+                self.children.help(command, input)
+            })),
             Deed::Release { name } => done_or_refused(self.release(&name)),
             Deed::Processes => match self.children.all() {
                 Ok(all) => Answer::Processes(all),
@@ -315,17 +322,24 @@ impl Session {
     }
 
     fn cut(&self, deeds: &Receiver<(u64, Deed)>) {
+        let mut shaped: Vec<Slow> = Vec::new();
+        let help = |command, input: &[u8]| self.children.help(command, input);
         for (id, deed) in deeds {
-            let Deed::Links { from, to } = deed else { continue };
-            let answer = if self.root {
-                match links::cut(&self.children, self.lifeline, &from, &to) {
-                    Ok(()) => Answer::Done,
-                    Err(problem) => Answer::Refused(problem),
+            let Deed::Links { from, to, slow } = deed else { continue };
+            let mut set = || {
+                if !self.root {
+                    return Err("links can be cut by root alone".to_owned());
                 }
-            } else {
-                Answer::Refused("links can be cut by root alone".into())
+                links::cut(&help, self.lifeline, &from, &to)?;
+                // What waits in a queue would be lost if the queue were made anew.
+                if slow != shaped {
+                    shape::set(&help, &slow)?;
+                    shaped.clone_from(&slow);
+                }
+                Ok(())
             };
-            self.out.answer(id, answer);
+            let done = set();
+            self.out.answer(id, done_or_refused(done));
         }
     }
 
@@ -341,6 +355,13 @@ impl Session {
     fn hold(&self, name: &str, effect: Effect) -> Result<Child, String> {
         if self.held().contains_key(name) {
             return Err(format!("something is held as {name} already"));
+        }
+        if effect.needs_disposable() && !self.options.disposable {
+            return Err(format!(
+                "{} is for machines that may be thrown away: `disposable: true` in the inventory \
+                 says that this is one",
+                effect.kind()
+            ));
         }
         let order = Order {
             ledger: self.ledger().folder().to_owned(),
@@ -406,7 +427,7 @@ impl Session {
     fn undo(&self, remove_data: bool) -> Undone {
         let folder = &self.options.folder;
         let mut undone = Undone::default();
-        undone.take_table_away(folder, |command, input| self.children.help(command, input));
+        undone.free_links(folder, &|command, input| self.children.help(command, input));
         let mut held = std::mem::take(&mut *self.held());
         // All of them at once; what one leaves stays in the ledger, which is looked at in the end.
         held.values_mut().for_each(Held::let_go);
@@ -414,6 +435,8 @@ impl Session {
             let _ = held.release();
         }
         undone.kill(folder, || self.children.all());
+        // Those of an agent before this one that would not die then.
+        undone.kill(folder, || marked(folder));
         undone.clean_ledger(folder);
         if remove_data {
             let _ = OURS.map(|name| fs::remove_dir_all(folder.join(name)));
