@@ -38,8 +38,9 @@ bench: ## Recorded operations a second, and how fast histories are read and judg
 	$(CARGO) run --release -p schism --example check_speed -- --write docs/performance.md
 	target/release/schism run plans/memory.yaml --quiet
 
-nightly: build ## The long runs: a million random histories, 10,000 simulated seeds, bugs found in simulation
+nightly: build ## The long runs: a million random histories, 10,000 simulated seeds, 400 kills of what holds faults
 	SCHISM_CASES=1000000 $(CARGO) test --release -p schism-checkers
+	SCHISM_KILLS=100 $(CARGO) test --release -p schism-lab --test ssh_lab -- a_killed
 	target/release/schism node simulate --seeds 1..10000
 	for bug in commit-old-term forget-vote no-fsync; do \
 		! target/release/schism node simulate --seeds 1..1000 --bug $$bug || exit 1; \

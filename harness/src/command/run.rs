@@ -93,7 +93,7 @@ fn supervise(prepared: Prepared) -> i32 {
     let json = prepared.json;
     match prepared.plan.lab {
         // Nothing of these stands on this machine: there is nothing to found.
-        LabPlan::None | LabPlan::Ssh(_) => child(prepared),
+        LabPlan::None | LabPlan::Ssh { .. } => child(prepared),
         LabPlan::Local { .. } => match local::supervise(move || child(prepared)) {
             Ok(Ended::Exit(GIVEN_UP)) => judge::NOT_CARRIED_OUT,
             Ok(Ended::Exit(code)) => code,
@@ -151,11 +151,11 @@ fn describe(
     sabotage: Option<Sabotage>,
 ) -> RunRecord {
     let (nodes, lab) = match plan.lab {
-        LabPlan::Local { nodes, ssh } => {
+        LabPlan::Local { nodes, ssh, .. } => {
             let over = if ssh { ", over SSH" } else { "" };
             (usize::from(nodes), format!("local, {nodes} nodes{over}"))
         }
-        LabPlan::Ssh(_) => (hosts, format!("SSH, {hosts} nodes")),
+        LabPlan::Ssh { .. } => (hosts, format!("SSH, {hosts} nodes")),
         LabPlan::None => (0, "none".to_owned()),
     };
     RunRecord {
@@ -180,6 +180,7 @@ fn describe(
         sabotage: sabotage.map(|sabotage| format!("{sabotage:?}")),
         interrupted: false,
         notes: Vec::new(),
+        dirty: Vec::new(),
     }
 }
 
@@ -246,9 +247,15 @@ async fn conduct_in_lab(
     let stand = Stand::up(wanted).await?;
     prepared.record.lab = stand.describe();
     let conducted = conduct_on(&stand, prepared, interrupt).await;
-    let notes = stand.down().await;
-    let mut conduct = conducted?;
-    conduct.notes.extend(notes.into_iter().map(|note| format!("{note}.")));
+    let left = stand.down().await;
+    let mut conduct = conducted.map_err(|error| match left.dirty.as_slice() {
+        [] => error,
+        dirty => error.context(format!("node left dirty: {}", dirty.join("; "))),
+    })?;
+    conduct.notes.extend(left.notes.into_iter().map(|note| format!("{note}.")));
+    let dirty = |dirty: &String| format!("Node left dirty: {dirty}");
+    conduct.notes.extend(left.dirty.iter().map(dirty));
+    conduct.dirty = left.dirty;
     Ok(conduct)
 }
 
@@ -343,6 +350,7 @@ fn conclude(prepared: Prepared, conduct: &Conduct) -> anyhow::Result<i32> {
     record.load_started = conduct.load_started.map(|time| time.to_string());
     record.loaded_s = conduct.load_started.map(|_| conduct.load_s);
     record.notes.clone_from(&conduct.notes);
+    record.dirty.clone_from(&conduct.dirty);
     record.interrupted = conduct.interrupted;
     record.wall_s = Some(prepared.began.elapsed().as_secs_f64());
     let mut stored = folder.write_json("run.json", &record);

@@ -42,7 +42,7 @@ impl Stand {
             if quiet { Arc::new(|_| {}) } else { Arc::new(|line: String| warn(&line)) };
         match *plan {
             LabPlan::None => Ok(Stand::None),
-            LabPlan::Local { nodes, ssh } => {
+            LabPlan::Local { nodes, ssh, lease } => {
                 let options = local::Options { nodes, data, logs: logs.clone(), seed };
                 let lab = local::Lab::up(options).await?;
                 if !ssh {
@@ -52,13 +52,13 @@ impl Stand {
                 // The nodes share this machine's files, the program among them.
                 let own = std::env::current_exe().ok().filter(|path| path.exists());
                 let tell: Tell = Arc::new(|_| {});
-                let over = ssh::Options { hosts, logs, shared: own, tell };
+                let over = ssh::Options { hosts, logs, shared: own, lease, tell };
                 let over = ssh::Lab::up(over).await.context("local lab over SSH")?;
                 Ok(Stand::LocalOverSsh(lab, over))
             }
-            LabPlan::Ssh(_) => {
+            LabPlan::Ssh { lease, .. } => {
                 let hosts = hosts.to_vec();
-                let options = ssh::Options { hosts, logs, shared: None, tell: shown };
+                let options = ssh::Options { hosts, logs, shared: None, lease, tell: shown };
                 Ok(Stand::Ssh(ssh::Lab::up(options).await?))
             }
         }
@@ -117,10 +117,10 @@ impl Stand {
     }
 
     /// Takes it down; what the reader of the report should know.
-    pub(super) async fn down(self) -> Vec<String> {
+    pub(super) async fn down(self) -> ssh::Left {
         match self {
             // Namespaces go with their last process.
-            Stand::None | Stand::Local(_) => Vec::new(),
+            Stand::None | Stand::Local(_) => ssh::Left::default(),
             Stand::LocalOverSsh(_, lab) | Stand::Ssh(lab) => lab.down().await,
         }
     }

@@ -16,11 +16,14 @@ use super::host::SshHost;
 use super::install::Programs;
 use super::logs::follow;
 use super::network::{SshNetwork, distinct};
-use super::reach::{ANSWER_WITHIN, Reach, Ware};
+use super::reach::{ANSWER_WITHIN, Left, Reach, Ware};
 use crate::{End, Host, Network, Node, NodeId, Platform};
 
 /// How long the last of the logs may take at the end.
 const LOGS_WITHIN: Duration = Duration::from_secs(30);
+
+/// [`Options::lease`] where nobody says otherwise.
+pub const USUAL_LEASE: Duration = Duration::from_secs(10);
 
 /// Is told in one line what happens on a node.
 pub type Tell = Arc<dyn Fn(String) + Send + Sync>;
@@ -34,6 +37,8 @@ pub struct Options {
     /// This program as the nodes see it, where they share this machine's files; otherwise it is
     /// copied there.
     pub shared: Option<PathBuf>,
+    /// For how long an agent keeps up what it does without hearing from the controller.
+    pub lease: Duration,
     /// Is told how it goes.
     pub tell: Tell,
 }
@@ -77,7 +82,8 @@ impl Lab {
             .zip(&options.hosts)
             .map(|(number, access)| {
                 let (access, ware) = (access.clone(), ware.clone());
-                Arc::new(Reach::new(NodeId(number), access, ware, token.clone()))
+                let (id, token) = (NodeId(number), token.clone());
+                Arc::new(Reach::new(id, access, ware, token, options.lease))
             })
             .collect();
         let hellos = meet(&reaches, &options.tell).await?;
@@ -171,9 +177,8 @@ impl Lab {
         format!("SSH, {} nodes: {}", nodes.len(), nodes.join(", "))
     }
 
-    /// Fetches the last of the logs, has everything undone, and closes the connections. What a
-    /// reader of the report should know.
-    pub async fn down(mut self) -> Vec<String> {
+    /// Fetches the last of the logs, has everything undone, and closes the connections.
+    pub async fn down(mut self) -> Left {
         self.stop.cancel();
         for follower in self.followers.drain(..) {
             let _ = timeout(LOGS_WITHIN, follower).await;
@@ -184,7 +189,13 @@ impl Lab {
             byes.spawn(async move { reach.bye().await });
         }
         byes.join_all().await;
-        self.hosts.iter().flat_map(|host| host.reach.take_notes()).collect()
+        let mut all = Left::default();
+        for host in &self.hosts {
+            let Left { notes, dirty } = host.reach.take_left();
+            all.notes.extend(notes);
+            all.dirty.extend(dirty);
+        }
+        all
     }
 }
 

@@ -131,7 +131,8 @@ mod tests {
         let reach = |number: u16| {
             let access = Access::parse(&format!("root@10.0.0.{number}")).expect("a host");
             let ware = Ware::Shared("/none".into());
-            Arc::new(Reach::new(NodeId(number), access, ware, "t".into()))
+            let lease = std::time::Duration::from_secs(10);
+            Arc::new(Reach::new(NodeId(number), access, ware, "t".into(), lease))
         };
         let address = |text: &str| text.parse::<IpAddr>().expect("an address");
         let nat = address("10.0.2.15");
@@ -153,8 +154,10 @@ mod tests {
         let (one, two) = (End::Node(NodeId(1)), End::Node(NodeId(2)));
         let check = |links: &[(End, End)], expected: &str| {
             let cuts = network().cuts(&cut(links)).expect("cuts");
-            let shown: Vec<String> =
-                cuts.iter().map(|(node, cut)| format!("{node} {:?} {:?}", cut.from, cut.to)).collect();
+            let shown: Vec<String> = cuts
+                .iter()
+                .map(|(node, cut)| format!("{node} {:?} {:?}", cut.from, cut.to))
+                .collect();
             assert_eq!(shown.join("; "), expected);
         };
         check(&[(one, two)], "n1 [] []; n2 [10.0.0.1, fd00::1] []");

@@ -16,7 +16,7 @@ use crate::members::{descendants, signal_until};
 use crate::protocol::Process;
 
 /// How long a program that the agent needs itself, such as nft, may take.
-const HELP_WITHIN: Duration = Duration::from_secs(10);
+pub const HELP_WITHIN: Duration = Duration::from_secs(10);
 
 /// All children of this process.
 #[derive(Default)]

@@ -182,7 +182,7 @@ pub enum Deed {
         /// The folder.
         folder: String,
     },
-    /// The end: everything is undone, the data folder removed. `done`, then the agent ends.
+    /// The end: everything is undone, the data folder removed. `undone`, then the agent ends.
     Bye,
 }
 
@@ -255,6 +255,11 @@ pub enum Answer {
     },
     /// Names and sizes of files.
     Files(Vec<(String, u64)>),
+    /// Everything was undone but this.
+    Undone {
+        /// What is left, each with the command that cleans it.
+        dirty: Vec<String>,
+    },
 }
 
 /// Who the agent is and where it stands.
@@ -272,6 +277,12 @@ pub struct Hello {
     pub nft: bool,
     /// The node's addresses, loopback and link-local ones left out.
     pub addresses: Vec<IpAddr>,
+    /// What an earlier agent had left, and this one has undone.
+    #[serde(default)]
+    pub cleaned: Vec<String>,
+    /// What it had left and this one could not undo, each with the command that cleans it.
+    #[serde(default)]
+    pub dirty: Vec<String>,
 }
 
 /// A process, as /proc tells it.

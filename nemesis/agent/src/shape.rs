@@ -11,8 +11,12 @@ use std::net::IpAddr;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use crate::children::Children;
+use crate::children::Helped;
 use crate::protocol::Slow;
+use crate::session::PATH;
+
+/// What runs a program with this on its standard input.
+type Help<'a> = &'a dyn Fn(Command, &[u8]) -> io::Result<Helped>;
 
 /// Ours alone: whatever root qdisc has it is from this agent or one before it.
 const HANDLE: &str = "5c15:";
@@ -22,43 +26,47 @@ const QUEUES_MAX: usize = 15;
 const PACKETS_MAX: u32 = 100_000;
 
 /// What leaves for these comes late, and nothing else. Replaces what was set before.
-pub fn set(children: &Children, slow: &[Slow]) -> Result<(), String> {
-    remove(children)?;
+pub fn set(help: Help, slow: &[Slow]) -> Result<(), String> {
+    remove(help)?;
     if slow.len() > QUEUES_MAX {
-        return Err(format!("{} different delays on one node; {QUEUES_MAX} are possible", slow.len()));
+        return Err(format!(
+            "{} different delays on one node; {QUEUES_MAX} are possible",
+            slow.len()
+        ));
     }
     let mut devices: BTreeMap<String, Vec<(&Slow, IpAddr)>> = BTreeMap::new();
     for one in slow {
         for &to in &one.to {
-            devices.entry(device(children, to)?).or_default().push((one, to));
+            devices.entry(device(help, to)?).or_default().push((one, to));
         }
     }
     for (device, links) in &devices {
-        refuse_others(device, &ask(children, "tc", &["qdisc", "show", "dev", device])?)?;
-        let done = feed(children, &batch(device, links));
+        refuse_others(device, &ask(help, "tc", &["qdisc", "show", "dev", device])?)?;
+        let done = feed(help, &batch(device, links));
         if let Err(problem) = done {
             // Half of it must not stay.
-            remove(children)?;
+            remove(help)?;
             return Err(problem);
         }
     }
     Ok(())
 }
 
-/// Takes our qdiscs away, wherever they are; a node without `tc` has none.
-pub fn remove(children: &Children) -> Result<(), String> {
-    let shown = match run(children, "tc", &["qdisc", "show"], b"") {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+/// Takes our qdiscs away, wherever they are; `false` if there were none, as on a node without `tc`.
+pub fn remove(help: Help) -> Result<bool, String> {
+    let shown = match run(help, "tc", &["qdisc", "show"], b"") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         shown => shown.map_err(|error| format!("tc: {error}"))?,
     };
-    for device in ours(&shown) {
-        ask(children, "tc", &["qdisc", "del", "dev", &device, "root", "handle", HANDLE])?;
+    let devices = ours(&shown);
+    for device in &devices {
+        ask(help, "tc", &["qdisc", "del", "dev", device, "root", "handle", HANDLE])?;
     }
-    Ok(())
+    Ok(!devices.is_empty())
 }
 
 /// Whether this kernel has netem: tried in a network namespace that is thrown away.
-pub fn try_netem(children: &Children) -> Result<(), String> {
+pub fn try_netem(help: Help) -> Result<(), String> {
     let mut command = Command::new("tc");
     command.args(["qdisc", "add", "dev", "lo", "root", "handle", HANDLE, "netem", "delay", "1ms"]);
     // SAFETY: between fork and exec only a system call is made.
@@ -68,7 +76,7 @@ pub fn try_netem(children: &Children) -> Result<(), String> {
             _ => Err(io::Error::last_os_error()),
         });
     }
-    let tried = children.help(command, b"").map_err(missing)?;
+    let tried = help(command, b"").map_err(missing)?;
     if tried.code == 0 {
         return Ok(());
     }
@@ -85,10 +93,10 @@ fn missing(error: io::Error) -> String {
     }
 }
 
-fn run(children: &Children, name: &str, words: &[&str], input: &[u8]) -> io::Result<String> {
+fn run(help: Help, name: &str, words: &[&str], input: &[u8]) -> io::Result<String> {
     let mut command = Command::new(name);
-    command.args(words);
-    let helped = children.help(command, input)?;
+    command.args(words).env("PATH", PATH).env("LC_ALL", "C");
+    let helped = help(command, input)?;
     if helped.code == 0 {
         return Ok(String::from_utf8_lossy(&helped.stdout).into_owned());
     }
@@ -96,20 +104,20 @@ fn run(children: &Children, name: &str, words: &[&str], input: &[u8]) -> io::Res
     Err(io::Error::other(format!("{}: {}", words.join(" "), said.trim())))
 }
 
-fn ask(children: &Children, name: &str, words: &[&str]) -> Result<String, String> {
-    run(children, name, words, b"").map_err(|error| match error.kind() {
+fn ask(help: Help, name: &str, words: &[&str]) -> Result<String, String> {
+    run(help, name, words, b"").map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => missing(error),
         _ => format!("{name} {error}"),
     })
 }
 
-fn feed(children: &Children, text: &str) -> Result<(), String> {
-    run(children, "tc", &["-batch", "-"], text.as_bytes()).map(drop).map_err(missing)
+fn feed(help: Help, text: &str) -> Result<(), String> {
+    run(help, "tc", &["-batch", "-"], text.as_bytes()).map(drop).map_err(missing)
 }
 
 /// The device over which packets leave for `to`.
-fn device(children: &Children, to: IpAddr) -> Result<String, String> {
-    let shown = ask(children, "ip", &["-o", "route", "get", &to.to_string()])?;
+fn device(help: Help, to: IpAddr) -> Result<String, String> {
+    let shown = ask(help, "ip", &["-o", "route", "get", &to.to_string()])?;
     let mut words = shown.split_whitespace().skip_while(|word| *word != "dev");
     let device = words.nth(1).ok_or_else(|| format!("no route to {to}: {}", shown.trim()))?;
     Ok(device.to_owned())
@@ -183,33 +191,34 @@ mod tests {
     fn slows_what_leaves_for_one_address_and_nothing_else() {
         let sign = std::path::Path::new("/etc/schism-disposable");
         assert!(sign.exists(), "this machine's links are not to be touched");
-        let children = Children::adopt().expect("children");
+        let children = crate::children::Children::adopt().expect("children");
+        let help: Help = &|command, input| children.help(command, input);
         let [far, near] = ["10.0.2.2", "10.0.2.3"];
         // The mean of five, in milliseconds.
         let ping = |to: &str| -> f64 {
-            let said = ask(&children, "ping", &["-q", "-c", "5", "-i", "0.2", to]).expect("a ping");
+            let said = ask(help, "ping", &["-q", "-c", "5", "-i", "0.2", to]).expect("a ping");
             let line = said.lines().find(|line| line.starts_with("rtt")).expect("times").to_owned();
             line.split('/').nth(4).expect("a mean").parse().expect("a number")
         };
-        try_netem(&children).expect("netem");
+        try_netem(help).expect("netem");
         let before = ping(far);
         let to = vec![far.parse().expect("an address")];
         let slow = Slow { to, delay_us: 200_000, jitter_us: 10_000 };
-        set(&children, std::slice::from_ref(&slow)).expect("slowed down");
+        set(help, std::slice::from_ref(&slow)).expect("slowed down");
         let (slowed, other) = (ping(far), ping(near));
         assert!((180.0..400.0).contains(&slowed), "{slowed} ms, {before} ms before");
         assert!(other < 100.0, "{other} ms to another");
-        set(&children, &[]).expect("as before");
+        set(help, &[]).expect("as before");
         assert!(ping(far) < 100.0);
         // Somebody else's qdisc is left as it is.
-        let device = device(&children, slow.to[0]).expect("a device");
+        let device = device(help, slow.to[0]).expect("a device");
         let words = ["qdisc", "add", "dev", &device, "root", "handle", "1:", "prio"];
-        ask(&children, "tc", &words).expect("another's qdisc");
-        let refused = set(&children, &[slow]).expect_err("it is refused");
+        ask(help, "tc", &words).expect("another's qdisc");
+        let refused = set(help, &[slow]).expect_err("it is refused");
         assert!(refused.contains("somebody else (prio 1:)"), "{refused}");
-        let shown = ask(&children, "tc", &["qdisc", "show", "dev", &device]).expect("shown");
+        let shown = ask(help, "tc", &["qdisc", "show", "dev", &device]).expect("shown");
         assert!(shown.starts_with("qdisc prio 1: root"), "{shown}");
-        ask(&children, "tc", &["qdisc", "del", "dev", &device, "root"]).expect("gone");
+        ask(help, "tc", &["qdisc", "del", "dev", &device, "root"]).expect("gone");
     }
 
     #[test]
@@ -240,9 +249,13 @@ mod tests {
         let text = batch("eth0", &[(&slow, to("10.0.0.2")), (&slow, to("fd00::2"))]);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4, "{text}");
-        assert!(lines[0].starts_with("qdisc add dev eth0 root handle 5c15: prio bands 2 priomap 0"));
+        assert!(
+            lines[0].starts_with("qdisc add dev eth0 root handle 5c15: prio bands 2 priomap 0")
+        );
         assert!(lines[1].contains("parent 5c15:2 netem delay 5000us 100us rate"), "{text}");
-        assert!(lines[2].ends_with("protocol ip prio 1 u32 match ip dst 10.0.0.2/32 flowid 5c15:2"));
+        assert!(
+            lines[2].ends_with("protocol ip prio 1 u32 match ip dst 10.0.0.2/32 flowid 5c15:2")
+        );
         assert!(lines[3].contains("protocol ipv6 prio 2 u32 match ip6 dst fd00::2/128"), "{text}");
     }
 }

@@ -51,6 +51,16 @@ impl Effect {
         matches!(self, Effect::RealClock { .. })
     }
 
+    /// Whether it is still there when the node was started anew: processes, mounts and the kernel's
+    /// rules are not, files and clocks of the machine are.
+    pub fn survives_reboot(&self) -> bool {
+        match self {
+            // A clock may have been written into the hardware.
+            Effect::RealClock { .. } => true,
+            Effect::Burn { .. } => false,
+        }
+    }
+
     /// What holds it.
     pub(crate) fn holding(&self) -> Box<dyn Holding> {
         match *self {

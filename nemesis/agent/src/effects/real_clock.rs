@@ -220,7 +220,8 @@ mod tests {
 
     #[test]
     fn leaves_the_clock_of_another_boot_alone() {
-        let base = Base { boot: "another".into(), ..Base::now().expect("a clock that can be read") };
+        let base =
+            Base { boot: "another".into(), ..Base::now().expect("a clock that can be read") };
         clean(&serde_json::to_value(base).expect("facts")).expect("nothing to be done");
         clean(&Value::Null).expect("nothing was begun");
         assert!(clean(&serde_json::json!({ "boot": 7 })).is_err());
