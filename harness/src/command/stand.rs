@@ -43,7 +43,7 @@ impl Stand {
             lease,
             reach: bounds.reach,
             // The deed itself has its bound, within which the agent's answer must come.
-            answer: bounds.act - bounds.act / 8,
+            answer: bounds.act * 7 / 8,
             copy: bounds.copy,
             logs: bounds.logs,
         };
