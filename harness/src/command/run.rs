@@ -238,6 +238,7 @@ async fn conduct_in_lab(
     let plan = &prepared.plan;
     let wanted = Wanted {
         plan: &plan.lab,
+        bounds: plan.bounds,
         hosts: &prepared.hosts,
         data: prepared.folder.join("data"),
         logs: prepared.folder.join("nodes"),

@@ -9,7 +9,7 @@ use schism_lab::ssh::{self, Access, Tell};
 use schism_lab::{Host, LinkRule, LinkRules, Network, NetworkError, local};
 
 use super::warn;
-use crate::plan::{LabPlan, Plan};
+use crate::plan::{Bounds, LabPlan, Plan};
 
 /// Where the nodes of a run stand.
 pub(super) enum Stand {
@@ -26,6 +26,7 @@ pub(super) enum Stand {
 /// What a lab is to be.
 pub(super) struct Wanted<'a> {
     pub(super) plan: &'a LabPlan,
+    pub(super) bounds: Bounds,
     /// The hosts, where the plan has some.
     pub(super) hosts: &'a [Access],
     pub(super) data: PathBuf,
@@ -37,7 +38,15 @@ pub(super) struct Wanted<'a> {
 impl Stand {
     /// Brings it up.
     pub(super) async fn up(wanted: Wanted<'_>) -> anyhow::Result<Self> {
-        let Wanted { plan, hosts, data, logs, seed, quiet } = wanted;
+        let Wanted { plan, bounds, hosts, data, logs, seed, quiet } = wanted;
+        let bounds = |lease| ssh::Bounds {
+            lease,
+            reach: bounds.reach,
+            // The deed itself has its bound, within which the agent's answer must come.
+            answer: bounds.act * 7 / 8,
+            copy: bounds.copy,
+            logs: bounds.logs,
+        };
         let shown: Tell =
             if quiet { Arc::new(|_| {}) } else { Arc::new(|line: String| warn(&line)) };
         match *plan {
@@ -52,13 +61,14 @@ impl Stand {
                 // The nodes share this machine's files, the program among them.
                 let own = std::env::current_exe().ok().filter(|path| path.exists());
                 let tell: Tell = Arc::new(|_| {});
-                let over = ssh::Options { hosts, logs, shared: own, lease, tell };
+                let over = ssh::Options { hosts, logs, shared: own, bounds: bounds(lease), tell };
                 let over = ssh::Lab::up(over).await.context("local lab over SSH")?;
                 Ok(Stand::LocalOverSsh(lab, over))
             }
             LabPlan::Ssh { lease, .. } => {
                 let hosts = hosts.to_vec();
-                let options = ssh::Options { hosts, logs, shared: None, lease, tell: shown };
+                let bounds = bounds(lease);
+                let options = ssh::Options { hosts, logs, shared: None, bounds, tell: shown };
                 Ok(Stand::Ssh(ssh::Lab::up(options).await?))
             }
         }

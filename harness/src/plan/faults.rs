@@ -56,7 +56,7 @@ impl Reader {
                 self.problem(item.place_of(&["every".into()]), title);
             }
             for name in spec.names() {
-                if matches!(lab, LabPlan::Ssh(_)) && SWITCH_ONLY.contains(&name) {
+                if matches!(lab, LabPlan::Ssh { .. }) && SWITCH_ONLY.contains(&name) {
                     let title = format!(
                         "between hosts behind SSH links can be cut or slowed down, and the fault \
                          `{name}` does more"

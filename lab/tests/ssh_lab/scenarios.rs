@@ -79,7 +79,7 @@ impl Nodes {
             hosts: self.access.clone(),
             logs: self.folder.join("logs"),
             shared: std::env::current_exe().ok(),
-            lease: ssh::USUAL_LEASE,
+            bounds: ssh::Bounds::default(),
             tell: Arc::new(|_| {}),
         }
     }

@@ -35,9 +35,6 @@ struct Inner {
     spawns: u64,
 }
 
-/// Runs a program to its end, with this on its standard input.
-pub type Help<'a> = dyn Fn(Command, &[u8]) -> io::Result<Helped> + 'a;
-
 /// What a program that serves the agent left behind.
 pub struct Helped {
     pub code: i32,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use crate::boot;
-use crate::children::{HELP_WITHIN, Help, Helped};
+use crate::children::{HELP_WITHIN, Helped};
 use crate::ledger::{Entry, Ledger};
 use crate::links;
 use crate::members::{Members, descendants, marked, signal_until};
@@ -34,12 +34,12 @@ impl Undone {
     pub fn by_a_successor(folder: &Path) -> Self {
         let mut undone = Self::default();
         undone.kill(folder, || marked(folder));
-        undone.free_links(folder, &alone);
+        undone.take_rules_away(folder, alone);
         undone.clean_ledger(folder);
         undone
     }
 
-    /// Undoes what the agent below this process left. After an `orderly` end no link is among it.
+    /// Undoes what the agent below this process left. After an `orderly` end no rule is among it.
     pub fn below_this_process(folder: &Path, orderly: bool) -> Self {
         let mut undone = Self::default();
         let own = std::process::id() as i32;
@@ -48,7 +48,7 @@ impl Undone {
             list
         };
         if !orderly {
-            undone.free_links(folder, &alone);
+            undone.take_rules_away(folder, alone);
         }
         // Holders end by themselves what they hold, and the ledger waits for them.
         undone.kill(folder, || reaped(Members::Below(own).list()));
@@ -102,22 +102,21 @@ impl Undone {
         self.tell(folder, &format!("processes {}", names(&left)), killed.map(|()| true));
     }
 
-    /// Takes the firewall's table and the queues of slow links away, where there are some.
-    pub fn free_links(&mut self, folder: &Path, help: &Help<'_>) {
+    /// Takes the firewall's table and the queues of slow links away where there are any.
+    pub fn take_rules_away(
+        &mut self,
+        folder: &Path,
+        help: impl Fn(Command, &[u8]) -> io::Result<Helped>,
+    ) {
         if !nix::unistd::geteuid().is_root() {
             return;
         }
         if links::has_nft() {
-            let removed = again(|| links::remove(help));
+            let removed = again(|| links::remove(&help));
             self.tell(folder, &format!("the firewall table {}", links::TABLE), removed);
         }
-        match again(|| shape::remove(help)) {
-            Ok(devices) => {
-                let queues = devices.iter().map(|device| format!("the slow queues of {device}"));
-                self.cleaned.extend(queues);
-            }
-            Err(problem) => self.tell(folder, "the slow queues", Err(problem)),
-        }
+        let removed = again(|| shape::remove(&help));
+        self.tell(folder, "the queues of slow links", removed);
     }
 
     /// Notes what came of undoing `what`: `false` means that there was nothing to undo.

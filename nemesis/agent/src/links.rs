@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::process::Command;
 
-use crate::children::Help;
+use crate::children::{Children, Helped};
 use crate::session::PATH;
 
 /// Ours alone; whatever stands in it is from this agent or one before it.
@@ -33,11 +33,12 @@ impl Lifeline {
 
 /// Packets from and to these vanish, and no others.
 pub fn cut(
-    help: &Help<'_>,
+    children: &Children,
     lifeline: Option<Lifeline>,
     from: &[IpAddr],
     to: &[IpAddr],
 ) -> Result<(), String> {
+    let help = |command, input: &[u8]| children.help(command, input);
     if from.is_empty() && to.is_empty() {
         return apply(help, &removal());
     }
@@ -54,7 +55,7 @@ pub fn has_nft() -> bool {
 }
 
 /// Takes the table away; `false` if there was none. `help` runs a program with its input.
-pub fn remove(help: &Help<'_>) -> Result<bool, String> {
+pub fn remove(help: impl Fn(Command, &[u8]) -> std::io::Result<Helped>) -> Result<bool, String> {
     match apply(help, &format!("delete table {TABLE}\n")) {
         Ok(()) => Ok(true),
         Err(problem) if problem.contains("No such file or directory") => Ok(false),
@@ -91,7 +92,10 @@ fn table(lifeline: Lifeline, from: &[IpAddr], to: &[IpAddr]) -> String {
 }
 
 /// All of it or nothing: nft takes its input as one transaction.
-fn apply(help: &Help<'_>, text: &str) -> Result<(), String> {
+fn apply(
+    help: impl Fn(Command, &[u8]) -> std::io::Result<Helped>,
+    text: &str,
+) -> Result<(), String> {
     let mut command = Command::new("nft");
     command.args(["-f", "-"]).env("PATH", PATH).env("LC_ALL", "C");
     let output = help(command, text.as_bytes()).map_err(|error| match error.kind() {

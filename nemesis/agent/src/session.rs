@@ -63,10 +63,10 @@ struct Options {
     schism: Option<PathBuf>,
     lease: Option<Duration>,
     fresh: bool,
-    /// Nobody is served: what an agent left is undone.
-    clean: bool,
     /// Whether the machine may be done anything to.
     disposable: bool,
+    /// Nobody is served: what an agent left is undone.
+    clean: bool,
 }
 
 impl Options {
@@ -76,9 +76,9 @@ impl Options {
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--fresh" => options.fresh = true,
+                "--disposable" => options.disposable = true,
                 "--clean" => options.clean = true,
                 "--lease" => options.lease = Some(lease::parse(words.next()?)?),
-                "--disposable" => options.disposable = true,
                 "--folder" => options.folder = words.next()?.into(),
                 "--token" => options.token.clone_from(words.next()?),
                 "--connection" => options.connection.clone_from(words.next()?),
@@ -323,17 +323,16 @@ impl Session {
 
     fn cut(&self, deeds: &Receiver<(u64, Deed)>) {
         let mut shaped: Vec<Slow> = Vec::new();
-        let help = |command, input: &[u8]| self.children.help(command, input);
         for (id, deed) in deeds {
             let Deed::Links { from, to, slow } = deed else { continue };
             let mut set = || {
                 if !self.root {
                     return Err("links can be cut by root alone".to_owned());
                 }
-                links::cut(&help, self.lifeline, &from, &to)?;
+                links::cut(&self.children, self.lifeline, &from, &to)?;
                 // What waits in a queue would be lost if the queue were made anew.
                 if slow != shaped {
-                    shape::set(&help, &slow)?;
+                    shape::set(&|command, input| self.children.help(command, input), &slow)?;
                     shaped.clone_from(&slow);
                 }
                 Ok(())
@@ -427,7 +426,7 @@ impl Session {
     fn undo(&self, remove_data: bool) -> Undone {
         let folder = &self.options.folder;
         let mut undone = Undone::default();
-        undone.free_links(folder, &|command, input| self.children.help(command, input));
+        undone.take_rules_away(folder, |command, input| self.children.help(command, input));
         let mut held = std::mem::take(&mut *self.held());
         // All of them at once; what one leaves stays in the ledger, which is looked at in the end.
         held.values_mut().for_each(Held::let_go);

@@ -11,9 +11,12 @@ use std::net::IpAddr;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use crate::children::Help;
+use crate::children::Helped;
 use crate::protocol::Slow;
 use crate::session::PATH;
+
+/// What runs a program with this on its standard input.
+type Help<'a> = &'a dyn Fn(Command, &[u8]) -> io::Result<Helped>;
 
 /// Ours alone: whatever root qdisc has it is from this agent or one before it.
 const HANDLE: &str = "5c15:";
@@ -23,7 +26,7 @@ const QUEUES_MAX: usize = 15;
 const PACKETS_MAX: u32 = 100_000;
 
 /// What leaves for these comes late, and nothing else. Replaces what was set before.
-pub fn set(help: &Help<'_>, slow: &[Slow]) -> Result<(), String> {
+pub fn set(help: Help, slow: &[Slow]) -> Result<(), String> {
     remove(help)?;
     if slow.len() > QUEUES_MAX {
         return Err(format!(
@@ -49,21 +52,21 @@ pub fn set(help: &Help<'_>, slow: &[Slow]) -> Result<(), String> {
     Ok(())
 }
 
-/// Takes our qdiscs away, wherever they are: which devices had one. A node without `tc` has none.
-pub fn remove(help: &Help<'_>) -> Result<Vec<String>, String> {
+/// Takes our qdiscs away, wherever they are; `false` if there were none, as on a node without `tc`.
+pub fn remove(help: Help) -> Result<bool, String> {
     let shown = match run(help, "tc", &["qdisc", "show"], b"") {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         shown => shown.map_err(|error| format!("tc: {error}"))?,
     };
-    let devices: Vec<String> = ours(&shown).into_iter().collect();
+    let devices = ours(&shown);
     for device in &devices {
         ask(help, "tc", &["qdisc", "del", "dev", device, "root", "handle", HANDLE])?;
     }
-    Ok(devices)
+    Ok(!devices.is_empty())
 }
 
 /// Whether this kernel has netem: tried in a network namespace that is thrown away.
-pub fn try_netem(help: &Help<'_>) -> Result<(), String> {
+pub fn try_netem(help: Help) -> Result<(), String> {
     let mut command = Command::new("tc");
     command.args(["qdisc", "add", "dev", "lo", "root", "handle", HANDLE, "netem", "delay", "1ms"]);
     // SAFETY: between fork and exec only a system call is made.
@@ -90,9 +93,9 @@ fn missing(error: io::Error) -> String {
     }
 }
 
-fn run(help: &Help<'_>, name: &str, words: &[&str], input: &[u8]) -> io::Result<String> {
+fn run(help: Help, name: &str, words: &[&str], input: &[u8]) -> io::Result<String> {
     let mut command = Command::new(name);
-    command.args(words).env("PATH", PATH);
+    command.args(words).env("PATH", PATH).env("LC_ALL", "C");
     let helped = help(command, input)?;
     if helped.code == 0 {
         return Ok(String::from_utf8_lossy(&helped.stdout).into_owned());
@@ -101,19 +104,19 @@ fn run(help: &Help<'_>, name: &str, words: &[&str], input: &[u8]) -> io::Result<
     Err(io::Error::other(format!("{}: {}", words.join(" "), said.trim())))
 }
 
-fn ask(help: &Help<'_>, name: &str, words: &[&str]) -> Result<String, String> {
+fn ask(help: Help, name: &str, words: &[&str]) -> Result<String, String> {
     run(help, name, words, b"").map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => missing(error),
         _ => format!("{name} {error}"),
     })
 }
 
-fn feed(help: &Help<'_>, text: &str) -> Result<(), String> {
+fn feed(help: Help, text: &str) -> Result<(), String> {
     run(help, "tc", &["-batch", "-"], text.as_bytes()).map(drop).map_err(missing)
 }
 
 /// The device over which packets leave for `to`.
-fn device(help: &Help<'_>, to: IpAddr) -> Result<String, String> {
+fn device(help: Help, to: IpAddr) -> Result<String, String> {
     let shown = ask(help, "ip", &["-o", "route", "get", &to.to_string()])?;
     let mut words = shown.split_whitespace().skip_while(|word| *word != "dev");
     let device = words.nth(1).ok_or_else(|| format!("no route to {to}: {}", shown.trim()))?;
@@ -189,33 +192,33 @@ mod tests {
         let sign = std::path::Path::new("/etc/schism-disposable");
         assert!(sign.exists(), "this machine's links are not to be touched");
         let children = crate::children::Children::adopt().expect("children");
-        let help = |command, input: &[u8]| children.help(command, input);
+        let help: Help = &|command, input| children.help(command, input);
         let [far, near] = ["10.0.2.2", "10.0.2.3"];
         // The mean of five, in milliseconds.
         let ping = |to: &str| -> f64 {
-            let said = ask(&help, "ping", &["-q", "-c", "5", "-i", "0.2", to]).expect("a ping");
+            let said = ask(help, "ping", &["-q", "-c", "5", "-i", "0.2", to]).expect("a ping");
             let line = said.lines().find(|line| line.starts_with("rtt")).expect("times").to_owned();
             line.split('/').nth(4).expect("a mean").parse().expect("a number")
         };
-        try_netem(&help).expect("netem");
+        try_netem(help).expect("netem");
         let before = ping(far);
         let to = vec![far.parse().expect("an address")];
         let slow = Slow { to, delay_us: 200_000, jitter_us: 10_000 };
-        set(&help, std::slice::from_ref(&slow)).expect("slowed down");
+        set(help, std::slice::from_ref(&slow)).expect("slowed down");
         let (slowed, other) = (ping(far), ping(near));
         assert!((180.0..400.0).contains(&slowed), "{slowed} ms, {before} ms before");
         assert!(other < 100.0, "{other} ms to another");
-        set(&help, &[]).expect("as before");
+        set(help, &[]).expect("as before");
         assert!(ping(far) < 100.0);
         // Somebody else's qdisc is left as it is.
-        let device = device(&help, slow.to[0]).expect("a device");
+        let device = device(help, slow.to[0]).expect("a device");
         let words = ["qdisc", "add", "dev", &device, "root", "handle", "1:", "prio"];
-        ask(&help, "tc", &words).expect("another's qdisc");
-        let refused = set(&help, &[slow]).expect_err("it is refused");
+        ask(help, "tc", &words).expect("another's qdisc");
+        let refused = set(help, &[slow]).expect_err("it is refused");
         assert!(refused.contains("somebody else (prio 1:)"), "{refused}");
-        let shown = ask(&help, "tc", &["qdisc", "show", "dev", &device]).expect("shown");
+        let shown = ask(help, "tc", &["qdisc", "show", "dev", &device]).expect("shown");
         assert!(shown.starts_with("qdisc prio 1: root"), "{shown}");
-        ask(&help, "tc", &["qdisc", "del", "dev", &device, "root"]).expect("gone");
+        ask(help, "tc", &["qdisc", "del", "dev", &device, "root"]).expect("gone");
     }
 
     #[test]

@@ -46,17 +46,19 @@ impl Effect {
         }
     }
 
-    /// Whether it is still there when the node was started anew: processes, mounts and the kernel's
-    /// rules are not, and the machine's clock is read anew; files are.
-    pub fn survives_reboot(&self) -> bool {
-        match self {
-            Effect::Burn { .. } | Effect::RealClock { .. } => false,
-        }
-    }
-
     /// Whether it is about the whole machine, which must be one that may be thrown away.
     pub fn needs_disposable(&self) -> bool {
         matches!(self, Effect::RealClock { .. })
+    }
+
+    /// Whether it is still there when the node was started anew: processes, mounts and the kernel's
+    /// rules are not, files and clocks of the machine are.
+    pub fn survives_reboot(&self) -> bool {
+        match self {
+            // A clock may have been written into the hardware.
+            Effect::RealClock { .. } => true,
+            Effect::Burn { .. } => false,
+        }
     }
 
     /// What holds it.

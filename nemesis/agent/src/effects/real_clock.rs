@@ -1,7 +1,7 @@
 //! `real-clock`: the clock of the whole machine jumps, drifts, or goes back and forth.
 //!
 //! Only for machines that are there to be thrown away. What the clock would say without us is told by
-//! CLOCK_MONOTONIC_RAW, which nobody can set or slew: so it can be put back exactly, by the holder or
+//! `CLOCK_MONOTONIC_RAW`, which nobody can set or slew: so it can be put back exactly, by the holder or
 //! by whoever finds its entry.
 
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ pub(super) struct RealClock {
 /// What is needed to put the clock back.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Base {
-    /// The true time less CLOCK_MONOTONIC_RAW, in nanoseconds.
+    /// The true time less `CLOCK_MONOTONIC_RAW`, in nanoseconds.
     real_less_raw_ns: i64,
     /// How the kernel's clock was tuned.
     tick_us: i64,
@@ -56,7 +56,7 @@ impl Holding for RealClock {
         let base = Base::now()?;
         let facts = serde_json::to_value(&base).map_err(|error| error.to_string())?;
         place.entry.note(facts).map_err(|error| format!("ledger: {error}"))?;
-        let begun = base.tune(self.drift_ppm).and_then(|()| base.set(self.offset_ms));
+        let begun = tune(self.drift_ppm).and_then(|()| base.set(self.offset_ms));
         if let Err(problem) = begun {
             base.undo()?;
             return Err(problem);
@@ -120,20 +120,6 @@ impl Base {
         set.map_err(|error| format!("the clock cannot be set: {error}"))
     }
 
-    fn tune(&self, drift_ppm: i32) -> Result<(), String> {
-        if drift_ppm == 0 {
-            return Ok(());
-        }
-        // A microsecond of the tick is 100 ppm; the rest is the frequency's, in 2^-16 ppm.
-        let (ticks, rest) = (i64::from(drift_ppm) / 100, i64::from(drift_ppm) % 100);
-        let change = |timex: &mut libc::timex| {
-            timex.modes = libc::ADJ_TICK | libc::ADJ_FREQUENCY;
-            timex.tick = TICK_US + ticks;
-            timex.freq = rest << 16;
-        };
-        adjust(change).map(drop)
-    }
-
     fn undo(&self) -> Result<(), String> {
         adjust(|timex| {
             timex.modes = libc::ADJ_TICK | libc::ADJ_FREQUENCY;
@@ -142,6 +128,20 @@ impl Base {
         })?;
         self.set(0)
     }
+}
+
+fn tune(drift_ppm: i32) -> Result<(), String> {
+    if drift_ppm == 0 {
+        return Ok(());
+    }
+    // A microsecond of the tick is 100 ppm; the rest is the frequency's, in 2^-16 ppm.
+    let (ticks, rest) = (i64::from(drift_ppm) / 100, i64::from(drift_ppm) % 100);
+    let change = |timex: &mut libc::timex| {
+        timex.modes = libc::ADJ_TICK | libc::ADJ_FREQUENCY;
+        timex.tick = TICK_US + ticks;
+        timex.freq = rest << 16;
+    };
+    adjust(change).map(drop)
 }
 
 /// Reads and changes how the kernel's clock is tuned.
@@ -165,7 +165,7 @@ mod tests {
     use crate::ledger::Ledger;
     use crate::members::Members;
 
-    /// CLOCK_REALTIME less CLOCK_MONOTONIC_RAW, in seconds.
+    /// `CLOCK_REALTIME` less `CLOCK_MONOTONIC_RAW`, in seconds.
     fn real_less_raw() -> f64 {
         let raw = clock(ClockId::CLOCK_MONOTONIC_RAW).expect("a clock");
         (clock(ClockId::CLOCK_REALTIME).expect("a clock") - raw) as f64 / 1e9
