@@ -155,3 +155,22 @@ fn a_host_that_refuses_in_the_middle_of_a_run_ends_in_a_report() {
 fn a_host_that_hangs_in_the_middle_of_a_run_ends_in_a_report() {
     ends_in_a_report("a_host_that_hangs", "-STOP");
 }
+
+#[test]
+fn the_machines_of_the_vagrantfile_are_described_as_vagrant_wants_them() {
+    let mut command = Command::new("vagrant");
+    command.args(["validate", "--ignore-provider"]);
+    command.current_dir(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    // Neither plugins nor the user's own Vagrantfile say anything here.
+    let home = tempfile::tempdir().expect("a folder");
+    command.env("VAGRANT_HOME", home.path());
+    match command.output() {
+        Err(error) => {
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("skipped: the_machines_of_the_vagrantfile: vagrant: {error}\n"),
+            );
+        }
+        Ok(output) => assert!(output.status.success(), "{}", said(&output)),
+    }
+}
