@@ -86,6 +86,8 @@ pub struct Conduct {
     pub interrupted: bool,
     /// What the reader of the report should know.
     pub notes: Vec<String>,
+    /// Agents that were lost on the way.
+    pub lost: Vec<String>,
     /// What was left on nodes, each with its node and the command that cleans it.
     pub dirty: Vec<String>,
 }

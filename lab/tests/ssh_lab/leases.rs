@@ -149,7 +149,7 @@ pub(crate) async fn killed(nodes: &Nodes, victim: Victim) -> Done {
     let lab = Arc::into_inner(lab).ok_or("somebody still has the lab")?;
     let left = lab.down().await;
     same(left.dirty.as_slice(), &[])?;
-    holds(&left.notes.join("; "), "was lost")
+    holds(&left.lost.join("; "), "was lost")
 }
 
 /// A process is stopped, and not killed: only time tells that it is no use any more.
