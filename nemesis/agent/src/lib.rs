@@ -10,6 +10,7 @@
 
 mod children;
 mod claim;
+pub mod clock;
 mod datagrams;
 mod files;
 mod links;
