@@ -337,12 +337,10 @@ fn whoever_comes_after_a_killed_holder_finds_and_undoes_it_all() {
     let mut torn = 0;
     for round in 0..100_u64 {
         let number = number();
-        let mut text = number.to_string();
-        for program in &programs {
-            text += &format!(" {}", program.pid());
-        }
+        let pids = programs.iter().map(|program| program.pid().to_string());
+        let words: Vec<String> = [number.to_string()].into_iter().chain(pids).collect();
         let mut holder = programs::itself("a_holder_that_is_killed")
-            .env("SCHISM_TEST_HOLD", text)
+            .env("SCHISM_TEST_HOLD", words.join(" "))
             .stdout(std::process::Stdio::piped())
             .spawn()
             .expect("a holder");

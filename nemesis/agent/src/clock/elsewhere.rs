@@ -16,6 +16,11 @@ impl Hold {
         Err(refusal())
     }
 
+    /// Refuses.
+    pub fn set_at_once(&self, _: i32) -> Result<(), String> {
+        Err(refusal())
+    }
+
     /// Nothing was done.
     pub fn undo(&self) -> Result<(), String> {
         Ok(())

@@ -50,23 +50,29 @@ impl Hold {
         Ok(Self { image, number, figures })
     }
 
-    /// Sets the clocks of these processes, unless they are. Processes that end meanwhile are left
+    /// Sets the clocks of these processes, unless they are set. Processes that end meanwhile are left
     /// out; a problem names its process.
     pub fn set(&self, pids: &[i32]) -> Result<(), String> {
-        pids.iter().try_for_each(|pid| self.set_one(*pid))
+        let deadline = Instant::now() + BUSY_MAX;
+        for &pid in pids {
+            loop {
+                match self.try_set(pid) {
+                    Ok(()) | Err(Trouble::Gone) => break,
+                    Err(Trouble::Busy(_)) if Instant::now() < deadline => {
+                        std::thread::sleep(TRY_EVERY);
+                    }
+                    Err(trouble) => return Err(in_words(pid, &trouble)),
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn set_one(&self, pid: i32) -> Result<(), String> {
-        let deadline = Instant::now() + BUSY_MAX;
-        loop {
-            let trouble = match self.try_set(pid) {
-                Ok(()) | Err(Trouble::Gone) => return Ok(()),
-                Err(trouble) => trouble,
-            };
-            match trouble {
-                Trouble::Busy(_) if Instant::now() < deadline => std::thread::sleep(TRY_EVERY),
-                trouble => return Err(in_words(pid, &trouble)),
-            }
+    /// Sets the clock of one process, unless it is set; one that is busy is left to the next time.
+    pub fn set_at_once(&self, pid: i32) -> Result<(), String> {
+        match self.try_set(pid) {
+            Ok(()) | Err(Trouble::Gone | Trouble::Busy(_)) => Ok(()),
+            Err(trouble) => Err(in_words(pid, &trouble)),
         }
     }
 
@@ -133,7 +139,7 @@ fn apart(deed: impl FnOnce() -> Result<(), Trouble> + Send) -> Result<(), Troubl
         std::thread::Builder::new()
             .name("clock".into())
             .spawn_scoped(scope, deed)
-            .map(|thread| thread.join())
+            .map(std::thread::ScopedJoinHandle::join)
     });
     match done {
         Ok(Ok(done)) => done,

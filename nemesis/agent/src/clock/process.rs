@@ -128,9 +128,9 @@ fn take_away(stopped: &Stopped, memory: &Memory, image: &Image) -> Result<(), Tr
     let places = memory.places(image.slot + code.start..image.slot + code.end);
     let back = |place: u64| {
         let inside = (place - memory.base) as usize - image.slot;
-        let entries = stub::entries().into_iter().zip(&image.entries);
+        let mut entries = stub::entries().into_iter().zip(&image.entries);
         // The last function that begins at or before the place.
-        let of = entries.filter(|((_, begins), _)| *begins <= inside).last();
+        let of = entries.rfind(|((_, begins), _)| *begins <= inside);
         let (begins, entry) = of.map_or((0, 0), |((_, begins), (entry, _))| (begins, *entry));
         (memory.base + (image.slot + begins) as u64, memory.base + entry as u64)
     };

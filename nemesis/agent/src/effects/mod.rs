@@ -5,12 +5,15 @@
 //! and whoever finds its entry in the [`Ledger`] ends it when the holder is gone.
 
 mod burn;
+mod clock;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::clock::Skew;
 use crate::ledger::Entry;
 use crate::members::Members;
 
@@ -23,6 +26,15 @@ pub enum Effect {
         /// How many for each processor of the node.
         threads_per_cpu: u16,
     },
+    /// The processes' real-time clocks are wrong.
+    Clock {
+        /// By how many milliseconds they are ahead.
+        offset_ms: i64,
+        /// By how many millionths they run faster, from the beginning on.
+        drift_ppm: i32,
+        /// The offset comes and goes, each for so many milliseconds; otherwise it stays.
+        strobe_ms: Option<u64>,
+    },
 }
 
 impl Effect {
@@ -30,6 +42,7 @@ impl Effect {
     pub fn kind(&self) -> &'static str {
         match self {
             Effect::Burn { .. } => "burn",
+            Effect::Clock { .. } => "clock",
         }
     }
 
@@ -37,6 +50,10 @@ impl Effect {
     pub(crate) fn holding(&self) -> Box<dyn Holding> {
         match *self {
             Effect::Burn { threads_per_cpu } => Box::new(burn::Burn::new(threads_per_cpu)),
+            Effect::Clock { offset_ms, drift_ppm, strobe_ms } => {
+                let strobe = strobe_ms.map(Duration::from_millis);
+                Box::new(clock::Clock::new(Skew { offset_ms, drift_ppm, strobe }))
+            }
         }
     }
 }
@@ -66,10 +83,10 @@ pub(crate) trait Holding {
 }
 
 /// Ends an effect whose holder is dead, from what the ledger says of it.
-#[allow(clippy::unnecessary_wraps)] // What leaves more than processes behind can fail.
-pub(crate) fn clean(effect: &Effect, _facts: &Value) -> Result<(), String> {
+pub(crate) fn clean(effect: &Effect, facts: &Value) -> Result<(), String> {
     match effect {
         // Its processes die with their holder.
         Effect::Burn { .. } => Ok(()),
+        Effect::Clock { .. } => clock::clean(facts),
     }
 }

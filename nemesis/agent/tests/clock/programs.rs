@@ -56,7 +56,7 @@ impl Program {
             let before = now_ns();
             let seen = self.ask()[0];
             let after = now_ns();
-            best = best.min((after - before, (seen - (before + after) / 2) / 1_000_000));
+            best = best.min((after - before, (seen - i64::midpoint(before, after)) / 1_000_000));
             if best.0 < 60_000_000 {
                 break;
             }
