@@ -2,13 +2,14 @@
 #![cfg(target_arch = "x86_64")]
 #![allow(unsafe_code)] // Signals and traces have no safe interface.
 
-use std::io::{BufRead as _, BufReader};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use schism_agent::clock::{Hold, Skew, undo};
+use schism_agent::clock::{Hold, Skew};
 
+#[path = "clock/holders.rs"]
+mod holders;
 #[path = "clock/programs.rs"]
 mod programs;
 
@@ -230,7 +231,7 @@ fn a_paused_program_stays_paused_and_wakes_with_the_right_clock() {
             std::thread::sleep(Duration::from_millis(1));
         }
     };
-    for _ in 0..50 {
+    for _ in 0..20 {
         let hold = hold(&offset(5_000));
         hold.set(&[program.pid()]).expect("it is set");
         kill(pid, Signal::SIGSTOP).expect("a process");
@@ -311,52 +312,4 @@ fn a_program_of_32_bits_is_refused_by_name() {
     let _ = child.wait();
     assert!(refused.contains("small (process ") && refused.contains("32 bits"), "{refused}");
     assert!(alive, "it did not survive");
-}
-
-/// The one that is killed: it sets and undoes clocks under a number, without end.
-#[test]
-#[ignore = "a program that is killed by another test"]
-fn a_holder_that_is_killed() {
-    let Ok(text) = std::env::var("SCHISM_TEST_HOLD") else { return };
-    let words: Vec<u64> = text.split(' ').map(|word| word.parse().expect("a number")).collect();
-    let pids: Vec<i32> = words[1..].iter().map(|pid| *pid as i32).collect();
-    let hold = Hold::new(words[0], &offset(20_000)).expect("a hold");
-    println!("\nbegun");
-    loop {
-        hold.set(&pids).expect("it is set");
-        hold.undo().expect("it is undone");
-    }
-}
-
-#[test]
-fn whoever_comes_after_a_killed_holder_finds_and_undoes_it_all() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let Some(first) = programs::c("after_a_killed_holder", folder.path(), 3) else { return };
-    let second = programs::c("after_a_killed_holder", folder.path(), 1).expect("there is cc");
-    let mut programs = [first, second, programs::rust()];
-    let mut torn = 0;
-    for round in 0..100_u64 {
-        let number = number();
-        let pids = programs.iter().map(|program| program.pid().to_string());
-        let words: Vec<String> = [number.to_string()].into_iter().chain(pids).collect();
-        let mut holder = programs::itself("a_holder_that_is_killed")
-            .env("SCHISM_TEST_HOLD", words.join(" "))
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .expect("a holder");
-        let output = BufReader::new(holder.stdout.take().expect("its output"));
-        assert!(output.lines().any(|line| line.is_ok_and(|line| line == "begun")));
-        // Which microsecond of its work is struck is chance.
-        std::thread::sleep(Duration::from_micros(round * 7_919 % 30_000));
-        holder.kill().expect("a holder");
-        holder.wait().expect("a holder");
-        for program in &programs {
-            program.assert_running();
-        }
-        let own = vdso(std::process::id() as i32);
-        torn += i32::from(programs.iter().any(|program| vdso(program.pid()) != own));
-        undo(number).expect("it is undone");
-        programs.iter_mut().for_each(assert_true);
-    }
-    assert!(torn > 20, "only {torn} of 100 kills found a clock that was wrong");
 }

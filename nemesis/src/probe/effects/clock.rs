@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::{Look, SEEN_WITHIN, Sight, Spot};
-use crate::faults::drifts_for;
+use crate::faults::{SEEN_FROM, drifts_for};
 
 /// How long a clock is asked: long enough to see the next second begin on one that shows no more.
 const ASK_WITHIN: Duration = Duration::from_secs(2);
@@ -36,9 +36,9 @@ pub(super) struct Clock {
 struct Seen {
     /// What the last answer left open, in seconds.
     open_s: f64,
-    /// Whether a strobe was seen there, and seen away.
-    there: bool,
-    away: bool,
+    /// What a strobe was seen off by while it was there, and while it was away.
+    there: Option<f64>,
+    away: Option<f64>,
     /// Since when it was right again at every look.
     right_since: Option<Instant>,
 }
@@ -74,21 +74,25 @@ impl Clock {
         // When exactly it began to drift is not known: the process that holds it was starting.
         let slack_s = agree_s + self.drift.abs() * (0.5 + 0.02 * elapsed_s);
         let is_at = |wanted_s: f64| (off_s - drifted_s - wanted_s).abs() <= slack_s;
-        if (self.offset_s + drifted_s).abs() <= agree_s {
-            return Err("which cannot be told from a right clock");
+        let wanted_s = (self.offset_s + drifted_s).abs();
+        if wanted_s < SEEN_FROM.as_secs_f64() * 0.9 || wanted_s <= agree_s * 2.0 {
+            return Err("which cannot be told from a right clock yet");
         }
         let Some(_) = self.strobe else {
             return if is_at(self.offset_s) { Ok(()) } else { Err("") };
         };
         let mut seen = self.seen();
-        seen.there |= is_at(self.offset_s);
-        seen.away |= is_at(0.0);
-        match (is_at(self.offset_s) && is_at(0.0), seen.there, seen.away) {
-            (true, ..) => Err("which may be either side of the strobe"),
-            (_, true, true) => Ok(()),
-            (_, true, false) => Err("and was never seen right meanwhile"),
-            (_, false, true) => Err("and was never seen off"),
-            _ => Err(""),
+        if is_at(self.offset_s) {
+            seen.there = Some(off_s);
+        }
+        if is_at(0.0) {
+            seen.away = Some(off_s);
+        }
+        match (seen.there, seen.away) {
+            (Some(_), Some(_)) => Ok(()),
+            (Some(_), None) => Err("and was never seen right meanwhile"),
+            (None, Some(_)) => Err("and was never seen off"),
+            (None, None) => Err(""),
         }
     }
 }
@@ -121,7 +125,11 @@ impl Look for Clock {
         let off_s = now - before;
         let text = format!("its clock is off by {off_s:+.3} s");
         match self.judge(off_s) {
-            Ok(()) if self.strobe.is_some() => Ok(format!("{text}, and was right meanwhile")),
+            Ok(()) if self.strobe.is_some() => {
+                let seen = self.seen();
+                let (there, away) = (seen.there.unwrap_or(off_s), seen.away.unwrap_or(off_s));
+                Ok(format!("its clock is off by {there:+.3} s and by {away:+.3} s in turn"))
+            }
             Ok(()) => Ok(text),
             Err("") => Err(format!("{text}, and should be by {:+.3} s", self.offset_s)),
             Err(why) => Err(format!("{text}, {why}")),
