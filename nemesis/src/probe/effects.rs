@@ -4,6 +4,7 @@
 
 mod burn;
 mod clock;
+mod real_clock;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,6 +60,9 @@ fn look_of(effect: &Effect) -> Arc<dyn Look> {
         Effect::Burn { .. } => Arc::new(burn::Share),
         Effect::Clock { offset_ms, drift_ppm, strobe_ms } => {
             Arc::new(clock::Clock::new(*offset_ms, *drift_ppm, *strobe_ms))
+        }
+        Effect::RealClock { offset_ms, drift_ppm, .. } => {
+            Arc::new(real_clock::Time { offset_ms: *offset_ms, drift_ppm: *drift_ppm })
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod burn;
 mod clock;
+mod real_clock;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -35,6 +36,17 @@ pub enum Effect {
         /// The offset comes and goes, each for so many milliseconds; otherwise it stays.
         strobe_ms: Option<u64>,
     },
+    /// The clock of the whole machine is wrong, which only a machine that is there to be thrown away
+    /// may have done to it.
+    RealClock {
+        /// By how much it jumps, in milliseconds.
+        offset_ms: i64,
+        /// By how much it drifts from then on, in parts per million, up to 100,000 either way.
+        drift_ppm: i32,
+        /// After how long it jumps to the true time, and then back again, and so on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strobe_ms: Option<u64>,
+    },
 }
 
 impl Effect {
@@ -43,6 +55,22 @@ impl Effect {
         match self {
             Effect::Burn { .. } => "burn",
             Effect::Clock { .. } => "clock",
+            Effect::RealClock { .. } => "real-clock",
+        }
+    }
+
+    /// Whether it is about the whole machine, which must be one that may be thrown away.
+    pub fn needs_disposable(&self) -> bool {
+        matches!(self, Effect::RealClock { .. })
+    }
+
+    /// Whether it is still there when the node was started anew: processes, mounts and the kernel's
+    /// rules are not, files and clocks of the machine are.
+    pub fn survives_reboot(&self) -> bool {
+        match self {
+            // A clock may have been written into the hardware.
+            Effect::RealClock { .. } => true,
+            Effect::Burn { .. } | Effect::Clock { .. } => false,
         }
     }
 
@@ -53,6 +81,9 @@ impl Effect {
             Effect::Clock { offset_ms, drift_ppm, strobe_ms } => {
                 let strobe = strobe_ms.map(Duration::from_millis);
                 Box::new(clock::Clock::new(Skew { offset_ms, drift_ppm, strobe }))
+            }
+            Effect::RealClock { offset_ms, drift_ppm, strobe_ms } => {
+                Box::new(real_clock::RealClock::new(offset_ms, drift_ppm, strobe_ms))
             }
         }
     }
@@ -88,5 +119,6 @@ pub(crate) fn clean(effect: &Effect, facts: &Value) -> Result<(), String> {
         // Its processes die with their holder.
         Effect::Burn { .. } => Ok(()),
         Effect::Clock { .. } => clock::clean(facts),
+        Effect::RealClock { .. } => real_clock::clean(facts),
     }
 }
