@@ -187,5 +187,6 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::DELAY,
     faults::HOLD,
     faults::BURN,
+    faults::CLOCK,
     faults::SCENARIO,
 ];
