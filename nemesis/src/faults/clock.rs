@@ -1,4 +1,5 @@
-//! `clock`: the target's processes see a wrong time; no machine's clock is touched.
+//! `clock`: the target's processes see a wrong time. No machine's clock is touched, but where the plan
+//! asks for that, on machines that are there to be thrown away.
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ pub(crate) const ENTRY: FaultEntry = FaultEntry {
     forms: &[
         "clock: { of: leader, offset: 2s }",
         "clock: { of: minority | n1 …, offset: -5s..5s, drift: 500ppm | 5%, strobe: 200ms }",
+        "clock: { of: one, offset: 1h, machine: true }   the whole machine's, on disposable hosts",
     ],
     construct,
 };
@@ -26,6 +28,8 @@ pub(crate) const SEEN_FROM: Duration = Duration::from_millis(300);
 const OFFSET_MAX: Duration = Duration::from_hours(24 * 365);
 const DRIFT_MIN_PPM: f64 = 10.0;
 const DRIFT_MAX_PPM: f64 = 500_000.0;
+/// The kernel runs its own clock faster or slower by this much at the most.
+const MACHINE_DRIFT_MAX_PPM: i32 = 100_000;
 const STROBE_MIN: Duration = Duration::from_millis(20);
 /// What looks at a clock take that tells whole seconds: one before, one while it is wrong.
 const LOOKS: Duration = Duration::from_secs(3);
@@ -38,10 +42,12 @@ struct Clock {
     offset: Option<(i64, i64)>,
     drift_ppm: i32,
     strobe: Option<Duration>,
+    /// Whether it is the clock of the whole machine.
+    machine: bool,
 }
 
 fn construct(given: &Value) -> Result<Box<dyn Fault>, OptionError> {
-    let options = Options::read(given, &["of", "offset", "drift", "strobe"])?;
+    let options = Options::read(given, &["of", "offset", "drift", "strobe", "machine"])?;
     let of = match given.get("of") {
         Some(of) => Victims::parse(of).map_err(|problem| options.error("of", problem))?,
         None => Victims::All,
@@ -66,7 +72,16 @@ fn construct(given: &Value) -> Result<Box<dyn Fault>, OptionError> {
         let problem = format!("less than {}, which no probe could tell", Span(STROBE_MIN));
         return Err(options.error("strobe", problem));
     }
-    Ok(Box::new(Clock { of, offset, drift_ppm: drift_ppm.unwrap_or(0), strobe }))
+    let machine = match given.get("machine") {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::Bool(true)) => true,
+        Some(_) => return Err(options.error("machine", "`machine` is true or false")),
+    };
+    let drift_ppm = drift_ppm.unwrap_or(0);
+    if machine && drift_ppm.abs() > MACHINE_DRIFT_MAX_PPM {
+        return Err(options.error("drift", "the clock of a machine drifts by 10 % at the most"));
+    }
+    Ok(Box::new(Clock { of, offset, drift_ppm, strobe, machine }))
 }
 
 /// `2s`, `-300ms`, or `-5s..5s`: the least and the greatest, in milliseconds.
@@ -149,7 +164,8 @@ impl Fault for Clock {
         if let Some(strobe) = self.strobe {
             parts.push(format!("coming and going every {}", Span(strobe)));
         }
-        format!("{} off by {}", self.of.words(), parts.join(", "))
+        let whose = if self.machine { "the machine's clock of " } else { "" };
+        format!("{whose}{} off by {}", self.of.words(), parts.join(", "))
     }
 
     fn fits(&self, nodes: u16) -> Result<(), String> {
@@ -165,6 +181,10 @@ impl Fault for Clock {
         LOOKS + strobes + drifts
     }
 
+    fn needs_disposable(&self) -> bool {
+        self.machine
+    }
+
     fn needs_leader(&self) -> bool {
         self.of.by_role()
     }
@@ -172,7 +192,11 @@ impl Fault for Clock {
     fn plan(&self, view: &View, rng: &mut ChaCha8Rng) -> Injection {
         let strobe_ms = self.strobe.map(|strobe| strobe.as_millis() as u64);
         let (drift_ppm, offset_ms) = (self.drift_ppm, self.draw(rng));
-        let effect = Effect::Clock { offset_ms, drift_ppm, strobe_ms };
+        let effect = if self.machine {
+            Effect::RealClock { offset_ms, drift_ppm, strobe_ms }
+        } else {
+            Effect::Clock { offset_ms, drift_ppm, strobe_ms }
+        };
         match self.of.resolve(view, &view.taken(effect.kind()), rng) {
             Ok(victims) => Injection::Hold { victims, effect },
             Err(reason) => Injection::Nothing { reason },
@@ -206,6 +230,7 @@ mod tests {
             assert!(error.contains(expected), "{given}: {error}");
         };
         check(json!({"of": "leader"}), "add `offset: 2s` or `drift: 5%`");
+        check(json!({"drift": "20%", "machine": true}), "10 % at the most");
         check(json!({"offset": "299ms"}), "less than 300ms");
         check(json!({"offset": "-200ms..200ms"}), "no probe could tell");
         check(json!({"offset": "5s..-5s"}), "runs backwards");
