@@ -8,6 +8,8 @@ SEEDS ?= 20
 PACKAGES := chromium
 # What runs of real systems start, and what nodes behind SSH need.
 PACKAGES += etcd-server redis-server openssh-server nftables iproute2
+# Programs whose clocks are set wrong by tests.
+PACKAGES += golang-go default-jdk-headless
 # What says whether the Vagrantfile is one.
 PACKAGES += vagrant
 

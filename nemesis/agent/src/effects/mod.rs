@@ -34,6 +34,7 @@ pub enum Effect {
         /// By how many millionths they run faster, from the beginning on.
         drift_ppm: i32,
         /// The offset comes and goes, each for so many milliseconds; otherwise it stays.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         strobe_ms: Option<u64>,
     },
     /// The clock of the whole machine is wrong, which only a machine that is there to be thrown away
