@@ -12,6 +12,7 @@ mod children;
 mod claim;
 mod datagrams;
 mod files;
+pub mod layer;
 mod links;
 mod members;
 pub mod protocol;
