@@ -48,8 +48,12 @@ fn a_slow_sync_holds_up_nobody_else() {
     let Some(mounted) = Mounted::new(false) else { return };
     let path = mounted.data().join("file");
     fs::write(&path, "x").expect("written");
-    let slow =
-        Trouble::Slow { by_us: 300_000, jitter_us: 0, operations: vec![Operation::Fsync], seed: 1 };
+    let slow = Trouble::Slow {
+        by_us: 1_000_000,
+        jitter_us: 0,
+        operations: vec![Operation::Fsync],
+        seed: 1,
+    };
     let _held = mounted.ask(&Ask::Hold(slow));
     let start = Instant::now();
     let syncing = std::thread::spawn({
@@ -59,17 +63,16 @@ fn a_slow_sync_holds_up_nobody_else() {
             start.elapsed()
         }
     });
-    let (mut reads, mut slowest) = (0, Duration::ZERO);
+    let mut others = 0;
     while !syncing.is_finished() {
-        let begin = Instant::now();
         fs::write(mounted.data().join("other"), "y").expect("written");
         assert_eq!(fs::read(&path).expect("read"), b"x");
-        slowest = slowest.max(begin.elapsed());
-        reads += 1;
+        others += 1;
     }
     let took = syncing.join().expect("synced");
-    assert!(took >= Duration::from_millis(300) && took < Duration::from_millis(900), "{took:?}");
-    assert!(reads > 10 && slowest < Duration::from_millis(250), "{reads}, {slowest:?}");
+    assert!(took >= Duration::from_secs(1), "{took:?}");
+    // If they waited for the sync, there would be one of them.
+    assert!(others > 5, "{others} in {took:?}");
 }
 
 #[test]
