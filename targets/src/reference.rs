@@ -52,7 +52,19 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     summary: "the bundled Raft cluster, correct or with a planted bug",
     needs_lab: true,
     operations: &["read", "write", "cas", "add", "read-set", "txn"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn"],
+    faults: &[
+        "partition",
+        "kill",
+        "pause",
+        "delay",
+        "hold",
+        "scenario",
+        "burn",
+        "disk",
+        "power-loss",
+        "memory",
+        "descriptors",
+    ],
     options: &[
         ("protocol", "which system: raft; required"),
         (

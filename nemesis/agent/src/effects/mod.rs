@@ -5,12 +5,17 @@
 //! and whoever finds its entry in the [`Ledger`] ends it when the holder is gone.
 
 mod burn;
+mod descriptors;
+mod disk;
+mod layer;
+mod memory;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::layer::{Loss, Trouble};
 use crate::ledger::Entry;
 use crate::members::Members;
 
@@ -23,6 +28,22 @@ pub enum Effect {
         /// How many for each processor of the node.
         threads_per_cpu: u16,
     },
+    /// A disk of our own over the data folder, sound until it is told otherwise.
+    Layer,
+    /// That disk ails.
+    Disk(Trouble),
+    /// That disk loses what was not synced; nothing may run on the node.
+    Loss(Loss),
+    /// A process that takes memory.
+    Memory {
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// The node's processes may open few descriptors more.
+    Descriptors {
+        /// How many more than they have open.
+        leave: u64,
+    },
 }
 
 impl Effect {
@@ -30,13 +51,23 @@ impl Effect {
     pub fn kind(&self) -> &'static str {
         match self {
             Effect::Burn { .. } => "burn",
+            Effect::Layer => "layer",
+            Effect::Disk(_) => "disk",
+            Effect::Loss(_) => "loss",
+            Effect::Memory { .. } => "memory",
+            Effect::Descriptors { .. } => "descriptors",
         }
     }
 
     /// What holds it.
     pub(crate) fn holding(&self) -> Box<dyn Holding> {
-        match *self {
-            Effect::Burn { threads_per_cpu } => Box::new(burn::Burn::new(threads_per_cpu)),
+        match self {
+            Effect::Burn { threads_per_cpu } => Box::new(burn::Burn::new(*threads_per_cpu)),
+            Effect::Layer => Box::new(layer::Mounted::default()),
+            Effect::Disk(trouble) => Box::new(disk::Ailing::new(trouble.clone())),
+            Effect::Loss(loss) => Box::new(disk::Losing(*loss)),
+            Effect::Memory { bytes } => Box::new(memory::Fill::new(*bytes)),
+            Effect::Descriptors { leave } => Box::new(descriptors::Limits::new(*leave)),
         }
     }
 }
@@ -66,10 +97,12 @@ pub(crate) trait Holding {
 }
 
 /// Ends an effect whose holder is dead, from what the ledger says of it.
-#[allow(clippy::unnecessary_wraps)] // What leaves more than processes behind can fail.
-pub(crate) fn clean(effect: &Effect, _facts: &Value) -> Result<(), String> {
+pub(crate) fn clean(effect: &Effect, facts: &Value) -> Result<(), String> {
     match effect {
-        // Its processes die with their holder.
-        Effect::Burn { .. } => Ok(()),
+        // Processes die with their holder, and the layer ends a trouble with the connection of its
+        // own. What is lost is lost.
+        Effect::Burn { .. } | Effect::Memory { .. } | Effect::Disk(_) | Effect::Loss(_) => Ok(()),
+        Effect::Layer => layer::clean(facts),
+        Effect::Descriptors { .. } => descriptors::clean(facts),
     }
 }

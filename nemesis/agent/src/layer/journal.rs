@@ -74,13 +74,15 @@ pub(super) struct Journal {
     /// Where what was removed is kept.
     attic: OwnedFd,
     changes: VecDeque<Change>,
+    /// So many of the first changes are durable where syncing a file keeps its name.
+    named: usize,
     kept: u64,
     bytes: u64,
 }
 
 impl Journal {
     pub(super) fn new(attic: OwnedFd) -> Self {
-        Self { attic, changes: VecDeque::new(), kept: 0, bytes: 0 }
+        Self { attic, changes: VecDeque::new(), named: 0, kept: 0, bytes: 0 }
     }
 
     /// How many changes are not durable, and how many bytes are kept for them.
@@ -150,11 +152,15 @@ impl Journal {
         last.map_or(Ok(()), |last| self.settle(last + 1))
     }
 
-    /// A file or folder was synced that has its name from here: as ext4, XFS and btrfs do it, the
-    /// name is durable, too.
-    pub(super) fn synced_itself(&mut self, file: u64) -> io::Result<()> {
+    /// A file or folder was synced that has its name from here.
+    pub(super) fn synced_itself(&mut self, file: u64) {
         let last = self.changes.iter().rposition(|change| change.named(file));
-        last.map_or(Ok(()), |last| self.settle(last + 1))
+        self.named = self.named.max(last.map_or(0, |last| last + 1));
+    }
+
+    /// The names of those that were synced are durable, and all that changed before them.
+    pub(super) fn settle_named(&mut self) -> io::Result<()> {
+        self.settle(self.named)
     }
 
     pub(super) fn settle_all(&mut self) -> io::Result<()> {
@@ -164,6 +170,7 @@ impl Journal {
     /// The first `count` changes are durable.
     pub(super) fn settle(&mut self, count: usize) -> io::Result<()> {
         let durable: Vec<Change> = self.changes.drain(..count).collect();
+        self.named = self.named.saturating_sub(count);
         let mut done = Ok(());
         for change in durable {
             let kept = match change {
@@ -181,6 +188,7 @@ impl Journal {
     /// Undoes all changes, from the last to the first, and says how many there were.
     pub(super) fn undo(&mut self) -> io::Result<usize> {
         let mut undone = 0;
+        self.named = 0;
         while let Some(change) = self.changes.pop_back() {
             self.undo_one(change)?;
             undone += 1;

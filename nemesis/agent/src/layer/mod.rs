@@ -29,4 +29,4 @@ pub use mount::{Layer, clean, is_mounted};
 pub use trouble::{Operation, Trouble};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -22,6 +22,8 @@ use super::names::ATTIC;
 const KIND: &str = "fuse.schism";
 /// How many requests may be under way at once, slow ones among them.
 const THREADS: usize = 32;
+/// How many descriptors are wanted; more than the kernel allows by default cannot be had.
+const DESCRIPTORS: u64 = 1 << 20;
 /// How long the kernel may take to let go of the layer.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -34,18 +36,15 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// Mounts a layer over `folder`, which listens at `socket`. With `strict`, the name of a new
-    /// file is durable only when its folder was synced, as POSIX has it; otherwise, as on the usual
-    /// disks, also when the file itself was.
-    pub fn mount(folder: &Path, socket: &Path, strict: bool) -> Result<Self, String> {
-        Self::mount_keeping(folder, socket, strict, KEEP_MAX)
+    /// Mounts a layer over `folder`, which listens at `socket`.
+    pub fn mount(folder: &Path, socket: &Path) -> Result<Self, String> {
+        Self::mount_keeping(folder, socket, KEEP_MAX)
     }
 
     /// The same, with room for so many bytes that are not durable.
     pub(super) fn mount_keeping(
         folder: &Path,
         socket: &Path,
-        strict: bool,
         keep_max: u64,
     ) -> Result<Self, String> {
         let failed = |what: &str, error: io::Error| {
@@ -63,7 +62,7 @@ impl Layer {
             fs::OpenOptions::new().read(true).write(true).open("/dev/fuse").map_err(|error| {
                 failed("/dev/fuse, which root may open, and others if its mode is 0666", error)
             })?;
-        let disk = Disk::new(root, attic, strict, keep_max);
+        let disk = Disk::new(root, attic, keep_max);
         let disk = Arc::new(disk.map_err(|error| failed("the folder", error))?);
         let control = Control::listen(socket, disk.clone())
             .map_err(|error| failed(&socket.display().to_string(), error))?;
@@ -184,6 +183,8 @@ fn mount_over(folder: &Path, device: &fs::File) -> io::Result<()> {
 
 /// Every file that the kernel knows of takes a descriptor.
 fn many_descriptors() {
+    // Only root may raise what it may raise.
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS);
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     }

@@ -17,31 +17,42 @@ struct Mounted {
     folder: tempfile::TempDir,
 }
 
+/// Whether this thread could be put into a mount namespace of its own, and layers can be; otherwise
+/// the reason is said on standard error.
+pub(crate) fn apart() -> bool {
+    let apart = || {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        let none: Option<&str> = None;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+    };
+    if let Err(error) = apart() {
+        eprintln!("skipped: disk layer: no mount namespace of its own: {error}");
+        return false;
+    }
+    match std::fs::File::open("/dev/fuse") {
+        Ok(_) => true,
+        Err(error) => {
+            eprintln!("skipped: disk layer: /dev/fuse: {error}");
+            false
+        }
+    }
+}
+
 impl Mounted {
     /// `None`, said on standard error, where this user may not mount.
-    fn new(strict: bool) -> Option<Self> {
-        Self::keeping(strict, 64 << 20)
+    fn new() -> Option<Self> {
+        Self::keeping(64 << 20)
     }
 
-    fn keeping(strict: bool, keep_max: u64) -> Option<Self> {
-        let apart = || {
-            unshare(CloneFlags::CLONE_NEWNS)?;
-            let none: Option<&str> = None;
-            mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
-        };
-        if let Err(error) = apart() {
-            eprintln!("skipped: disk layer: no mount namespace of its own: {error}");
-            return None;
-        }
-        if let Err(error) = std::fs::File::open("/dev/fuse") {
-            eprintln!("skipped: disk layer: /dev/fuse: {error}");
+    fn keeping(keep_max: u64) -> Option<Self> {
+        if !apart() {
             return None;
         }
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::create_dir(folder.path().join("data")).expect("a folder");
         let mut mounted = Self { layer: None, folder };
         let (data, socket) = (mounted.data(), mounted.socket());
-        let layer = Layer::mount_keeping(&data, &socket, strict, keep_max);
+        let layer = Layer::mount_keeping(&data, &socket, keep_max);
         mounted.layer = Some(layer.expect("a layer"));
         Some(mounted)
     }
@@ -59,7 +70,11 @@ impl Mounted {
     }
 
     fn lose(&self, torn: bool, seed: u64) -> Tally {
-        self.ask(&Ask::Lose(Loss { torn, seed })).0
+        self.ask(&Ask::Lose(Loss { torn, strict: false, seed })).0
+    }
+
+    fn lose_strictly(&self) -> Tally {
+        self.ask(&Ask::Lose(Loss { torn: false, strict: true, seed: 0 })).0
     }
 }
 
@@ -69,7 +84,7 @@ fn sync(path: &Path) {
 
 #[test]
 fn is_there_while_it_is_held_and_leaves_the_folder_as_it_was_written() {
-    let Some(mut mounted) = Mounted::new(false) else { return };
+    let Some(mut mounted) = Mounted::new() else { return };
     let data = mounted.data();
     assert!(is_mounted(&data));
     std::fs::write(data.join("file"), "not synced").expect("written");
@@ -88,8 +103,8 @@ fn is_there_while_it_is_held_and_leaves_the_folder_as_it_was_written() {
 
 #[test]
 fn refuses_a_second_layer_over_the_same_folder() {
-    let Some(mounted) = Mounted::new(false) else { return };
-    let second = Layer::mount(&mounted.data(), &mounted.folder.path().join("two"), false);
+    let Some(mounted) = Mounted::new() else { return };
+    let second = Layer::mount(&mounted.data(), &mounted.folder.path().join("two"));
     let problem = second.err().expect("refused");
     assert!(problem.contains("mounted already"), "{problem}");
 }

@@ -13,7 +13,7 @@ fn text(path: &Path) -> Option<String> {
 
 #[test]
 fn what_was_overwritten_or_added_since_the_last_sync_is_lost() {
-    let Some(mounted) = Mounted::new(false) else { return };
+    let Some(mounted) = Mounted::new() else { return };
     let path = mounted.data().join("file");
     fs::write(&path, "synced").expect("written");
     sync(&path);
@@ -28,7 +28,7 @@ fn what_was_overwritten_or_added_since_the_last_sync_is_lost() {
 
 #[test]
 fn a_file_that_was_cut_off_has_its_bytes_back() {
-    let Some(mounted) = Mounted::new(false) else { return };
+    let Some(mounted) = Mounted::new() else { return };
     let path = mounted.data().join("file");
     let bytes: Vec<u8> = (0..20_000_u32).map(|n| (n % 251) as u8).collect();
     fs::write(&path, &bytes).expect("written");
@@ -43,7 +43,7 @@ fn a_file_that_was_cut_off_has_its_bytes_back() {
 
 #[test]
 fn names_come_and_go_with_the_syncing_of_their_folder() {
-    let Some(mounted) = Mounted::new(true) else { return };
+    let Some(mounted) = Mounted::new() else { return };
     let data = mounted.data();
     fs::write(data.join("old"), "old").expect("written");
     sync(&data.join("old"));
@@ -53,7 +53,7 @@ fn names_come_and_go_with_the_syncing_of_their_folder() {
     fs::rename(data.join("old"), data.join("moved")).expect("moved");
     fs::create_dir(data.join("folder")).expect("made");
     fs::write(data.join("folder/inside"), "x").expect("written");
-    let tally = mounted.lose(false, 0);
+    let tally = mounted.lose_strictly();
     assert_eq!(tally.names, 4);
     // With `strict`, syncing a file says nothing about its name.
     assert_eq!(text(&data.join("new")), None);
@@ -63,14 +63,14 @@ fn names_come_and_go_with_the_syncing_of_their_folder() {
     fs::rename(data.join("old"), data.join("moved")).expect("moved");
     sync(&data);
     fs::remove_file(data.join("moved")).expect("removed");
-    mounted.lose(false, 0);
+    mounted.lose_strictly();
     assert_eq!(text(&data.join("moved")).as_deref(), Some("old"));
     assert!(!data.join("old").exists());
 }
 
 #[test]
 fn a_synced_file_keeps_its_name_as_on_the_usual_disks() {
-    let Some(mounted) = Mounted::new(false) else { return };
+    let Some(mounted) = Mounted::new() else { return };
     let data = mounted.data();
     fs::create_dir(data.join("folder")).expect("made");
     fs::write(data.join("folder/file"), "kept").expect("written");
@@ -83,7 +83,7 @@ fn a_synced_file_keeps_its_name_as_on_the_usual_disks() {
 
 #[test]
 fn a_new_file_put_in_the_place_of_an_old_one_leaves_one_of_both() {
-    let Some(mounted) = Mounted::new(false) else { return };
+    let Some(mounted) = Mounted::new() else { return };
     let data = mounted.data();
     let (path, fresh) = (data.join("state"), data.join("state.new"));
     let replace = |content: &str, synced: bool| {
@@ -109,7 +109,7 @@ fn a_new_file_put_in_the_place_of_an_old_one_leaves_one_of_both() {
 
 #[test]
 fn a_file_that_is_open_without_a_name_is_read_and_written_and_comes_back() {
-    let Some(mounted) = Mounted::new(false) else { return };
+    let Some(mounted) = Mounted::new() else { return };
     let path = mounted.data().join("file");
     fs::write(&path, "content").expect("written");
     sync(&path);
@@ -129,7 +129,7 @@ fn a_file_that_is_open_without_a_name_is_read_and_written_and_comes_back() {
 #[test]
 fn a_write_that_is_synced_by_its_flag_stays() {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let Some(mounted) = Mounted::new(false) else { return };
+    let Some(mounted) = Mounted::new() else { return };
     let path = mounted.data().join("file");
     let mut options = OpenOptions::new();
     options.create(true).write(true).custom_flags(nix::libc::O_DSYNC);
@@ -142,7 +142,7 @@ fn a_write_that_is_synced_by_its_flag_stays() {
 #[test]
 fn a_torn_loss_leaves_each_page_old_or_new_and_differs_by_seed() {
     const PAGES: usize = 32;
-    let Some(mounted) = Mounted::new(false) else { return };
+    let Some(mounted) = Mounted::new() else { return };
     let path = mounted.data().join("file");
     let mut seen = std::collections::BTreeSet::new();
     for seed in 0..6 {
@@ -172,7 +172,7 @@ fn a_torn_loss_leaves_each_page_old_or_new_and_differs_by_seed() {
 
 #[test]
 fn counts_all_as_written_rather_than_keep_too_much() {
-    let Some(mounted) = Mounted::keeping(false, 1 << 20) else { return };
+    let Some(mounted) = Mounted::keeping(1 << 20) else { return };
     let path = mounted.data().join("file");
     fs::write(&path, vec![1; 4 << 20]).expect("written");
     sync(&path);

@@ -248,7 +248,7 @@ fn draw(dice: &mut Dice) -> Step {
 fn random_calls_have_the_same_answers_as_in_a_plain_folder() {
     let mut failed = 0;
     for seed in 0..6 {
-        let Some(mounted) = Mounted::new(false) else { return };
+        let Some(mounted) = Mounted::new() else { return };
         let plain = tempfile::tempdir().expect("a folder");
         let open = || (0..6).map(|_| None).collect();
         let mut layered = World { root: mounted.data(), open: open() };
@@ -271,7 +271,7 @@ fn random_calls_have_the_same_answers_as_in_a_plain_folder() {
 
 #[test]
 fn locks_keep_others_out() {
-    let Some(mounted) = Mounted::new(false) else { return };
+    let Some(mounted) = Mounted::new() else { return };
     let path = mounted.data().join("lock");
     let open = || OpenOptions::new().create(true).append(true).open(&path).expect("open");
     let held = Flock::lock(open(), FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error);
@@ -285,7 +285,7 @@ fn locks_keep_others_out() {
 #[test]
 fn many_writers_at_once_lose_nothing_of_each_other() {
     const EACH: usize = 200;
-    let Some(mounted) = Mounted::new(false) else { return };
+    let Some(mounted) = Mounted::new() else { return };
     let path = mounted.data().join("file");
     File::create(&path).expect("made");
     let writers: Vec<_> = (0..8)

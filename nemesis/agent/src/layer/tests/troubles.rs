@@ -11,7 +11,7 @@ use super::*;
 
 #[test]
 fn a_full_disk_takes_nothing_that_grows_and_all_that_does_not() {
-    let Some(mounted) = Mounted::new(false) else { return };
+    let Some(mounted) = Mounted::new() else { return };
     let path = mounted.data().join("file");
     fs::write(&path, [7; 5000]).expect("written");
     let (_, full) = mounted.ask(&Ask::Hold(Trouble::Full));
@@ -45,7 +45,7 @@ fn wait_until(mut well: impl FnMut() -> bool) {
 
 #[test]
 fn a_slow_sync_holds_up_nobody_else() {
-    let Some(mounted) = Mounted::new(false) else { return };
+    let Some(mounted) = Mounted::new() else { return };
     let path = mounted.data().join("file");
     fs::write(&path, "x").expect("written");
     let slow = Trouble::Slow {
@@ -74,7 +74,7 @@ fn a_slow_sync_holds_up_nobody_else() {
 
 #[test]
 fn a_failing_disk_fails_what_it_was_told_to_and_keeps_it_losable() {
-    let Some(mounted) = Mounted::new(false) else { return };
+    let Some(mounted) = Mounted::new() else { return };
     let path = mounted.data().join("file");
     fs::write(&path, "old").expect("written");
     sync(&path);
@@ -99,7 +99,7 @@ fn a_failing_disk_fails_what_it_was_told_to_and_keeps_it_losable() {
 
 #[test]
 fn reads_that_reach_the_disk_fail_and_those_from_memory_do_not() {
-    let Some(mounted) = Mounted::new(false) else { return };
+    let Some(mounted) = Mounted::new() else { return };
     let path = mounted.data().join("file");
     fs::write(&path, [1; 4096]).expect("written");
     let file = File::open(&path).expect("open");
