@@ -1,6 +1,6 @@
 //! `memory`: a process that takes memory away from everybody else.
 
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -10,8 +10,8 @@ use nix::unistd::{ForkResult, Pid, fork, pipe};
 use super::{Holding, Place};
 use crate::look::process::memory_available;
 
-/// How long taking it may take.
-const FILL_WITHIN: Duration = Duration::from_secs(5);
+/// How long its beginning waits for it to be taken; what takes longer is taken while it is held.
+const FILL_WITHIN: Duration = Duration::from_secs(2);
 const PAGE: usize = 4096;
 
 /// A process that holds memory until it is killed.
@@ -21,11 +21,13 @@ const PAGE: usize = 4096;
 pub(super) struct Fill {
     bytes: u64,
     process: Option<Pid>,
+    /// Where the process says that it has all; open, since it would not survive to say it otherwise.
+    filled: Option<OwnedFd>,
 }
 
 impl Fill {
     pub(super) fn new(bytes: u64) -> Self {
-        Self { bytes, process: None }
+        Self { bytes, process: None, filled: None }
     }
 }
 
@@ -56,11 +58,12 @@ impl Holding for Fill {
         // SAFETY: one entry is given, and it outlives the call.
         let ready = unsafe { libc::poll(&raw mut look, 1, FILL_WITHIN.as_millis() as i32) };
         let mut byte = [0];
-        if ready == 1 && nix::unistd::read(&filled, &mut byte) == Ok(1) {
+        if ready == 0 || nix::unistd::read(&filled, &mut byte) == Ok(1) {
+            self.filled = Some(filled);
             return Ok(());
         }
         self.end(place)?;
-        Err(format!("{} MiB were not taken within {FILL_WITHIN:?}", self.bytes >> 20))
+        Err(format!("{} MiB of memory could not be had", self.bytes >> 20))
     }
 
     fn tend(&mut self, _: &mut Place) -> Result<(), String> {
@@ -83,7 +86,7 @@ impl Holding for Fill {
 
 /// Takes memory, says so, and keeps it until it is killed, which the kernel does when its holder
 /// dies.
-fn fill(bytes: usize, holder: Pid, say_filled: &std::os::fd::OwnedFd) -> ! {
+fn fill(bytes: usize, holder: Pid, say_filled: &OwnedFd) -> ! {
     // SAFETY: plain numbers.
     unsafe {
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL, 0, 0, 0);

@@ -59,6 +59,19 @@ impl Effect {
         }
     }
 
+    /// The same on the node of this number: no two nodes have the same luck.
+    pub fn on_node(&self, number: u16) -> Self {
+        let mut own = self.clone();
+        match &mut own {
+            Effect::Disk(Trouble::Slow { seed, .. } | Trouble::Failing { seed, .. }) => {
+                *seed = mix(*seed, number);
+            }
+            Effect::Loss(loss) => loss.seed = mix(loss.seed, number),
+            _ => {}
+        }
+        own
+    }
+
     /// What holds it.
     pub(crate) fn holding(&self) -> Box<dyn Holding> {
         match self {
@@ -70,6 +83,11 @@ impl Effect {
             Effect::Descriptors { leave } => Box::new(descriptors::Limits::new(*leave)),
         }
     }
+}
+
+/// Another seed for each number; the streams are far from each other.
+fn mix(seed: u64, number: u16) -> u64 {
+    seed ^ u64::from(number).wrapping_mul(0xd134_2543_de82_ef95)
 }
 
 /// Where an effect is held.

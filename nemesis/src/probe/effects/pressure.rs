@@ -24,9 +24,12 @@ impl Look for Memory {
         if before - now > SEEN * mebibytes(self.0 as f64) { Ok(text) } else { Err(text) }
     }
 
-    fn gone(&self, _: f64, held: f64, now: f64) -> Result<String, String> {
+    fn gone(&self, before: f64, held: f64, now: f64) -> Result<String, String> {
         let text = format!("{now:.0} MiB of memory are available again");
-        if now - held > SEEN * mebibytes(self.0 as f64) { Ok(text) } else { Err(text) }
+        let filled = mebibytes(self.0 as f64);
+        // Others may have taken some meanwhile, or given it back before.
+        let well = now - held > SEEN * filled || before - now < (1.0 - SEEN) * filled;
+        if well { Ok(text) } else { Err(text) }
     }
 }
 
