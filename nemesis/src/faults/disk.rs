@@ -115,17 +115,13 @@ fn operations(given: &Value, options: &Options<'_>) -> Result<Vec<Operation>, Op
     };
     let named: Option<Vec<Operation>> =
         given.as_array().and_then(|words| words.iter().map(one).collect());
-    match named.filter(|named| !named.is_empty()) {
-        Some(mut named) => {
-            named.sort_unstable();
-            named.dedup();
-            Ok(named)
-        }
-        None => {
-            let names = OPERATIONS.map(|(name, _)| name).join(", ");
-            Err(options.error("ops", format!("`ops` is {given}; it must be a list of {names}")))
-        }
-    }
+    let Some(mut named) = named.filter(|named| !named.is_empty()) else {
+        let names = OPERATIONS.map(|(name, _)| name).join(", ");
+        return Err(options.error("ops", format!("`ops` is {given}; it must be a list of {names}")));
+    };
+    named.sort_unstable();
+    named.dedup();
+    Ok(named)
 }
 
 fn list(operations: &[Operation]) -> String {

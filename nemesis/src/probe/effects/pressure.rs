@@ -53,7 +53,7 @@ impl Look for Descriptors {
     fn bites(&self, before: f64, now: f64) -> Result<String, String> {
         let text = format!("a process may open {now:.0} descriptors more, {before:.0} before");
         // It may have closed some since.
-        let few = (self.0 as f64 + before) / 2.0;
+        let few = f64::midpoint(self.0 as f64, before);
         if now < few { Ok(text) } else { Err(text) }
     }
 
