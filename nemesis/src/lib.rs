@@ -20,7 +20,7 @@ mod standing;
 mod victims;
 
 pub use ear::Ear;
-pub use injector::{Healing, Nemesis, Recorder};
+pub use injector::{Bounds, Healing, Nemesis, Recorder};
 pub use scenario::Scenario;
 
 use std::time::Duration;
@@ -54,6 +54,11 @@ pub trait Fault: Send + Sync {
     /// Whether the victims depend on who leads. Asking takes time while nodes are silent, so that
     /// only those who must know ask.
     fn needs_leader(&self) -> bool;
+
+    /// Whether it is done to whole machines, which must be there to be thrown away.
+    fn needs_disposable(&self) -> bool {
+        false
+    }
 
     /// What has to be held on every node from before the target's first start to the end of the
     /// run, for the fault to be possible.
@@ -199,5 +204,6 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::POWER_LOSS,
     faults::MEMORY,
     faults::DESCRIPTORS,
+    faults::CLOCK,
     faults::SCENARIO,
 ];

@@ -1,6 +1,7 @@
 //! The faults, one a file.
 
 mod burn;
+mod clock;
 mod delay;
 mod disk;
 mod hold;
@@ -12,6 +13,7 @@ mod pressure;
 mod scenario;
 
 pub(crate) use burn::ENTRY as BURN;
+pub(crate) use clock::{ENTRY as CLOCK, SEEN_FROM, drifts_for};
 pub(crate) use delay::ENTRY as DELAY;
 pub(crate) use disk::ENTRY as DISK;
 pub(crate) use hold::ENTRY as HOLD;

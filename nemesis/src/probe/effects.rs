@@ -3,8 +3,10 @@
 //! A look measures or asks; it reads nothing that a holder wrote. One file for each kind of effect.
 
 mod burn;
+mod clock;
 mod disk;
 mod pressure;
+mod real_clock;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schism_history::{Evidence, FaultId};
 use schism_lab::{Command, Effect, Host, NodeId};
-use schism_targets::Cluster;
+use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -35,6 +37,8 @@ pub(crate) type Sights = BTreeMap<NodeId, Sight>;
 #[derive(Clone)]
 pub(crate) struct Spot {
     pub(crate) host: Arc<dyn Host>,
+    pub(crate) cluster: Cluster,
+    pub(crate) target: Arc<dyn Target>,
 }
 
 impl Spot {
@@ -66,6 +70,11 @@ pub(crate) trait Look: Send + Sync {
 
     /// Whether what is seen afterwards is as it was before.
     fn gone(&self, before: f64, held: f64, now: f64) -> Result<String, String>;
+
+    /// How long it is looked at, at the most, until it is seen.
+    fn patience(&self) -> Duration {
+        SEEN_WITHIN
+    }
 }
 
 fn look_of(effect: &Effect) -> Arc<dyn Look> {
@@ -76,6 +85,12 @@ fn look_of(effect: &Effect) -> Arc<dyn Look> {
         Effect::Memory { bytes } => Arc::new(pressure::Memory(*bytes)),
         Effect::Descriptors { leave } => Arc::new(pressure::Descriptors(*leave)),
         Effect::Layer => Arc::new(disk::Sound),
+        Effect::Clock { offset_ms, drift_ppm, strobe_ms } => {
+            Arc::new(clock::Clock::new(*offset_ms, *drift_ppm, *strobe_ms))
+        }
+        Effect::RealClock { offset_ms, drift_ppm, .. } => {
+            Arc::new(real_clock::Time { offset_ms: *offset_ms, drift_ppm: *drift_ppm })
+        }
     }
 }
 
@@ -83,15 +98,17 @@ fn look_of(effect: &Effect) -> Arc<dyn Look> {
 #[derive(Clone)]
 pub(crate) struct EffectProbe {
     cluster: Cluster,
+    target: Arc<dyn Target>,
 }
 
 impl EffectProbe {
-    pub(crate) fn new(cluster: Cluster) -> Self {
-        Self { cluster }
+    pub(crate) fn new(cluster: Cluster, target: Arc<dyn Target>) -> Self {
+        Self { cluster, target }
     }
 
     fn spot(&self, node: NodeId) -> Option<Spot> {
-        Some(Spot { host: self.cluster.host(node)?.clone() })
+        let host = self.cluster.host(node)?.clone();
+        Some(Spot { host, cluster: self.cluster.clone(), target: self.target.clone() })
     }
 
     /// What is seen on the victims before.
@@ -181,7 +198,7 @@ async fn watch(
         Ok(before) => before,
         Err(problem) => return (false, format!("before: {problem}"), Err(problem)),
     };
-    let deadline = Instant::now() + SEEN_WITHIN;
+    let deadline = Instant::now() + look.patience();
     loop {
         let sight = look.look(&spot).await;
         let judged = match &sight {

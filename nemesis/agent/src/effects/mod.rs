@@ -5,16 +5,20 @@
 //! and whoever finds its entry in the [`Ledger`] ends it when the holder is gone.
 
 mod burn;
+mod clock;
 mod descriptors;
 mod disk;
 mod layer;
 mod memory;
+mod real_clock;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::clock::Skew;
 use crate::layer::{Loss, Trouble};
 use crate::ledger::Entry;
 use crate::members::Members;
@@ -44,6 +48,26 @@ pub enum Effect {
         /// How many more than they have open.
         leave: u64,
     },
+    /// The processes' real-time clocks are wrong.
+    Clock {
+        /// By how many milliseconds they are ahead.
+        offset_ms: i64,
+        /// By how many millionths they run faster, from the beginning on.
+        drift_ppm: i32,
+        /// The offset comes and goes, each for so many milliseconds; otherwise it stays.
+        strobe_ms: Option<u64>,
+    },
+    /// The clock of the whole machine is wrong, which only a machine that is there to be thrown away
+    /// may have done to it.
+    RealClock {
+        /// By how much it jumps, in milliseconds.
+        offset_ms: i64,
+        /// By how much it drifts from then on, in parts per million, up to 100,000 either way.
+        drift_ppm: i32,
+        /// After how long it jumps to the true time, and then back again, and so on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strobe_ms: Option<u64>,
+    },
 }
 
 impl Effect {
@@ -56,7 +80,22 @@ impl Effect {
             Effect::Loss(_) => "loss",
             Effect::Memory { .. } => "memory",
             Effect::Descriptors { .. } => "descriptors",
+            Effect::Clock { .. } => "clock",
+            Effect::RealClock { .. } => "real-clock",
         }
+    }
+
+    /// Whether it is about the whole machine, which must be one that may be thrown away.
+    pub fn needs_disposable(&self) -> bool {
+        matches!(self, Effect::RealClock { .. })
+    }
+
+    /// Whether it is still there when the node was started anew: processes, mounts and the kernel's
+    /// rules are not, files and clocks of the machine are.
+    pub fn survives_reboot(&self) -> bool {
+        // A clock may have been written into the hardware. The layer's mount is gone, and what it
+        // kept in the folder below is not.
+        matches!(self, Effect::RealClock { .. } | Effect::Layer)
     }
 
     /// The same on the node of this number: no two nodes have the same luck.
@@ -81,6 +120,13 @@ impl Effect {
             Effect::Loss(loss) => Box::new(disk::Losing(*loss)),
             Effect::Memory { bytes } => Box::new(memory::Fill::new(*bytes)),
             Effect::Descriptors { leave } => Box::new(descriptors::Limits::new(*leave)),
+            &Effect::Clock { offset_ms, drift_ppm, strobe_ms } => {
+                let strobe = strobe_ms.map(Duration::from_millis);
+                Box::new(clock::Clock::new(Skew { offset_ms, drift_ppm, strobe }))
+            }
+            &Effect::RealClock { offset_ms, drift_ppm, strobe_ms } => {
+                Box::new(real_clock::RealClock::new(offset_ms, drift_ppm, strobe_ms))
+            }
         }
     }
 }
@@ -118,9 +164,11 @@ pub(crate) trait Holding {
 pub(crate) fn clean(effect: &Effect, facts: &Value) -> Result<(), String> {
     match effect {
         // Processes die with their holder, and the layer ends a trouble with the connection of its
-        // own. What is lost is lost.
+        // holder. What is lost is lost.
         Effect::Burn { .. } | Effect::Memory { .. } | Effect::Disk(_) | Effect::Loss(_) => Ok(()),
         Effect::Layer => layer::clean(facts),
         Effect::Descriptors { .. } => descriptors::clean(facts),
+        Effect::Clock { .. } => clock::clean(facts),
+        Effect::RealClock { .. } => real_clock::clean(facts),
     }
 }
