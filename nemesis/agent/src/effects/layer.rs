@@ -27,7 +27,8 @@ impl Holding for Mounted {
     fn begin(&mut self, place: &mut Place) -> Result<(), String> {
         let failed = |error: io::Error| format!("{}: {error}", place.data.display());
         let data = place.data.canonicalize().map_err(failed)?;
-        place.entry.note(json!({ "folder": data })).map_err(failed)?;
+        let facts = json!({ "folder": data, "socket": socket(place) });
+        place.entry.note(facts).map_err(failed)?;
         let mounted = prepare(&data)
             .map_err(|error| format!("{}: {error}", data.join(FOLDER).display()))
             .and_then(|()| Layer::mount(&data, &socket(place)));
@@ -66,7 +67,12 @@ fn prepare(data: &Path) -> io::Result<()> {
 /// Takes away a layer whose holder is dead.
 pub(super) fn clean(facts: &Value) -> Result<(), String> {
     // Without a folder it had not begun.
-    facts["folder"].as_str().map_or(Ok(()), |folder| sweep(Path::new(folder)))
+    let Some(folder) = facts["folder"].as_str() else { return Ok(()) };
+    if let Some(socket) = facts["socket"].as_str() {
+        // One that nobody listens to does no harm if it stays.
+        let _ = fs::remove_file(socket);
+    }
+    sweep(Path::new(folder))
 }
 
 fn sweep(data: &Path) -> Result<(), String> {
@@ -141,6 +147,7 @@ mod tests {
         // As if it had been killed: nobody ends it.
         std::mem::forget(layer);
         clean(&place.entry.facts).expect("clean");
+        assert!(!socket(&place).exists());
         let names: Vec<_> = fs::read_dir(&place.data)
             .expect("a folder")
             .flatten()

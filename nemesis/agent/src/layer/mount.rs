@@ -25,7 +25,7 @@ const THREADS: usize = 32;
 /// How many descriptors are wanted; more than the kernel allows by default cannot be had.
 const DESCRIPTORS: u64 = 1 << 20;
 /// How long the kernel may take to let go of the layer.
-const GONE_WITHIN: Duration = Duration::from_secs(2);
+const GONE_WITHIN: Duration = Duration::from_millis(200);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A layer over a folder. It goes when this is dropped.
