@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use datagrams::Datagrams;
 pub use running::{Control, Running};
 pub use schism_agent::effects::Effect;
+pub use schism_agent::layer::{Loss, Operation, Trouble};
 
 /// A node of a lab, counted from 1 and printed as `n1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

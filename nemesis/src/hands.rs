@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use schism_history::{FaultId, FaultMark, Phase};
-use schism_lab::{LinkRules, Network, NodeId};
+use schism_lab::{Effect, LinkRules, Network, NodeId};
 use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -187,6 +187,15 @@ impl Hands {
                 let deed = Deed::Hold(fault.to_string(), effect.clone());
                 problems(self.on_each(victims, &deed).await)
             }
+            Injection::PowerLoss { victims, loss } => {
+                begin(&mut self.standing());
+                let mut problems = problems(self.on_each(victims, &Deed::Kill).await);
+                // Nothing writes any more: now it is lost.
+                let lose = Deed::Hold(fault.to_string(), Effect::Loss(*loss));
+                problems
+                    .extend(self.on_each(victims, &lose).await.into_iter().filter_map(|it| it.1));
+                problems
+            }
             Injection::Scenario(_) | Injection::Nothing { .. } => {
                 begin(&mut self.standing());
                 Vec::new()
@@ -256,10 +265,21 @@ impl Hands {
                 self.set_rules(|standing| standing.lift(fault)).await
             }
             Injection::Hold { .. } => self.release(fault).await,
+            Injection::PowerLoss { victims, .. } => {
+                let mut problems = self.release(fault).await;
+                // A look that was still under way would be taken for the target.
+                let left = self.standing().held_by(fault);
+                let left: Vec<NodeId> =
+                    victims.iter().copied().filter(|node| left.contains(node)).collect();
+                problems.extend(
+                    self.on_each(&left, &Deed::Kill).await.into_iter().filter_map(|it| it.1),
+                );
+                problems
+            }
             Injection::Kill(_) | Injection::Pause(_) | Injection::Nothing { .. } => Vec::new(),
         };
         let deed = match injection {
-            Injection::Kill(_) => Deed::Start,
+            Injection::Kill(_) | Injection::PowerLoss { .. } => Deed::Start,
             Injection::Pause(_) => Deed::Resume,
             Injection::Scenario(_) => Deed::Revive,
             Injection::Hold { victims, .. } => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use schism_history::{Evidence, FaultMark, Phase};
-use schism_lab::{LinkRules, Network};
+use schism_lab::{Effect, LinkRules, Network};
 use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -164,7 +164,9 @@ impl Act {
         record(FaultMark::Stop { fault });
         let gone = match &injection {
             Injection::Links { rules, .. } => self.links_gone(rules, parcels).await,
-            Injection::Kill(_) | Injection::Pause(_) => self.back(&before, &healed, ended).await,
+            Injection::Kill(_) | Injection::Pause(_) | Injection::PowerLoss { .. } => {
+                self.back(&before, &healed, ended).await
+            }
             Injection::Hold { effect, .. } => {
                 let hands = self.hands.clone();
                 let silenced = move |node| hands.standing().silenced_since(ended, node, fault);
@@ -270,6 +272,11 @@ impl Act {
                 None => evidence(false, "links could not be probed"),
             },
             Injection::Kill(_) => self.hands.processes().killed(before).await,
+            Injection::PowerLoss { loss, .. } => {
+                let killed = self.hands.processes().killed(before).await;
+                let (lost, _) = self.hands.effects().bites(&Effect::Loss(*loss), sights).await;
+                all(vec![killed, lost], "")
+            }
             Injection::Pause(_) => self.hands.processes().paused(before).await,
             Injection::Scenario(_) => evidence(false, "a scenario is looked at step by step"),
             Injection::Nothing { reason } => evidence(false, reason.clone()),
@@ -318,7 +325,9 @@ impl Act {
             Err(error) => (value.to_string(), Injection::Nothing { reason: error.problem }),
         };
         let before = match &injection {
-            Injection::Kill(victims) => hands.processes().before(victims, true).await,
+            Injection::Kill(victims) | Injection::PowerLoss { victims, .. } => {
+                hands.processes().before(victims, true).await
+            }
             Injection::Pause(victims) => hands.processes().before(victims, false).await,
             Injection::Hold { victims, .. } => {
                 let mut before = hands.processes().before(victims, false).await;
@@ -335,6 +344,9 @@ impl Act {
         };
         let sights = match &injection {
             Injection::Hold { victims, effect } => hands.effects().before(effect, victims).await,
+            Injection::PowerLoss { victims, loss } => {
+                hands.effects().before(&Effect::Loss(*loss), victims).await
+            }
             _ => Sights::new(),
         };
         hands.record(FaultMark::Start {

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use schism_history::{FaultId, OptionError};
-use schism_lab::{Effect, LinkRules, NodeId};
+use schism_lab::{Effect, LinkRules, Loss, NodeId};
 use serde::{Deserialize, Serialize};
 
 /// A way to break a system, with its parameters.
@@ -116,6 +116,14 @@ pub enum Injection {
         /// What is held there.
         effect: Effect,
     },
+    /// These nodes lose their power: they die, and what they had not synced is lost. They start
+    /// again when the fault ends.
+    PowerLoss {
+        /// The nodes.
+        victims: Vec<NodeId>,
+        /// What the loss is like.
+        loss: Loss,
+    },
     /// Steps, each of which is resolved when it begins.
     Scenario(Scenario),
     /// Nothing could be resolved (no leader was seen, say): the fault stays unproven.
@@ -192,6 +200,10 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::DELAY,
     faults::HOLD,
     faults::BURN,
+    faults::DISK,
+    faults::POWER_LOSS,
+    faults::MEMORY,
+    faults::DESCRIPTORS,
     faults::CLOCK,
     faults::SCENARIO,
 ];

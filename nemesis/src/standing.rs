@@ -113,6 +113,12 @@ impl Standing {
                     self.strike(fault, *victim);
                 }
             }
+            Injection::PowerLoss { victims, .. } => {
+                for victim in victims {
+                    self.strike(fault, *victim);
+                    self.held.insert((fault, *victim), "loss");
+                }
+            }
             // They may be silent for it, and are to answer until then.
             Injection::Hold { victims, effect } => {
                 for victim in victims {

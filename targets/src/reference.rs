@@ -53,7 +53,20 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     summary: "the bundled Raft cluster, correct or with a planted bug",
     needs_lab: true,
     operations: &["read", "write", "cas", "add", "read-set", "txn"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn", "clock"],
+    faults: &[
+        "partition",
+        "kill",
+        "pause",
+        "delay",
+        "hold",
+        "scenario",
+        "burn",
+        "clock",
+        "disk",
+        "power-loss",
+        "memory",
+        "descriptors",
+    ],
     options: &[
         ("protocol", "which system: raft; required"),
         (

@@ -3,17 +3,23 @@
 mod burn;
 mod clock;
 mod delay;
+mod disk;
 mod hold;
 mod kill;
 mod partition;
 mod pause;
+mod power_loss;
+mod pressure;
 mod scenario;
 
 pub(crate) use burn::ENTRY as BURN;
 pub(crate) use clock::{ENTRY as CLOCK, SEEN_FROM, drifts_for};
 pub(crate) use delay::ENTRY as DELAY;
+pub(crate) use disk::ENTRY as DISK;
 pub(crate) use hold::ENTRY as HOLD;
 pub(crate) use kill::ENTRY as KILL;
 pub(crate) use partition::ENTRY as PARTITION;
 pub(crate) use pause::ENTRY as PAUSE;
+pub(crate) use power_loss::ENTRY as POWER_LOSS;
+pub(crate) use pressure::{DESCRIPTORS, MEMORY};
 pub(crate) use scenario::ENTRY as SCENARIO;
