@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use schism_history::{FaultId, FaultMark, Phase};
-use schism_lab::{LinkRules, Network, NodeId};
+use schism_lab::{Host, LinkRules, Network, NodeId};
 use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use crate::injector::Recorder;
 use crate::probe::evidence;
 use crate::probe::processes::{Before, Healed, ProcessProbe};
 use crate::standing::{Standing, Tick};
-use crate::{Injection, View};
+use crate::{ClientPlaces, Injection, View};
 
 /// How long the nodes are asked who leads, and how long one of them may take.
 const LEADER_WITHIN: Duration = Duration::from_secs(1);
@@ -28,6 +28,8 @@ const ACT_WITHIN: Duration = Duration::from_secs(8);
 /// What all faults of a run share.
 pub(crate) struct Hands {
     cluster: Cluster,
+    /// Where clients are processes of their own.
+    places: Option<Arc<dyn ClientPlaces>>,
     target: Arc<dyn Target>,
     network: Arc<dyn Network>,
     recorder: Arc<dyn Recorder>,
@@ -42,21 +44,58 @@ pub(crate) struct Hands {
     turn: tokio::sync::Mutex<()>,
 }
 
+/// What a fault must know of the cluster to find its victims.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Matters {
+    /// Who leads.
+    pub(crate) leader: bool,
+    /// Which client holds a lock.
+    pub(crate) holder: bool,
+}
+
 /// The right to touch things.
 pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 impl Hands {
     pub(crate) fn new(
-        cluster: Cluster,
+        (cluster, places): (Cluster, Option<Arc<dyn ClientPlaces>>),
         target: Arc<dyn Target>,
         network: Arc<dyn Network>,
         recorder: Arc<dyn Recorder>,
         ear: Option<Ear>,
     ) -> Self {
-        let processes = ProcessProbe::new(cluster.clone(), target.clone());
-        let (standing, notes) = (Mutex::default(), Mutex::default());
-        let (wire, turn) = Default::default();
-        Self { cluster, target, network, recorder, processes, standing, notes, ear, wire, turn }
+        let clients = places.as_ref().map_or(&[][..], |places| places.hosts());
+        let processes = ProcessProbe::new(cluster.clone(), clients.to_vec(), target.clone());
+        Self {
+            cluster,
+            places,
+            target,
+            network,
+            recorder,
+            processes,
+            standing: Mutex::default(),
+            notes: Mutex::default(),
+            ear,
+            wire: tokio::sync::Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The places of clients that are processes.
+    pub(crate) fn clients(&self) -> &[Arc<dyn Host>] {
+        self.places.as_ref().map_or(&[], |places| places.hosts())
+    }
+
+    /// The places of the clients that hold a lock now, as far as was heard, the most recent first.
+    fn holders(&self) -> Vec<NodeId> {
+        let (Some(ear), Some(places)) = (&self.ear, &self.places) else { return Vec::new() };
+        let mut holders: Vec<NodeId> = Vec::new();
+        for place in ear.holders().into_iter().filter_map(|holder| places.place_of(holder)) {
+            if !holders.contains(&place) {
+                holders.push(place);
+            }
+        }
+        holders
     }
 
     /// What hears of operations, if anything does.
@@ -108,11 +147,12 @@ impl Hands {
     }
 
     /// A turn, and the cluster as it is then. Who leads is asked only where it matters, since asking
-    /// takes time; others may have their turn meanwhile, so that no fault is made longer by it.
-    pub(crate) async fn turn_with_view(&self, leader_matters: bool) -> (Turn<'_>, View) {
+    /// takes time; others may have their turn meanwhile, so that no fault is made longer by it. Where
+    /// it matters who holds a lock, it is waited for that somebody does who is not down.
+    pub(crate) async fn turn_with_view(&self, matters: Matters) -> (Turn<'_>, View) {
         let deadline = Instant::now() + LEADER_WITHIN;
         loop {
-            let asked = if leader_matters {
+            let asked = if matters.leader {
                 self.target.primaries(&self.cluster, ASK_WITHIN).await
             } else {
                 Ok(Vec::new())
@@ -123,9 +163,12 @@ impl Hands {
             let mut primaries = asked.unwrap_or_default();
             // One that was struck while we asked leads no more.
             primaries.retain(|node| !down.contains(node));
-            if !leader_matters || !primaries.is_empty() || hopeless {
+            let holders = self.holders();
+            let held = !matters.holder || holders.iter().any(|holder| !down.contains(holder));
+            if (!matters.leader || !primaries.is_empty()) && held || hopeless {
                 let nodes = self.cluster.nodes().map(|node| node.id).collect();
-                return (turn, View { nodes, primaries, down });
+                let clients = self.clients().iter().map(|host| host.node().id).collect();
+                return (turn, View { nodes, primaries, down, clients, holders });
             }
             drop(turn);
             tokio::time::sleep(ASK_AGAIN).await;
@@ -282,10 +325,17 @@ impl Hands {
     async fn on_each(&self, nodes: &[NodeId], deed: Deed) -> Vec<(NodeId, Option<String>)> {
         let mut deeds = JoinSet::new();
         for &node in nodes {
-            let Some(host) = self.cluster.host(node).cloned() else { continue };
+            let client = self.clients().iter().find(|host| host.node().id == node);
+            let Some(host) = client.or_else(|| self.cluster.host(node)).cloned() else { continue };
             let (cluster, target) = (self.cluster.clone(), self.target.clone());
+            let places = self.places.clone().filter(|_| node.is_client());
             deeds.spawn(async move {
-                let done = deed.on(&cluster, &*target, &*host);
+                let done = async {
+                    match places {
+                        Some(places) => deed.on_client(&*places, &*host).await,
+                        None => deed.on_node(&cluster, &*target, &*host).await,
+                    }
+                };
                 let problem = match tokio::time::timeout(ACT_WITHIN, done).await {
                     Ok(done) => done.err(),
                     Err(_) => Some(format!("{node}: nothing happened within {ACT_WITHIN:?}")),

@@ -11,14 +11,14 @@ use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::hands::Hands;
+use crate::hands::{Hands, Matters};
 use crate::probe::links::LinkProbe;
 use crate::probe::links::parcels::Parcels;
 use crate::probe::processes::{Before, Healed};
 use crate::probe::{all, evidence};
 use crate::scenario::Performance;
 use crate::standing::Tick;
-use crate::{Ear, Injection, Planned, Scenario, Schedule, spec};
+use crate::{ClientPlaces, Ear, Injection, Planned, Scenario, Schedule, spec};
 
 /// How often healing is tried before it is left to the end of the run, and the pause between.
 const HEAL_TRIES: u32 = 3;
@@ -54,6 +54,7 @@ pub struct Nemesis {
     network: Arc<dyn Network>,
     recorder: Arc<dyn Recorder>,
     ear: Option<Ear>,
+    places: Option<Arc<dyn ClientPlaces>>,
 }
 
 impl Nemesis {
@@ -65,7 +66,7 @@ impl Nemesis {
         schedule: Schedule,
         recorder: Arc<dyn Recorder>,
     ) -> Self {
-        Self { schedule, cluster, target, network, recorder, ear: None }
+        Self { schedule, cluster, target, network, recorder, ear: None, places: None }
     }
 
     /// The same nemesis, with an ear for the operations that scenarios wait for.
@@ -73,11 +74,17 @@ impl Nemesis {
         Self { ear: Some(ear), ..self }
     }
 
+    /// The same nemesis, with clients in its reach that are processes of their own.
+    pub fn reaching(self, places: Arc<dyn ClientPlaces>) -> Self {
+        Self { places: Some(places), ..self }
+    }
+
     /// Carries out the schedule. Returns when every fault is healed, which `stop` brings forward.
     pub async fn run(self, stop: CancellationToken) -> Healing {
-        let Self { schedule, cluster, target, network, recorder, ear } = self;
-        let hands = Arc::new(Hands::new(cluster, target, network, recorder, ear));
-        let links = match LinkProbe::open(hands.cluster()).await {
+        let Self { schedule, cluster, target, network, recorder, ear, places } = self;
+        let reached = (cluster, places);
+        let hands = Arc::new(Hands::new(reached, target, network, recorder, ear));
+        let links = match LinkProbe::open(hands.cluster(), hands.clients()).await {
             Ok(links) => Some(Arc::new(links)),
             Err(problem) => {
                 hands.note(format!("Links cannot be probed: {problem}."));
@@ -263,8 +270,11 @@ impl Act {
             None => (String::new(), serde_json::Value::Null),
         };
         let fault = spec::fault(&name, &value);
-        let needs_leader = fault.as_ref().is_ok_and(|fault| fault.needs_leader());
-        let (turn, view) = hands.turn_with_view(needs_leader).await;
+        let matters = fault.as_ref().map_or_else(
+            |_| Matters::default(),
+            |fault| Matters { leader: fault.needs_leader(), holder: fault.needs_holder() },
+        );
+        let (turn, view) = hands.turn_with_view(matters).await;
         if stop.is_cancelled() {
             return None;
         }
@@ -280,7 +290,8 @@ impl Act {
             Injection::Pause(victims) => hands.processes().before(victims, false).await,
             // Whom its steps will strike is not known yet.
             Injection::Scenario(scenario) if scenario.strikes_nodes() => {
-                hands.processes().before(&view.nodes, false).await
+                let all = [&view.nodes[..], &view.clients].concat();
+                hands.processes().before(&all, false).await
             }
             _ => Before::new(),
         };

@@ -52,6 +52,7 @@ fn hidden(line: &[String]) -> Option<i32> {
     use schism_lab::local::node_init::{enter_node, found_node};
     match line.get(1)?.as_str() {
         "agent" => Some(schism_agent::main(&line[2..])),
+        "client" => Some(crate::client::main()),
         "node" => Some(schism_reference::main(&line[2..])),
         "lab-init" => Some(found_node(line.get(2)?)),
         "lab-enter" => {

@@ -25,6 +25,8 @@ pub(super) enum Stand {
 /// What a lab is to be.
 pub(super) struct Wanted<'a> {
     pub(super) plan: &'a LabPlan,
+    /// How many places for clients.
+    pub(super) clients: u16,
     /// The hosts, where the plan has some.
     pub(super) hosts: &'a [Access],
     pub(super) data: PathBuf,
@@ -36,13 +38,13 @@ pub(super) struct Wanted<'a> {
 impl Stand {
     /// Brings it up.
     pub(super) async fn up(wanted: Wanted<'_>) -> anyhow::Result<Self> {
-        let Wanted { plan, hosts, data, logs, seed, quiet } = wanted;
+        let Wanted { plan, clients, hosts, data, logs, seed, quiet } = wanted;
         let shown: Tell =
             if quiet { Arc::new(|_| {}) } else { Arc::new(|line: String| warn(&line)) };
         match *plan {
             LabPlan::None => Ok(Stand::None),
             LabPlan::Local { nodes, ssh } => {
-                let options = local::Options { nodes, data, logs: logs.clone(), seed };
+                let options = local::Options { nodes, clients, data, logs: logs.clone(), seed };
                 let lab = local::Lab::up(options).await?;
                 if !ssh {
                     return Ok(Stand::Local(lab));
@@ -51,13 +53,16 @@ impl Stand {
                 // The nodes share this machine's files, the program among them.
                 let own = std::env::current_exe().ok().filter(|path| path.exists());
                 let tell: Tell = Arc::new(|_| {});
-                let over = ssh::Options { hosts, logs, shared: own, tell };
+                let place = |host: &Arc<dyn Host>| (host.node().id, host.node().address);
+                let places = lab.clients().iter().map(place).collect();
+                let over = ssh::Options { hosts, logs, shared: own, places, tell };
                 let over = ssh::Lab::up(over).await.context("local lab over SSH")?;
                 Ok(Stand::LocalOverSsh(lab, over))
             }
             LabPlan::Ssh(_) => {
                 let hosts = hosts.to_vec();
-                let options = ssh::Options { hosts, logs, shared: None, tell: shown };
+                let options =
+                    ssh::Options { hosts, logs, shared: None, places: Vec::new(), tell: shown };
                 Ok(Stand::Ssh(ssh::Lab::up(options).await?))
             }
         }
@@ -76,6 +81,14 @@ impl Stand {
             Stand::None => Vec::new(),
             Stand::Local(lab) => lab.hosts(),
             Stand::LocalOverSsh(_, lab) | Stand::Ssh(lab) => lab.hosts(),
+        }
+    }
+
+    /// The places of clients, in order. They stand on this machine's switch alone.
+    pub(super) fn clients(&self) -> Vec<Arc<dyn Host>> {
+        match self {
+            Stand::Local(lab) | Stand::LocalOverSsh(lab, _) => lab.clients(),
+            Stand::None | Stand::Ssh(_) => Vec::new(),
         }
     }
 
@@ -118,7 +131,7 @@ pub(super) fn find_hosts(plan: &Plan) -> Result<Vec<Access>, String> {
     let hosts = plan.lab.hosts()?;
     if !hosts.is_empty() {
         for fault in &plan.faults {
-            let checked = fault.check(hosts.len() as u16, plan.load.duration);
+            let checked = fault.check(hosts.len() as u16, plan.load.places(), plan.load.duration);
             checked.map_err(|error| format!("{} hosts: {}", hosts.len(), error.problem))?;
         }
     }

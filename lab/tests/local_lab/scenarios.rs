@@ -49,7 +49,9 @@ fn in_lab(body: impl AsyncFnOnce(&Lab) -> Result<(), String>) -> Result<(), Stri
         let done = runtime.map_err(text).and_then(|runtime| {
             runtime.block_on(async {
                 let (data, logs) = (root.join("data"), root.join("logs"));
-                let lab = Lab::up(Options { nodes: 2, data, logs, seed: 1 }).await.map_err(text)?;
+                let lab = Lab::up(Options { nodes: 2, clients: 0, data, logs, seed: 1 })
+                    .await
+                    .map_err(text)?;
                 body(&lab).await
             })
         });
