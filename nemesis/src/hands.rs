@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Ear;
 use crate::deed::Deed;
-use crate::injector::Recorder;
+use crate::injector::{Bounds, Recorder};
+use crate::probe::effects::EffectProbe;
 use crate::probe::evidence;
 use crate::probe::processes::{Before, Healed, ProcessProbe};
 use crate::standing::{Standing, Tick};
@@ -22,8 +23,6 @@ use crate::{ClientPlaces, Injection, View};
 const LEADER_WITHIN: Duration = Duration::from_secs(1);
 const ASK_WITHIN: Duration = Duration::from_millis(300);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
-/// No act upon a node takes longer; what does is given up and said.
-const ACT_WITHIN: Duration = Duration::from_secs(8);
 
 /// What all faults of a run share.
 pub(crate) struct Hands {
@@ -34,9 +33,11 @@ pub(crate) struct Hands {
     network: Arc<dyn Network>,
     recorder: Arc<dyn Recorder>,
     processes: ProcessProbe,
+    effects: EffectProbe,
     standing: Mutex<Standing>,
     notes: Mutex<Vec<String>>,
     ear: Option<Ear>,
+    bounds: Bounds,
     /// Held while rules are on their way to the switch, so that older ones never overtake newer.
     wire: tokio::sync::Mutex<()>,
     /// Held while a fault is resolved and injected, or healed, so that each sees what those before
@@ -63,9 +64,12 @@ impl Hands {
         network: Arc<dyn Network>,
         recorder: Arc<dyn Recorder>,
         ear: Option<Ear>,
+        bounds: Bounds,
     ) -> Self {
         let clients = places.as_ref().map_or(&[][..], |places| places.hosts());
-        let processes = ProcessProbe::new(cluster.clone(), clients.to_vec(), target.clone());
+        let clients = clients.to_vec();
+        let effects = EffectProbe::new(cluster.clone(), clients.clone());
+        let processes = ProcessProbe::new(cluster.clone(), clients, target.clone(), bounds.back);
         Self {
             cluster,
             places,
@@ -73,6 +77,8 @@ impl Hands {
             network,
             recorder,
             processes,
+            effects,
+            bounds,
             standing: Mutex::default(),
             notes: Mutex::default(),
             ear,
@@ -114,6 +120,10 @@ impl Hands {
 
     pub(crate) fn processes(&self) -> &ProcessProbe {
         &self.processes
+    }
+
+    pub(crate) fn effects(&self) -> &EffectProbe {
+        &self.effects
     }
 
     /// What stands now. Never held over a wait.
@@ -158,17 +168,22 @@ impl Hands {
                 Ok(Vec::new())
             };
             let turn = self.turn.lock().await;
-            let down = self.standing().down();
+            let (down, held) = {
+                let standing = self.standing();
+                (standing.down(), standing.effects())
+            };
+            let held = held.into_iter().map(|(_, node, kind)| (node, kind)).collect();
             let hopeless = asked.is_err() || Instant::now() >= deadline;
             let mut primaries = asked.unwrap_or_default();
             // One that was struck while we asked leads no more.
             primaries.retain(|node| !down.contains(node));
             let holders = self.holders();
-            let held = !matters.holder || holders.iter().any(|holder| !down.contains(holder));
-            if (!matters.leader || !primaries.is_empty()) && held || hopeless {
+            let found = !matters.holder || holders.iter().any(|holder| !down.contains(holder));
+            if (!matters.leader || !primaries.is_empty()) && found || hopeless {
                 let nodes = self.cluster.nodes().map(|node| node.id).collect();
                 let clients = self.clients().iter().map(|host| host.node().id).collect();
-                return (turn, View { nodes, primaries, down, clients, holders });
+                let all = View { nodes, primaries, down, held, clients, holders };
+                return (turn, all);
             }
             drop(turn);
             tokio::time::sleep(ASK_AGAIN).await;
@@ -195,11 +210,16 @@ impl Hands {
             Injection::Links { .. } => self.set_rules(begin).await,
             Injection::Kill(victims) => {
                 begin(&mut self.standing());
-                problems(self.on_each(victims, Deed::Kill).await)
+                problems(self.on_each(victims, &Deed::Kill).await)
             }
             Injection::Pause(victims) => {
                 begin(&mut self.standing());
-                problems(self.on_each(victims, Deed::Pause).await)
+                problems(self.on_each(victims, &Deed::Pause).await)
+            }
+            Injection::Hold { victims, effect } => {
+                begin(&mut self.standing());
+                let deed = Deed::Hold(fault.to_string(), effect.clone());
+                problems(self.on_each(victims, &deed).await)
             }
             Injection::Scenario(_) | Injection::Nothing { .. } => {
                 begin(&mut self.standing());
@@ -237,7 +257,7 @@ impl Hands {
                 standing.strike(fault, node);
             }
         }
-        let problems = problems(self.on_each(nodes, deed).await);
+        let problems = problems(self.on_each(nodes, &deed).await);
         if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 
@@ -269,12 +289,22 @@ impl Hands {
             Injection::Links { .. } | Injection::Scenario(_) => {
                 self.set_rules(|standing| standing.lift(fault)).await
             }
+            Injection::Hold { .. } => self.release(fault).await,
             Injection::Kill(_) | Injection::Pause(_) | Injection::Nothing { .. } => Vec::new(),
         };
         let deed = match injection {
             Injection::Kill(_) => Deed::Start,
             Injection::Pause(_) => Deed::Resume,
             Injection::Scenario(_) => Deed::Revive,
+            Injection::Hold { victims, .. } => {
+                // What it made a program die of is over.
+                let down = self.standing().down();
+                let victims: Vec<NodeId> =
+                    victims.iter().copied().filter(|node| !down.contains(node)).collect();
+                problems.extend(self.bring_up(&victims, Deed::Revive).await);
+                let healed = self.processes.healed(before).await;
+                return self.ended(fault, problems, healed);
+            }
             Injection::Links { .. } | Injection::Nothing { .. } => {
                 return self.ended(fault, problems, Healed::new());
             }
@@ -294,9 +324,23 @@ impl Hands {
         if problems.is_empty() { Ok((self.standing().end(fault), healed)) } else { Err(problems) }
     }
 
+    /// Ends what a fault still holds on nodes; the problems of those where it could not.
+    async fn release(&self, fault: FaultId) -> Vec<String> {
+        let held = self.standing().effects();
+        let nodes: Vec<NodeId> =
+            held.iter().filter(|(of, _, _)| *of == fault).map(|(_, node, _)| *node).collect();
+        let done = self.on_each(&nodes, &Deed::Release(fault.to_string())).await;
+        for (node, problem) in &done {
+            if problem.is_none() {
+                self.standing().is_released(fault, *node);
+            }
+        }
+        problems(done)
+    }
+
     /// Heals nodes, and holds those that are well no more to be down; the problems of the others.
     async fn bring_up(&self, nodes: &[NodeId], deed: Deed) -> Vec<String> {
-        let done = self.on_each(nodes, deed).await;
+        let done = self.on_each(nodes, &deed).await;
         for (node, problem) in &done {
             if problem.is_none() {
                 self.standing().is_up(*node);
@@ -313,21 +357,23 @@ impl Hands {
             change(&mut standing);
             standing.rules().all
         };
-        let set = tokio::time::timeout(ACT_WITHIN, self.network.set(&rules)).await;
+        let within = self.bounds.act;
+        let set = tokio::time::timeout(within, self.network.set(&rules)).await;
         self.standing().set();
         match set {
             Ok(set) => set.err().map(|error| error.to_string()).into_iter().collect(),
-            Err(_) => vec![format!("the links did not change within {ACT_WITHIN:?}")],
+            Err(_) => vec![format!("the links did not change within {within:?}")],
         }
     }
 
     /// The same to all nodes at once; the problem of each, if there was one.
-    async fn on_each(&self, nodes: &[NodeId], deed: Deed) -> Vec<(NodeId, Option<String>)> {
+    async fn on_each(&self, nodes: &[NodeId], deed: &Deed) -> Vec<(NodeId, Option<String>)> {
         let mut deeds = JoinSet::new();
         for &node in nodes {
             let client = self.clients().iter().find(|host| host.node().id == node);
             let Some(host) = client.or_else(|| self.cluster.host(node)).cloned() else { continue };
             let (cluster, target) = (self.cluster.clone(), self.target.clone());
+            let (deed, within) = (deed.clone(), self.bounds.act);
             let places = self.places.clone().filter(|_| node.is_client());
             deeds.spawn(async move {
                 let done = async {
@@ -336,9 +382,9 @@ impl Hands {
                         None => deed.on_node(&cluster, &*target, &*host).await,
                     }
                 };
-                let problem = match tokio::time::timeout(ACT_WITHIN, done).await {
+                let problem = match tokio::time::timeout(within, done).await {
                     Ok(done) => done.err(),
-                    Err(_) => Some(format!("{node}: nothing happened within {ACT_WITHIN:?}")),
+                    Err(_) => Some(format!("{node}: nothing happened within {within:?}")),
                 };
                 (node, problem)
             });
@@ -356,11 +402,17 @@ impl Hands {
         for fault in &open {
             self.standing().lift(*fault);
         }
-        let mut problems = match self.network.set(&LinkRules::default()).await {
-            Ok(()) => Vec::new(),
-            Err(error) => vec![error.to_string()],
+        let rules = LinkRules::default();
+        let set = tokio::time::timeout(self.bounds.act, self.network.set(&rules)).await;
+        let mut problems = match set {
+            Ok(Ok(())) => Vec::new(),
+            Ok(Err(error)) => vec![error.to_string()],
+            Err(_) => vec![format!("the links were not healed within {:?}", self.bounds.act)],
         };
         self.standing().set();
+        for fault in &open {
+            problems.extend(self.release(*fault).await);
+        }
         let left = self.standing().down();
         problems.extend(self.bring_up(&left, Deed::Revive).await);
         let healed = problems.is_empty();

@@ -11,14 +11,15 @@ impl Injection {
         match self {
             Injection::Links { victims, .. }
             | Injection::Kill(victims)
-            | Injection::Pause(victims) => victims,
+            | Injection::Pause(victims)
+            | Injection::Hold { victims, .. } => victims,
             // The victims of a scenario stand in the marks of its steps.
             Injection::Scenario(_) | Injection::Nothing { .. } => &[],
         }
     }
 
     /// The facts, for a replay: `{"links":[{"from":"n1","to":"n2","drop":true}]}`,
-    /// `{"kill":["n1"]}`, `{"pause":["n1"]}`, `{"steps":9}` for a scenario, whose facts stand in the
+    /// `{"kill":["n1"]}`, `{"pause":["n1"]}`, `{"hold":["n1"],"effect":{"burn":{…}}}`, `{"steps":9}` for a scenario, whose facts stand in the
     /// marks of its steps, `{"nothing":"no node said that it leads"}`.
     pub fn to_json(&self) -> Value {
         let names = |nodes: &[NodeId]| nodes.iter().map(ToString::to_string).collect::<Value>();
@@ -35,6 +36,9 @@ impl Injection {
             }
             Injection::Kill(victims) => json!({ "kill": names(victims) }),
             Injection::Pause(victims) => json!({ "pause": names(victims) }),
+            Injection::Hold { victims, effect } => {
+                json!({ "hold": names(victims), "effect": effect })
+            }
             Injection::Scenario(scenario) => json!({ "steps": scenario.steps.len() }),
             Injection::Nothing { reason } => json!({ "nothing": reason }),
         }

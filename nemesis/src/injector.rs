@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::hands::{Hands, Matters};
+use crate::probe::effects::Sights;
 use crate::probe::links::LinkProbe;
 use crate::probe::links::parcels::Parcels;
 use crate::probe::processes::{Before, Healed};
@@ -31,6 +32,21 @@ pub trait Recorder: Send + Sync {
 
     /// How long ago the load began.
     fn elapsed(&self) -> Duration;
+}
+
+/// The longest waits of a nemesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// For one deed on a node; what takes longer is given up and said.
+    pub act: Duration,
+    /// For a node to answer again after its fault was healed; otherwise that is not proven.
+    pub back: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { act: Duration::from_secs(8), back: Duration::from_secs(10) }
+    }
 }
 
 /// How the healing went.
@@ -55,6 +71,7 @@ pub struct Nemesis {
     recorder: Arc<dyn Recorder>,
     ear: Option<Ear>,
     places: Option<Arc<dyn ClientPlaces>>,
+    bounds: Bounds,
 }
 
 impl Nemesis {
@@ -66,7 +83,8 @@ impl Nemesis {
         schedule: Schedule,
         recorder: Arc<dyn Recorder>,
     ) -> Self {
-        Self { schedule, cluster, target, network, recorder, ear: None, places: None }
+        let (ear, places, bounds) = (None, None, Bounds::default());
+        Self { schedule, cluster, target, network, recorder, ear, places, bounds }
     }
 
     /// The same nemesis, with an ear for the operations that scenarios wait for.
@@ -79,11 +97,16 @@ impl Nemesis {
         Self { places: Some(places), ..self }
     }
 
+    /// The same nemesis, with other bounds than the usual ones.
+    pub fn within(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
+    }
+
     /// Carries out the schedule. Returns when every fault is healed, which `stop` brings forward.
     pub async fn run(self, stop: CancellationToken) -> Healing {
-        let Self { schedule, cluster, target, network, recorder, ear, places } = self;
+        let Self { schedule, cluster, target, network, recorder, ear, places, bounds } = self;
         let reached = (cluster, places);
-        let hands = Arc::new(Hands::new(reached, target, network, recorder, ear));
+        let hands = Arc::new(Hands::new(reached, target, network, recorder, ear, bounds));
         let links = match LinkProbe::open(hands.cluster(), hands.clients()).await {
             Ok(links) => Some(Arc::new(links)),
             Err(problem) => {
@@ -121,16 +144,17 @@ impl Act {
         if !self.hands.wait_until(self.planned.start, &stop).await {
             return;
         }
-        let Some((injection, before)) = self.inject(&stop).await else { return };
+        let Some((injection, before, sights)) = self.inject(&stop).await else { return };
         if let Injection::Scenario(scenario) = &injection {
             return self.play(scenario, &injection, before, &stop).await;
         }
         let fault = self.planned.fault;
         let parcels = self.post_what_is_held(&injection);
+        let mut held = Sights::new();
         // A probe may be slow, and never makes a fault longer than it was planned to be.
         let bites = tokio::select! {
             biased;
-            bites = self.bites(&injection, &before) => bites,
+            bites = self.bites(&injection, &before, &sights, &mut held) => bites,
             _ = self.hands.wait_until(self.planned.stop, &stop) => {
                 evidence(false, "the fault ended before it could be looked at")
             }
@@ -147,6 +171,12 @@ impl Act {
         let gone = match &injection {
             Injection::Links { rules, .. } => self.links_gone(rules, parcels).await,
             Injection::Kill(_) | Injection::Pause(_) => self.back(&before, &healed, ended).await,
+            Injection::Hold { effect, .. } => {
+                let hands = self.hands.clone();
+                let silenced = move |node| hands.standing().silenced_since(ended, node, fault);
+                let gone = self.hands.effects().gone(effect, &sights, &held, silenced).await;
+                all(vec![gone, self.back(&before, &healed, ended).await], "")
+            }
             // Nothing was done, and nothing is to be undone; a scenario has its own end.
             Injection::Scenario(_) | Injection::Nothing { .. } => return,
         };
@@ -228,8 +258,19 @@ impl Act {
         self.hands.processes().back(before, healed, silenced).await
     }
 
-    async fn bites(&self, injection: &Injection, before: &Before) -> Evidence {
+    async fn bites(
+        &self,
+        injection: &Injection,
+        before: &Before,
+        sights: &Sights,
+        held: &mut Sights,
+    ) -> Evidence {
         match injection {
+            Injection::Hold { effect, .. } => {
+                let (bites, seen) = self.hands.effects().bites(effect, sights).await;
+                *held = seen;
+                bites
+            }
             Injection::Links { rules, .. } => match &self.links {
                 Some(links) => links.bites(rules, || self.hands.standing().rules()).await,
                 None => evidence(false, "links could not be probed"),
@@ -263,7 +304,7 @@ impl Act {
 
     /// Resolves the victims, writes the Start mark, and only then touches anything. `None` if the
     /// run was stopped meanwhile.
-    async fn inject(&self, stop: &CancellationToken) -> Option<(Injection, Before)> {
+    async fn inject(&self, stop: &CancellationToken) -> Option<(Injection, Before, Sights)> {
         let (hands, planned) = (&self.hands, &self.planned);
         let (name, value) = match planned.spec.as_object().and_then(|spec| spec.iter().next()) {
             Some((name, value)) => (name.clone(), value.clone()),
@@ -288,12 +329,23 @@ impl Act {
         let before = match &injection {
             Injection::Kill(victims) => hands.processes().before(victims, true).await,
             Injection::Pause(victims) => hands.processes().before(victims, false).await,
+            Injection::Hold { victims, .. } => {
+                let mut before = hands.processes().before(victims, false).await;
+                for was in before.values_mut() {
+                    was.spared = true;
+                }
+                before
+            }
             // Whom its steps will strike is not known yet.
             Injection::Scenario(scenario) if scenario.strikes_nodes() => {
                 let all = [&view.nodes[..], &view.clients].concat();
                 hands.processes().before(&all, false).await
             }
             _ => Before::new(),
+        };
+        let sights = match &injection {
+            Injection::Hold { victims, effect } => hands.effects().before(effect, victims).await,
+            _ => Sights::new(),
         };
         hands.record(FaultMark::Start {
             fault: planned.fault,
@@ -303,7 +355,7 @@ impl Act {
             injection: injection.to_json().into(),
         });
         hands.strike(&turn, planned.fault, &injection).await;
-        Some((injection, before))
+        Some((injection, before, sights))
     }
 }
 

@@ -22,14 +22,14 @@ mod victims;
 
 pub use clients::ClientPlaces;
 pub use ear::Ear;
-pub use injector::{Healing, Nemesis, Recorder};
+pub use injector::{Bounds, Healing, Nemesis, Recorder};
 pub use scenario::Scenario;
 
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use schism_history::{FaultId, OptionError};
-use schism_lab::{End, LinkRules, NodeId};
+use schism_lab::{Effect, End, LinkRules, NodeId};
 use serde::{Deserialize, Serialize};
 
 /// A way to break a system, with its parameters.
@@ -69,6 +69,12 @@ pub trait Fault: Send + Sync {
         false
     }
 
+    /// What has to be held on every node from before the target's first start to the end of the
+    /// run, for the fault to be possible.
+    fn prepares(&self) -> Option<Effect> {
+        None
+    }
+
     /// Resolves the victims. Pure: the same view and randomness give the same injection.
     fn plan(&self, view: &View, rng: &mut ChaCha8Rng) -> Injection;
 }
@@ -86,6 +92,8 @@ pub struct View {
     pub clients: Vec<NodeId>,
     /// The clients that were granted a lock and have not given it back, the most recent first.
     pub holders: Vec<NodeId>,
+    /// Nodes on which another fault holds an effect, with its kind.
+    pub held: Vec<(NodeId, &'static str)>,
 }
 
 impl View {
@@ -95,6 +103,16 @@ impl View {
             return vec![End::Controller];
         }
         self.clients.iter().copied().map(End::Node).collect()
+    }
+
+    /// The nodes on which an effect of this kind can't be held now: one of the kind is there already,
+    /// or nothing runs that it could be about.
+    pub(crate) fn taken(&self, kind: &str) -> Vec<NodeId> {
+        let held = self.held.iter().filter(|(_, other)| *other == kind).map(|(node, _)| *node);
+        let mut taken: Vec<NodeId> = self.down.iter().copied().chain(held).collect();
+        taken.sort_unstable();
+        taken.dedup();
+        taken
     }
 }
 
@@ -112,6 +130,13 @@ pub enum Injection {
     Kill(Vec<NodeId>),
     /// These nodes are paused, and go on when the fault ends.
     Pause(Vec<NodeId>),
+    /// On these nodes an effect is held until the fault ends.
+    Hold {
+        /// The nodes.
+        victims: Vec<NodeId>,
+        /// What is held there.
+        effect: Effect,
+    },
     /// Steps, each of which is resolved when it begins.
     Scenario(Scenario),
     /// Nothing could be resolved (no leader was seen, say): the fault stays unproven.
@@ -187,5 +212,6 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::PAUSE,
     faults::DELAY,
     faults::HOLD,
+    faults::BURN,
     faults::SCENARIO,
 ];

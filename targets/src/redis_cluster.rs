@@ -51,7 +51,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     summary: "Redis Cluster: primaries with replicas, asynchronous replication, failover",
     needs_lab: true,
     operations: &["read", "write", "cas", "add", "read-set", "increment", "txn"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario"],
+    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn"],
     options: settings::OPTIONS,
     construct,
 };

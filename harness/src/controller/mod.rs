@@ -21,8 +21,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use schism_checkers::Question;
 use schism_history::{FaultMark, Kind, Process, Time};
-use schism_lab::{Host, Network};
-use schism_nemesis::{ClientPlaces, Ear, Nemesis, Schedule};
+use schism_lab::{Effect, Host, Network};
+use schism_nemesis::{ClientPlaces, Ear, FaultSpec, Nemesis, Schedule};
 use schism_targets::{Cluster, Target};
 use schism_workloads::generator::Limit;
 use schism_workloads::{Generator, Workload};
@@ -38,17 +38,10 @@ use self::progress::Progress;
 use self::recorder::{Observer, Pen, Recorder};
 use self::source::Source;
 use crate::machine;
-use crate::plan::{ClientHost, Plan, Stop};
+use crate::plan::{self, ClientHost, Plan, Stop};
 use crate::sabotage::Sabotage;
 use crate::store::RunFolder;
 use crate::streams::stream;
-
-/// A fresh cluster on a busy machine takes its time; one that is not there then never will be.
-const FORM_WITHIN: Duration = Duration::from_secs(30);
-/// How long the cluster may take to answer again after everything was healed.
-const QUIESCE_WITHIN: Duration = Duration::from_secs(10);
-/// Final reads that have not ended by then are broken off; keys not read are then unknown.
-const FINAL_READS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a run needs besides its plan.
 pub struct Stage {
@@ -134,19 +127,38 @@ fn operations(stage: &Stage) -> Box<dyn Generator> {
 
 async fn bring_up(stage: &Stage) -> anyhow::Result<()> {
     let Stage { target, cluster, .. } = stage;
+    let mut prepared: Vec<Effect> = Vec::new();
+    for effect in stage.plan.faults.iter().flat_map(FaultSpec::prepares) {
+        if !prepared.contains(&effect) {
+            prepared.push(effect);
+        }
+    }
     let mut starts = JoinSet::new();
     for node in cluster.nodes() {
         let (target, cluster, node) = (target.clone(), cluster.clone(), node.clone());
+        let prepared = prepared.clone();
         starts.spawn(async move {
+            if let Some(host) = cluster.host(node.id) {
+                for effect in &prepared {
+                    host.hold(effect.kind(), effect).await?;
+                }
+            }
             target.install(&cluster, &node).await?;
             target.start(&cluster, &node).await
         });
     }
-    while let Some(started) = starts.join_next().await {
-        started.context("a start broke off")??;
-    }
-    target.form(cluster).await?;
-    target.ready(cluster, FORM_WITHIN).await?;
+    let within = stage.plan.bounds.form;
+    let all = async {
+        while let Some(started) = starts.join_next().await {
+            started.context("a start broke off")??;
+        }
+        anyhow::Ok(())
+    };
+    let started = tokio::time::timeout(within, all).await;
+    started.with_context(|| format!("not all nodes were started within {within:?}"))??;
+    let formed = tokio::time::timeout(within, target.form(cluster)).await;
+    formed.with_context(|| format!("the cluster was not formed within {within:?}"))??;
+    target.ready(cluster, within).await?;
     Ok(())
 }
 
@@ -281,7 +293,9 @@ impl Run {
         };
         let recorder = Arc::new(self.pen.clone());
         let nemesis = Nemesis::new(cluster, target.clone(), network, schedule.clone(), recorder);
-        let nemesis = nemesis.hearing(self.ear.clone());
+        let plan::Bounds { act, back, .. } = self.stage.plan.bounds;
+        let bounds = schism_nemesis::Bounds { act, back };
+        let nemesis = nemesis.hearing(self.ear.clone()).within(bounds);
         let Some(places) = self.load.places.clone() else { return Some(nemesis) };
         let places: Arc<dyn ClientPlaces> = places;
         Some(nemesis.reaching(match sabotage {
@@ -355,7 +369,7 @@ impl Run {
 
     async fn quiesce(&self, conduct: &mut Conduct) {
         let Stage { target, cluster, .. } = &self.stage;
-        if let Err(error) = target.ready(cluster, QUIESCE_WITHIN).await {
+        if let Err(error) = target.ready(cluster, self.stage.plan.bounds.settle).await {
             conduct.notes.push(format!("After healing: {error}."));
         }
     }
@@ -368,8 +382,10 @@ impl Run {
             reads.spawn(worker.work(None, stop.child_token()));
         }
         let all = async { while reads.join_next().await.is_some() {} };
-        if tokio::time::timeout(FINAL_READS_WITHIN, all).await.is_err() {
-            conduct.notes.push(format!("Final reads broken off after {FINAL_READS_WITHIN:?}."));
+        // Keys that were not read by then are unknown.
+        let within = self.stage.plan.bounds.final_reads;
+        if tokio::time::timeout(within, all).await.is_err() {
+            conduct.notes.push(format!("Final reads broken off after {within:?}."));
             stop.cancel();
             while reads.join_next().await.is_some() {}
         }

@@ -1,5 +1,6 @@
 //! Plans: what a run is to do, as a YAML file says it.
 
+mod bounds;
 mod claims;
 mod clients;
 mod diagnose;
@@ -9,6 +10,7 @@ mod lab;
 mod overrides;
 mod read;
 
+pub use bounds::Bounds;
 pub use read::{PlanError, read};
 
 use std::path::PathBuf;
@@ -42,6 +44,8 @@ pub struct Plan {
     pub claims: Vec<Asked>,
     /// When to end early.
     pub stop: Stop,
+    /// How long it may wait for what.
+    pub bounds: Bounds,
     /// Where the plan was read from.
     pub file: PathBuf,
     /// The plan's text, as it was read, with overrides applied as `key: value` lines of a comment.

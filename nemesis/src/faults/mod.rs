@@ -1,5 +1,6 @@
 //! The faults, one a file.
 
+mod burn;
 mod delay;
 mod hold;
 mod kill;
@@ -7,6 +8,7 @@ mod partition;
 mod pause;
 mod scenario;
 
+pub(crate) use burn::ENTRY as BURN;
 pub(crate) use delay::ENTRY as DELAY;
 pub(crate) use hold::ENTRY as HOLD;
 pub(crate) use kill::ENTRY as KILL;

@@ -16,8 +16,6 @@ use super::evidence;
 const ANSWER_WITHIN: Duration = Duration::from_millis(250);
 /// Over how long a stopped process must use no processor time.
 const STILL_FOR: Duration = Duration::from_millis(60);
-/// How long a node may take to answer again after it was started or resumed.
-const BACK_WITHIN: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What ran on the victims before the fault.
@@ -30,6 +28,8 @@ pub(crate) struct Was {
     incarnation: Option<String>,
     /// Whether the fault kills it; otherwise it is only paused.
     pub(crate) killed: bool,
+    /// Whether it may have died and been started again, though the fault did not kill it.
+    pub(crate) spared: bool,
 }
 
 /// What is seen on the nodes right after their fault was healed, while no other can begin.
@@ -42,6 +42,8 @@ pub(crate) struct ProcessProbe {
     /// The places of clients. They answer nobody, so that only /proc tells of them.
     clients: Vec<Arc<dyn Host>>,
     target: Arc<dyn Target>,
+    /// How long a node may take to answer again after it was started or resumed.
+    back_within: Duration,
 }
 
 impl ProcessProbe {
@@ -49,8 +51,9 @@ impl ProcessProbe {
         cluster: Cluster,
         clients: Vec<Arc<dyn Host>>,
         target: Arc<dyn Target>,
+        back_within: Duration,
     ) -> Self {
-        Self { cluster, clients, target }
+        Self { cluster, clients, target, back_within }
     }
 
     fn host(&self, id: NodeId) -> Option<&Arc<dyn Host>> {
@@ -98,7 +101,7 @@ impl ProcessProbe {
         self.each(victims.iter().copied(), move |probe, node| async move {
             let Some(host) = probe.host(node) else { return Was::default() };
             let processes = host.processes().await.unwrap_or_default();
-            Was { processes, incarnation: probe.incarnation(node).await, killed }
+            Was { processes, incarnation: probe.incarnation(node).await, killed, spared: false }
         })
         .await
     }
@@ -274,14 +277,15 @@ impl ProcessProbe {
         loop {
             let answer = self.incarnation(node).await;
             let same = answer == was.incarnation;
-            if answer.is_some() && (was.incarnation.is_none() || same != was.killed) {
-                let how = if was.killed { "as a new incarnation" } else { "as before" };
+            let as_expected = was.spared || was.incarnation.is_none() || same != was.killed;
+            if answer.is_some() && as_expected {
+                let how = if same { "as before" } else { "as a new incarnation" };
                 return Ok(format!("answers {how} after {} ms", start.elapsed().as_millis()));
             }
             if let Some(other) = silenced() {
                 return Err(Some(other));
             }
-            if start.elapsed() > BACK_WITHIN {
+            if start.elapsed() > self.back_within {
                 return Err(None);
             }
             tokio::time::sleep(LOOK_EVERY).await;

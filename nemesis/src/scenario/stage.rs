@@ -192,9 +192,9 @@ impl Scenario {
             let view = View {
                 nodes: nodes.clone(),
                 primaries: vec![*leader],
-                down: Vec::new(),
                 clients: clients.clone(),
                 holders: clients.clone(),
+                ..View::default()
             };
             let mut stage = Stage::new(nodes.clone(), clients.clone());
             for (number, step) in (1..).zip(&self.steps) {
