@@ -155,3 +155,6 @@ impl Talk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
