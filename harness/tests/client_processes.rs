@@ -52,7 +52,6 @@ fn strikes_clients(way: Way) {
     for thread in [0, 1, 2] {
         assert!(numbers(&history, thread).len() > 1, "c{}: {said}", thread + 1);
     }
-    assert_eq!(numbers(&history, 4), [4], "c5 was never struck: {said}");
     let given_up = |event: &&Value| event["error"][1] == "the client did not keep its own time-out";
     assert!(history.iter().filter(given_up).count() >= 1, "nobody was stopped in the middle");
     assert!(!said.contains("no fault had killed it"), "{said}");
