@@ -72,6 +72,7 @@ fn refuses_a_plan_whose_hosts_or_faults_do_not_go_over_ssh() {
     check(kill, &["--inventory", "none.yaml"], "none.yaml");
     check(kill, &["--nodes", "root@h1,root@h1,root@h2"], "root@h1 stands there twice");
     check(kill, &["--nodes", "root@h1:x"], "is no host");
-    let delay = "{ at: 2s, for: 2s, delay: { by: 50ms } }";
-    check(delay, &["--set", "lab.local.ssh=true"], "over SSH links can be cut");
+    let hold = "{ at: 2s, for: 2s, hold: { links: leader } }";
+    let nodes = ["--set", "lab={ ssh: { nodes: [ root@h1, root@h2, root@h3 ] } }"];
+    check(hold, &nodes, "between hosts behind SSH links can be cut or slowed down");
 }

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
 use schism_lab::ssh::{self, Access, Tell};
-use schism_lab::{Host, Network, local};
+use schism_lab::{Host, LinkRule, LinkRules, Network, NetworkError, local};
 
 use super::warn;
 use crate::plan::{LabPlan, Plan};
@@ -43,7 +44,7 @@ impl Stand {
             if quiet { Arc::new(|_| {}) } else { Arc::new(|line: String| warn(&line)) };
         match *plan {
             LabPlan::None => Ok(Stand::None),
-            LabPlan::Local { nodes, ssh } => {
+            LabPlan::Local { nodes, ssh, lease } => {
                 let options = local::Options { nodes, clients, data, logs: logs.clone(), seed };
                 let lab = local::Lab::up(options).await?;
                 if !ssh {
@@ -55,14 +56,15 @@ impl Stand {
                 let tell: Tell = Arc::new(|_| {});
                 let place = |host: &Arc<dyn Host>| (host.node().id, host.node().address);
                 let places = lab.clients().iter().map(place).collect();
-                let over = ssh::Options { hosts, logs, shared: own, places, tell };
+                let over = ssh::Options { hosts, logs, shared: own, places, lease, tell };
                 let over = ssh::Lab::up(over).await.context("local lab over SSH")?;
                 Ok(Stand::LocalOverSsh(lab, over))
             }
-            LabPlan::Ssh(_) => {
+            LabPlan::Ssh { lease, .. } => {
                 let hosts = hosts.to_vec();
+                let places = Vec::new();
                 let options =
-                    ssh::Options { hosts, logs, shared: None, places: Vec::new(), tell: shown };
+                    ssh::Options { hosts, logs, shared: None, places, lease, tell: shown };
                 Ok(Stand::Ssh(ssh::Lab::up(options).await?))
             }
         }
@@ -97,13 +99,25 @@ impl Stand {
         match self {
             Stand::None => None,
             Stand::Local(lab) => Some(lab.network()),
-            Stand::LocalOverSsh(_, lab) | Stand::Ssh(lab) => Some(lab.network()),
+            Stand::LocalOverSsh(below, lab) => {
+                Some(Arc::new(Split { agents: lab.network(), switch: below.network() }))
+            }
+            Stand::Ssh(lab) => Some(lab.network()),
         }
     }
 
     /// Why links cannot be cut here, if they cannot.
     pub(super) fn cannot_cut(&self) -> Option<String> {
         self.over_ssh()?.cannot_cut()
+    }
+
+    /// Why links cannot be slowed down here, if they cannot.
+    pub(super) async fn cannot_delay(&self) -> Option<String> {
+        match self {
+            Stand::Ssh(lab) => lab.cannot_delay().await,
+            // The switch can.
+            Stand::None | Stand::Local(_) | Stand::LocalOverSsh(..) => None,
+        }
     }
 
     /// The lab in words.
@@ -117,12 +131,35 @@ impl Stand {
     }
 
     /// Takes it down; what the reader of the report should know.
-    pub(super) async fn down(self) -> Vec<String> {
+    pub(super) async fn down(self) -> ssh::Left {
         match self {
             // Namespaces go with their last process.
-            Stand::None | Stand::Local(_) => Vec::new(),
+            Stand::None | Stand::Local(_) => ssh::Left::default(),
             Stand::LocalOverSsh(_, lab) | Stand::Ssh(lab) => lab.down().await,
         }
+    }
+}
+
+/// The links of a local lab over SSH: cut by the nodes' own firewalls, as on hosts that somebody
+/// has; whatever else happens to them, the switch does.
+struct Split {
+    agents: Arc<dyn Network>,
+    switch: Arc<dyn Network>,
+}
+
+#[async_trait]
+impl Network for Split {
+    async fn set(&self, rules: &LinkRules) -> Result<(), NetworkError> {
+        let (mut cut, mut rest) = (LinkRules::default(), LinkRules::default());
+        for (&link, &rule) in &rules.0 {
+            if rule.drop {
+                cut.0.insert(link, LinkRule { drop: true, ..LinkRule::default() });
+            }
+            rest.0.insert(link, LinkRule { drop: false, ..rule });
+        }
+        // What was held goes out before anything is cut, as one switch would have it.
+        self.switch.set(&rest).await?;
+        self.agents.set(&cut).await
     }
 }
 

@@ -90,6 +90,8 @@ pub struct Conduct {
     pub interrupted: bool,
     /// What the reader of the report should know.
     pub notes: Vec<String>,
+    /// What was left on nodes, each with its node and the command that cleans it.
+    pub dirty: Vec<String>,
 }
 
 /// Conducts a run. An error means that it could not be carried out.

@@ -69,7 +69,7 @@ impl Reader {
                 "this target lives inside the controller, and so do its clients",
                 "leave `host: process` out",
             ),
-            LabPlan::Ssh(_) => (
+            LabPlan::Ssh { .. } => (
                 "clients that are processes stand on the local lab's network, which given hosts \
                  are no part of",
                 "leave `host: process` out, or take `lab: { local: { ssh: true } }`",
@@ -81,7 +81,13 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
+    use schism_lab::ssh::{Source, USUAL_LEASE};
+
     use super::*;
+
+    fn local() -> LabPlan {
+        LabPlan::Local { nodes: 3, ssh: true, lease: USUAL_LEASE }
+    }
 
     fn check(load: &str, lab: &LabPlan, expected: Result<ClientHost, &str>) {
         let document = Node::parse(&format!("load: {load}\n")).expect("a document");
@@ -100,7 +106,7 @@ mod tests {
 
     #[test]
     fn says_where_clients_run() {
-        let local = LabPlan::Local { nodes: 3, ssh: true };
+        let local = local();
         check("{ duration: 9s }", &LabPlan::None, Ok(ClientHost::Controller));
         check("{ duration: 9s, host: controller }", &local, Ok(ClientHost::Controller));
         let own = ClientHost::Process { command: None };
@@ -112,8 +118,9 @@ mod tests {
 
     #[test]
     fn refuses_processes_where_they_have_no_place() {
-        let local = LabPlan::Local { nodes: 3, ssh: false };
-        let hosts = LabPlan::Ssh(schism_lab::ssh::Source::Nodes(vec!["h1".into()]));
+        let local = local();
+        let source = Source::Nodes(vec!["h1".into()]);
+        let hosts = LabPlan::Ssh { source, lease: USUAL_LEASE };
         let load = "{ duration: 9s, host: process }";
         check(load, &LabPlan::None, Err("so do its clients"));
         check(load, &hosts, Err("which given hosts"));

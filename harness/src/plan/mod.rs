@@ -80,9 +80,16 @@ pub enum LabPlan {
         nodes: u16,
         /// Whether each runs sshd, and is reached over it alone.
         ssh: bool,
+        /// For how long an agent keeps up what it does without hearing from the controller.
+        lease: Duration,
     },
     /// Hosts that somebody has, behind SSH.
-    Ssh(Source),
+    Ssh {
+        /// Where they are named.
+        source: Source,
+        /// As above.
+        lease: Duration,
+    },
     /// No nodes: the target lives inside the controller.
     None,
 }

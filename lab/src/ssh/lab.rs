@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use schism_agent::protocol::Hello;
+use schism_agent::protocol::{Deed, Hello};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -16,11 +16,14 @@ use super::host::SshHost;
 use super::install::Programs;
 use super::logs::follow;
 use super::network::{SshNetwork, distinct};
-use super::reach::{Reach, Ware};
+use super::reach::{ANSWER_WITHIN, Left, Reach, Ware};
 use crate::{End, Host, Network, Node, NodeId, Platform};
 
 /// How long the last of the logs may take at the end.
 const LOGS_WITHIN: Duration = Duration::from_secs(30);
+
+/// [`Options::lease`] where nobody says otherwise.
+pub const USUAL_LEASE: Duration = Duration::from_secs(10);
 
 /// Is told in one line what happens on a node.
 pub type Tell = Arc<dyn Fn(String) + Send + Sync>;
@@ -36,6 +39,8 @@ pub struct Options {
     pub shared: Option<PathBuf>,
     /// The places of clients, which stand beside the hosts and are reached by nobody over SSH.
     pub places: Vec<(NodeId, IpAddr)>,
+    /// For how long an agent keeps up what it does without hearing from the controller.
+    pub lease: Duration,
     /// Is told how it goes.
     pub tell: Tell,
 }
@@ -79,7 +84,8 @@ impl Lab {
             .zip(&options.hosts)
             .map(|(number, access)| {
                 let (access, ware) = (access.clone(), ware.clone());
-                Arc::new(Reach::new(NodeId(number), access, ware, token.clone()))
+                let (id, token) = (NodeId(number), token.clone());
+                Arc::new(Reach::new(id, access, ware, token, options.lease))
             })
             .collect();
         let hellos = meet(&reaches, &options.tell).await?;
@@ -158,6 +164,16 @@ impl Lab {
         })
     }
 
+    /// Why links cannot be slowed down here, if they cannot: the first node that lacks something.
+    pub async fn cannot_delay(&self) -> Option<String> {
+        for host in &self.hosts {
+            if let Err(error) = host.reach.ask(Deed::TryNetem, ANSWER_WITHIN).await {
+                return Some(error.to_string());
+            }
+        }
+        None
+    }
+
     /// The lab in words, without anybody's keys.
     pub fn describe(&self) -> String {
         let nodes = self.hosts.iter().map(|host| format!("{} {}", host.node.id, host.node.address));
@@ -165,9 +181,8 @@ impl Lab {
         format!("SSH, {} nodes: {}", nodes.len(), nodes.join(", "))
     }
 
-    /// Fetches the last of the logs, has everything undone, and closes the connections. What a
-    /// reader of the report should know.
-    pub async fn down(mut self) -> Vec<String> {
+    /// Fetches the last of the logs, has everything undone, and closes the connections.
+    pub async fn down(mut self) -> Left {
         self.stop.cancel();
         for follower in self.followers.drain(..) {
             let _ = timeout(LOGS_WITHIN, follower).await;
@@ -178,7 +193,13 @@ impl Lab {
             byes.spawn(async move { reach.bye().await });
         }
         byes.join_all().await;
-        self.hosts.iter().flat_map(|host| host.reach.take_notes()).collect()
+        let mut all = Left::default();
+        for host in &self.hosts {
+            let Left { notes, dirty } = host.reach.take_left();
+            all.notes.extend(notes);
+            all.dirty.extend(dirty);
+        }
+        all
     }
 }
 
