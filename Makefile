@@ -7,7 +7,9 @@ CARGO ?= cargo
 SEEDS ?= 20
 PACKAGES := chromium
 # What runs of real systems start, and what nodes behind SSH need.
-PACKAGES += etcd-server redis-server openssh-server nftables
+PACKAGES += etcd-server redis-server openssh-server nftables iproute2
+# What says whether the Vagrantfile is one.
+PACKAGES += vagrant
 
 .PHONY: help build agent packages test lint docs bench nightly track-record track-record-real vm-test etcd
 
@@ -33,9 +35,10 @@ lint: ## Formatting and clippy, as CI wants them
 docs: ## The documentation of the code
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --release
 
-bench: ## Recorded operations a second, and how fast histories are read and judged
+bench: packages ## How fast histories are judged, operations recorded, hosts reached and real systems loaded
 	$(CARGO) build --release
 	$(CARGO) run --release -p schism --example check_speed -- --write docs/performance.md
+	$(CARGO) run --release -p schism --example real_speed -- --write docs/performance.md
 	target/release/schism run plans/memory.yaml --quiet
 
 nightly: build ## The long runs: a million random histories, 10,000 simulated seeds, 400 kills of what holds faults

@@ -76,3 +76,101 @@ fn refuses_a_plan_whose_hosts_or_faults_do_not_go_over_ssh() {
     let nodes = ["--set", "lab={ ssh: { nodes: [ root@h1, root@h2, root@h3 ] } }"];
     check(hold, &nodes, "between hosts behind SSH links can be cut or slowed down");
 }
+
+/// The sshd of a node of this place's run, and everything below it: its connections and its agent.
+fn sshd_and_below(place: &Place, node: &str) -> Vec<i32> {
+    let mut parents = std::collections::BTreeMap::new();
+    let mut found = Vec::new();
+    let data = place.folder.path().display().to_string();
+    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let line = std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+        let ours = line.contains(&data) && line.contains(&format!("/{node}/ssh/"));
+        if ours && line.contains("sshd") {
+            found.push(pid);
+        }
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
+        if let Some(parent) = parent.and_then(|parent| parent.parse::<i32>().ok()) {
+            parents.entry(parent).or_insert_with(Vec::new).push(pid);
+        }
+    }
+    let mut next = 0;
+    while next < found.len() {
+        let children = parents.get(&found[next]).cloned().unwrap_or_default();
+        found.extend(children.into_iter().filter(|child| *child != 0));
+        next += 1;
+    }
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// A run in the middle of which `signal` is sent to everything of one host's sshd: it ends in time,
+/// with a report that names the node.
+fn ends_in_a_report(test: &str, signal: &str) {
+    let Some(place) = Place::new(test, Way::Ssh, &[]) else { return };
+    let plan = plan("quickstart.yaml");
+    let faults = "faults=[ { at: 9s, for: 2s, kill: n2 } ]";
+    let bounds = "bounds={ reach: 2s, act: 3s, back: 2s, settle: 3s, final-reads: 4s, logs: 2s }";
+    let mut command = Command::new("timeout");
+    command.args(["-k", "5", "100", env!("CARGO_BIN_EXE_schism"), "run"]).arg(&plan);
+    let lasts = ["load.duration=13s", "lab.local.lease=2s", "claims=[ linearizable ]"];
+    for setting in lasts.into_iter().chain([Way::Ssh.setting(), faults, bounds]) {
+        command.args(["--set", setting]);
+    }
+    command.arg("--quiet").current_dir(place.folder.path()).stdin(std::process::Stdio::null());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let running = command.spawn().expect("the binary");
+    let history = place.latest().join("history.jsonl");
+    let begun = std::time::Instant::now();
+    while std::fs::metadata(&history).map_or(0, |file| file.len()) < 50_000 {
+        assert!(begun.elapsed().as_secs() < 60, "no load began");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let struck = sshd_and_below(&place, "n2");
+    assert!(struck.len() >= 2, "there is no sshd of n2 with a connection: {struck:?}");
+    for pid in struck {
+        let _ = Command::new("kill").args([signal, &pid.to_string()]).status();
+    }
+    let output = running.wait_with_output().expect("it ends");
+    let said = said(&output);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("n2"), "{said}");
+    let report = std::fs::read_to_string(place.latest().join("report.html")).expect("a report");
+    assert!(report.contains("n2"));
+    let verdict = std::fs::read(place.latest().join("verdict.json")).expect("a verdict");
+    let verdict: Value = serde_json::from_slice(&verdict).expect("a verdict");
+    assert_eq!(verdict["exit"], 2, "{verdict}");
+}
+
+#[test]
+fn a_host_that_refuses_in_the_middle_of_a_run_ends_in_a_report() {
+    ends_in_a_report("a_host_that_refuses", "-KILL");
+}
+
+#[test]
+fn a_host_that_hangs_in_the_middle_of_a_run_ends_in_a_report() {
+    ends_in_a_report("a_host_that_hangs", "-STOP");
+}
+
+#[test]
+fn the_machines_of_the_vagrantfile_are_described_as_vagrant_wants_them() {
+    let mut command = Command::new("vagrant");
+    command.args(["validate", "--ignore-provider"]);
+    command.current_dir(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    // Neither plugins nor the user's own Vagrantfile say anything here.
+    let home = tempfile::tempdir().expect("a folder");
+    command.env("VAGRANT_HOME", home.path());
+    match command.output() {
+        Err(error) => {
+            let _ = std::io::Write::write_fmt(
+                &mut std::io::stderr(),
+                format_args!("skipped: the_machines_of_the_vagrantfile: vagrant: {error}\n"),
+            );
+        }
+        Ok(output) => assert!(output.status.success(), "{}", said(&output)),
+    }
+}

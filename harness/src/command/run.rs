@@ -239,6 +239,7 @@ async fn conduct_in_lab(
     let wanted = Wanted {
         plan: &plan.lab,
         clients: plan.load.places(),
+        bounds: plan.bounds,
         hosts: &prepared.hosts,
         data: prepared.folder.join("data"),
         logs: prepared.folder.join("nodes"),

@@ -9,7 +9,7 @@ use schism_lab::ssh::{self, Access, Tell};
 use schism_lab::{Host, LinkRule, LinkRules, Network, NetworkError, local};
 
 use super::warn;
-use crate::plan::{LabPlan, Plan};
+use crate::plan::{Bounds, LabPlan, Plan};
 
 /// Where the nodes of a run stand.
 pub(super) enum Stand {
@@ -28,6 +28,7 @@ pub(super) struct Wanted<'a> {
     pub(super) plan: &'a LabPlan,
     /// How many places for clients.
     pub(super) clients: u16,
+    pub(super) bounds: Bounds,
     /// The hosts, where the plan has some.
     pub(super) hosts: &'a [Access],
     pub(super) data: PathBuf,
@@ -39,7 +40,15 @@ pub(super) struct Wanted<'a> {
 impl Stand {
     /// Brings it up.
     pub(super) async fn up(wanted: Wanted<'_>) -> anyhow::Result<Self> {
-        let Wanted { plan, clients, hosts, data, logs, seed, quiet } = wanted;
+        let Wanted { plan, clients, bounds, hosts, data, logs, seed, quiet } = wanted;
+        let bounds = |lease| ssh::Bounds {
+            lease,
+            reach: bounds.reach,
+            // The deed itself has its bound, within which the agent's answer must come.
+            answer: bounds.act * 7 / 8,
+            copy: bounds.copy,
+            logs: bounds.logs,
+        };
         let shown: Tell =
             if quiet { Arc::new(|_| {}) } else { Arc::new(|line: String| warn(&line)) };
         match *plan {
@@ -56,15 +65,16 @@ impl Stand {
                 let tell: Tell = Arc::new(|_| {});
                 let place = |host: &Arc<dyn Host>| (host.node().id, host.node().address);
                 let places = lab.clients().iter().map(place).collect();
-                let over = ssh::Options { hosts, logs, shared: own, places, lease, tell };
+                let bounds = bounds(lease);
+                let over = ssh::Options { hosts, logs, shared: own, places, bounds, tell };
                 let over = ssh::Lab::up(over).await.context("local lab over SSH")?;
                 Ok(Stand::LocalOverSsh(lab, over))
             }
             LabPlan::Ssh { lease, .. } => {
                 let hosts = hosts.to_vec();
-                let places = Vec::new();
+                let (places, bounds) = (Vec::new(), bounds(lease));
                 let options =
-                    ssh::Options { hosts, logs, shared: None, places, lease, tell: shown };
+                    ssh::Options { hosts, logs, shared: None, places, bounds, tell: shown };
                 Ok(Stand::Ssh(ssh::Lab::up(options).await?))
             }
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::bounds::Bounds;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf};
 use schism_agent::protocol::{Answer, Deed, Hello, Request, Response, VERSION};
@@ -38,17 +39,15 @@ pub(super) struct Agent {
     /// The last that the agent wrote to its standard error.
     last_words: Arc<Mutex<Vec<u8>>>,
     hello: Hello,
+    bounds: Bounds,
 }
 
 impl Agent {
     /// Waits for the agent behind `channel` to say who it is.
     ///
     /// From then on it is spoken to often enough for its `lease`, until this is dropped.
-    pub(super) async fn meet(
-        channel: Channel<Msg>,
-        limit: Duration,
-        lease: Duration,
-    ) -> Result<Self, String> {
+    pub(super) async fn meet(channel: Channel<Msg>, bounds: Bounds) -> Result<Self, String> {
+        let (limit, lease) = (bounds.agent(), bounds.lease);
         let (reader, writer) = channel.split();
         let (requests, mut lines) = mpsc::channel::<Vec<u8>>(WAITING_MAX);
         tokio::spawn(async move {
@@ -85,7 +84,12 @@ impl Agent {
         }
         let keeping = keep(requests.downgrade(), lease, silent, lost.clone(), waiting.clone());
         tokio::spawn(keeping);
-        Ok(Self { requests, waiting, next: AtomicU64::new(1), lost, last_words, hello })
+        Ok(Self { requests, waiting, next: AtomicU64::new(1), lost, last_words, hello, bounds })
+    }
+
+    /// How long it may take for what takes a moment.
+    pub(super) fn answer_within(&self) -> Duration {
+        self.bounds.answer
     }
 
     /// Who the agent is.
@@ -243,10 +247,14 @@ impl Hearing {
         let Ok(Response { id, answer }) = serde_json::from_slice(&self.line) else { return };
         match (id, answer) {
             (0, Answer::Hello(hello)) => {
-                drop(self.hello.take().map(|waits| waits.send(Ok(hello))));
+                if let Some(waits) = self.hello.take() {
+                    let _ = waits.send(Ok(hello));
+                }
             }
             (0, Answer::Refused(problem)) => {
-                drop(self.hello.take().map(|waits| waits.send(Err(problem))));
+                if let Some(waits) = self.hello.take() {
+                    let _ = waits.send(Err(problem));
+                }
             }
             (id, answer) => {
                 let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,22 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schism_agent::protocol::{Deed, Hello};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
+use super::bounds::Bounds;
 use super::host::SshHost;
 use super::install::Programs;
 use super::logs::follow;
 use super::network::{SshNetwork, distinct};
-use super::reach::{ANSWER_WITHIN, Left, Reach, Ware};
+use super::reach::{Left, Reach, Ware};
 use crate::{End, Host, Network, Node, NodeId, Platform};
 
-/// How long the last of the logs may take at the end.
-const LOGS_WITHIN: Duration = Duration::from_secs(30);
-
-/// [`Options::lease`] where nobody says otherwise.
+/// The lease where nobody says otherwise.
 pub const USUAL_LEASE: Duration = Duration::from_secs(10);
 
 /// Is told in one line what happens on a node.
@@ -39,8 +37,8 @@ pub struct Options {
     pub shared: Option<PathBuf>,
     /// The places of clients, which stand beside the hosts and are reached by nobody over SSH.
     pub places: Vec<(NodeId, IpAddr)>,
-    /// For how long an agent keeps up what it does without hearing from the controller.
-    pub lease: Duration,
+    /// How long it may wait for what.
+    pub bounds: Bounds,
     /// Is told how it goes.
     pub tell: Tell,
 }
@@ -64,7 +62,7 @@ pub struct Lab {
     hosts: Vec<Arc<SshHost>>,
     network: Arc<SshNetwork>,
     hellos: Vec<Hello>,
-    followers: Vec<JoinHandle<()>>,
+    followers: JoinSet<()>,
     stop: CancellationToken,
 }
 
@@ -85,7 +83,7 @@ impl Lab {
             .map(|(number, access)| {
                 let (access, ware) = (access.clone(), ware.clone());
                 let (id, token) = (NodeId(number), token.clone());
-                Arc::new(Reach::new(id, access, ware, token, options.lease))
+                Arc::new(Reach::new(id, access, ware, token, options.bounds))
             })
             .collect();
         let hellos = meet(&reaches, &options.tell).await?;
@@ -127,15 +125,11 @@ impl Lab {
             return Err(LabError { problems });
         }
         let stop = CancellationToken::new();
-        let followers = if shared {
-            // What they log is here already.
-            Vec::new()
-        } else {
-            hosts
-                .iter()
-                .map(|host| tokio::spawn(follow(host.clone(), stop.child_token())))
-                .collect()
-        };
+        let mut followers = JoinSet::new();
+        // What nodes log that share this machine's files is here already.
+        for host in hosts.iter().filter(|_| !shared) {
+            followers.spawn(follow(host.clone(), stop.child_token()));
+        }
         let network = Arc::new(SshNetwork { reaches, addresses });
         Ok(Self { hosts, network, hellos, followers, stop })
     }
@@ -167,7 +161,7 @@ impl Lab {
     /// Why links cannot be slowed down here, if they cannot: the first node that lacks something.
     pub async fn cannot_delay(&self) -> Option<String> {
         for host in &self.hosts {
-            if let Err(error) = host.reach.ask(Deed::TryNetem, ANSWER_WITHIN).await {
+            if let Err(error) = host.reach.ask(Deed::TryNetem, host.reach.bounds.answer).await {
                 return Some(error.to_string());
             }
         }
@@ -184,9 +178,10 @@ impl Lab {
     /// Fetches the last of the logs, has everything undone, and closes the connections.
     pub async fn down(mut self) -> Left {
         self.stop.cancel();
-        for follower in self.followers.drain(..) {
-            let _ = timeout(LOGS_WITHIN, follower).await;
-        }
+        // Each of them ends on its own; the bound is for all.
+        let logs = self.hosts.first().map_or(Duration::ZERO, |host| host.reach.bounds.logs);
+        let followers = std::mem::take(&mut self.followers);
+        let _ = timeout(logs, followers.join_all()).await;
         let mut byes = JoinSet::new();
         for host in &self.hosts {
             let reach = host.reach.clone();

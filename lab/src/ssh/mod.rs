@@ -8,6 +8,7 @@
 mod access;
 mod agent;
 mod authentication;
+mod bounds;
 mod config_text;
 mod connection;
 mod datagrams;
@@ -24,6 +25,7 @@ mod reach;
 mod vagrant;
 
 pub use access::{Access, UnknownHosts};
+pub use bounds::Bounds;
 pub use inventory::{Source, parse};
 pub use lab::{Lab, LabError, Options, Tell, USUAL_LEASE};
 pub use reach::Left;

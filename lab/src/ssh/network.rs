@@ -140,8 +140,8 @@ mod tests {
         let reach = |number: u16| {
             let access = Access::parse(&format!("root@10.0.0.{number}")).expect("a host");
             let ware = Ware::Shared("/none".into());
-            let lease = std::time::Duration::from_secs(10);
-            Arc::new(Reach::new(NodeId(number), access, ware, "t".into(), lease))
+            let bounds = super::super::bounds::Bounds::default();
+            Arc::new(Reach::new(NodeId(number), access, ware, "t".into(), bounds))
         };
         let address = |text: &str| text.parse::<IpAddr>().expect("an address");
         let nat = address("10.0.2.15");

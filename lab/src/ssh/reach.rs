@@ -10,24 +10,15 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::access::Access;
 use super::agent::Agent;
+use super::bounds::Bounds;
 use super::connection::Connection;
 use super::install::{Installed, Programs, install};
 use super::quote::{script, words};
 use crate::{HostError, NodeId};
 
-/// How long the agent may take for what takes a moment: killing and stopping have 5 s of their own.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(7);
-/// How long the agent may take to come up; it may have to wait for its predecessor's end.
-const AGENT_WITHIN: Duration = Duration::from_secs(12);
-/// How long a broken connection may take to be made again before the node counts as down.
-const AGAIN_WITHIN: Duration = Duration::from_secs(8);
 /// For so long a node that could not be reached is not tried again: whoever waited for that attempt
 /// gets its answer, and not one more wait.
 const DOWN_FOR: Duration = Duration::from_secs(1);
-/// The same for the first time, when programs are copied.
-const FIRST_WITHIN: Duration = Duration::from_mins(6);
-/// How long a node may take to undo everything at the end of a run.
-const BYE_WITHIN: Duration = Duration::from_secs(8);
 /// How often it is asked to.
 const BYES: usize = 3;
 
@@ -58,8 +49,7 @@ pub(super) struct Reach {
     ware: Ware,
     /// Tells the agents of this run from those of others.
     token: String,
-    /// For how long an agent keeps up what it does without hearing from here.
-    lease: Duration,
+    pub(super) bounds: Bounds,
     held: tokio::sync::Mutex<State>,
     left: Mutex<Left>,
 }
@@ -99,10 +89,10 @@ impl Reach {
         access: Access,
         ware: Ware,
         token: String,
-        lease: Duration,
+        bounds: Bounds,
     ) -> Self {
         let (held, left) = (tokio::sync::Mutex::default(), Mutex::default());
-        Self { id, access, ware, token, lease, held, left }
+        Self { id, access, ware, token, bounds, held, left }
     }
 
     /// An error of this node, in one line.
@@ -148,7 +138,7 @@ impl Reach {
         }
         let fresh = !state.begun;
         // The first time a program may have to be copied over a slow line; each step has its bound.
-        let limit = if fresh { FIRST_WITHIN } else { AGAIN_WITHIN };
+        let limit = if fresh { self.bounds.first() } else { self.bounds.reach };
         let opened = timeout(limit, self.open(fresh));
         let late = |_| self.error(format!("{} could not be reached within {limit:?}", self.access));
         let opened = opened.await.map_err(late).and_then(|opened| opened);
@@ -181,7 +171,7 @@ impl Reach {
     async fn open(&self, fresh: bool) -> Result<Held, HostError> {
         let access = &self.access;
         let failed = |problem: String| self.error(format!("{access}: {problem}"));
-        let connection = Connection::open(access).await.map_err(failed)?;
+        let connection = Connection::open(access, &self.bounds).await.map_err(failed)?;
         let installed = match &self.ware {
             Ware::Copied(programs) => {
                 install(&connection, access, programs).await.map_err(failed)?
@@ -191,7 +181,7 @@ impl Reach {
             }
         };
         let channel = connection.channel(&self.line(&installed, fresh)).await.map_err(failed)?;
-        let agent = Agent::meet(channel, AGENT_WITHIN, self.lease).await.map_err(failed)?;
+        let agent = Agent::meet(channel, self.bounds).await.map_err(failed)?;
         Ok(Held { connection, agent: Arc::new(agent), copied_bytes: installed.copied_bytes })
     }
 
@@ -208,7 +198,7 @@ impl Reach {
             "--token",
             &self.token,
             "--lease",
-            &format!("{}ms", self.lease.as_millis()),
+            &format!("{}ms", self.bounds.lease.as_millis()),
             "--schism",
             &path(&installed.schism),
         ]);
@@ -249,7 +239,7 @@ impl Reach {
     async fn tell_cut(&self, held: &Held, state: &mut State) -> Result<(), HostError> {
         state.told = false;
         let Cut { from, to, slow } = state.cut.clone();
-        let set = held.agent.ask(Deed::Links { from, to, slow }, ANSWER_WITHIN).await;
+        let set = held.agent.ask(Deed::Links { from, to, slow }, self.bounds.answer).await;
         set.map_err(|problem| self.error(problem))?;
         state.told = true;
         Ok(())
@@ -271,7 +261,7 @@ impl Reach {
                     continue;
                 }
             };
-            let bye = held.agent.ask(Deed::Bye, BYE_WITHIN).await;
+            let bye = held.agent.ask(Deed::Bye, self.bounds.answer).await;
             self.held.lock().await.held = None;
             held.connection.close().await;
             match bye {
@@ -280,7 +270,7 @@ impl Reach {
                 Err(error) => problem = error,
             }
         }
-        let lease = self.lease;
+        let lease = self.bounds.lease;
         let dirty = format!(
             "{} was not reached at the end ({problem}), so that nobody saw what its agent undoes \
              {lease:?} after it heard the last; run: {}",

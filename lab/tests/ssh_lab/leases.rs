@@ -32,7 +32,10 @@ fn effects() -> Vec<(&'static str, Effect)> {
 }
 
 fn options(nodes: &Nodes) -> ssh::Options {
-    ssh::Options { lease: LEASE, ..nodes.options() }
+    ssh::Options {
+        bounds: ssh::Bounds { lease: LEASE, ..ssh::Bounds::default() },
+        ..nodes.options()
+    }
 }
 
 /// Does everything to every node that can be held there, all at once.
@@ -264,7 +267,8 @@ pub(crate) fn controller(words: &[&str]) -> i32 {
             hosts,
             logs: PathBuf::from(folder).join("logs"),
             shared: std::env::current_exe().ok(),
-            lease: LEASE,
+            places: Vec::new(),
+            bounds: ssh::Bounds { lease: LEASE, ..ssh::Bounds::default() },
             tell: Arc::new(|_| {}),
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

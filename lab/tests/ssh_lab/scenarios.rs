@@ -80,7 +80,7 @@ impl Nodes {
             logs: self.folder.join("logs"),
             shared: std::env::current_exe().ok(),
             places: Vec::new(),
-            lease: ssh::USUAL_LEASE,
+            bounds: ssh::Bounds::default(),
             tell: Arc::new(|_| {}),
         }
     }

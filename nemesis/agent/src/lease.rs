@@ -74,7 +74,7 @@ mod tests {
     fn reads_lengths_with_their_units() {
         assert_eq!(parse("1500ms"), Some(Duration::from_millis(1500)));
         assert_eq!(parse("10s"), Some(Duration::from_secs(10)));
-        assert_eq!(parse("2m"), Some(Duration::from_secs(120)));
+        assert_eq!(parse("2m"), Some(Duration::from_mins(2)));
         for wrong in ["", "10", "s", "0s", "1h", "-1s", "1.5s", "99999999999999999999s"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
