@@ -10,6 +10,8 @@ PACKAGES := chromium
 PACKAGES += etcd-server redis-server openssh-server nftables iproute2
 # What says whether the Vagrantfile is one.
 PACKAGES += vagrant
+# A client in another language.
+PACKAGES += python3
 
 .PHONY: help build agent packages test lint docs bench nightly track-record track-record-real vm-test etcd
 

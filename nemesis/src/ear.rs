@@ -62,7 +62,7 @@ impl Ear {
                     let begun = Duration::from_nanos(event.time.0);
                     let open = Open { f: op.f, key: op.key, node: *node, begun };
                     if op.f.as_str() == "release" {
-                        hearing.let_go(event.process, Some(op.key));
+                        hearing.let_go(event.process, op.key);
                     }
                     hearing.tell(&open, Began::Begun);
                     hearing.open.insert(event.process, open);
@@ -106,21 +106,19 @@ impl Hearing {
             Outcome::Ok(_) if open.f.as_str() == "acquire" => {
                 self.holds.push((process, open.key));
             }
-            Outcome::Ok(_) => {}
-            // Whoever the process was, it is no more.
-            Outcome::Info(_) => self.let_go(process, None),
             // A newer token was seen: it has learnt that the lock is lost.
             Outcome::Fail(reason) if reason.code == Code::Mismatch => {
-                self.let_go(process, Some(open.key));
+                self.let_go(process, open.key);
             }
-            Outcome::Fail(_) => {}
+            // Whoever the process was, it is no more.
+            Outcome::Info(_) => self.holds.retain(|(holder, _)| *holder != process),
+            Outcome::Ok(_) | Outcome::Fail(_) => {}
         }
     }
 
-    /// The process holds this lock no more, or none at all.
-    fn let_go(&mut self, process: Process, key: Option<Option<Key>>) {
-        self.holds
-            .retain(|(holder, held)| *holder != process || key.is_some_and(|key| key != *held));
+    /// The process holds this lock no more.
+    fn let_go(&mut self, process: Process, key: Option<Key>) {
+        self.holds.retain(|hold| *hold != (process, key));
     }
 
     fn tell(&mut self, open: &Open, outcome: Began) {

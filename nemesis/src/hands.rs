@@ -182,7 +182,7 @@ impl Hands {
             if (!matters.leader || !primaries.is_empty()) && found || hopeless {
                 let nodes = self.cluster.nodes().map(|node| node.id).collect();
                 let clients = self.clients().iter().map(|host| host.node().id).collect();
-                let all = View { nodes, primaries, down, held, clients, holders };
+                let all = View { nodes, primaries, down, clients, holders, held };
                 return (turn, all);
             }
             drop(turn);

@@ -11,7 +11,7 @@ mod nodes;
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use schism_history::{Call, Code, Outcome, Process, Reason};
 use schism_lab::{Host, Node, NodeId};
@@ -22,7 +22,7 @@ use tokio::net::unix::pipe;
 use self::lines::{Asked, Hello, Ready, VERSION};
 use self::nodes::KnownNode;
 
-/// A line of commands without one: the controller has gone.
+/// The input has ended: nothing more is to be done.
 const END: i32 = 0;
 /// What the controller said cannot be done.
 const REFUSED: i32 = 64;
@@ -143,6 +143,6 @@ async fn connect(
     let connecting = target.connect(cluster, node, asked.process);
     match tokio::time::timeout(asked.timeout, connecting).await {
         Ok(client) => client.map_err(|error| error.to_string()),
-        Err(_) => Err(format!("no connection within {:?}", Duration::from(asked.timeout))),
+        Err(_) => Err(format!("no connection within {:?}", asked.timeout)),
     }
 }

@@ -191,7 +191,7 @@ impl Fault for Partition {
         match self {
             Partition::Clients(_) => cut_between(&view.client_ends(), &ends(&victims)),
             Partition::Isolate(Whom::Clients(_)) => {
-                cut_between(&ends(&victims), &ends(&view.nodes))
+                cut_between(&ends(&victims), &ends(&view.nodes));
             }
             _ => {}
         }

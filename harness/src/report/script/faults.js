@@ -28,7 +28,7 @@ function topologyClients(figure, fault) {
   const struck = fault.victims.filter((name) => name.startsWith('c'));
   if (!struck.length) return;
   const inside = { killed: '✕', paused: '‖' }[fault.state] || '';
-  const text = struck.length > 1 ? `${struck.length} clients` : struck[0];
+  const text = struck.length > 1 ? `c ×${struck.length}` : struck[0];
   figure.append(
     box(37, 30, 18, 18, { fill: 'var(--text)' }),
     label(46, 43, inside, { 'text-anchor': 'middle', style: 'fill:var(--bg);font-weight:700' }),
