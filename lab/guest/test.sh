@@ -23,11 +23,14 @@ say "the real clock and netem do what they should, and are put back"
 
 # An effect that is held when the machine loses its power must be gone when it is back.
 for round in 1 2 3; do
-    there 'mkdir -p /var/tmp/schism; sleep 1000 </dev/null >/dev/null 2>&1 & \
-        (sleep 1000 | setsid /root/schism-agent hold --ledger /var/tmp/schism/ledger --name F1 \
-        --members below:1 --data /var/tmp/schism '"'"'{"real-clock":{"offset_ms":7200000,"drift_ppm":1000}}'"'"' \
-        >/var/tmp/held 2>&1 &) ; for i in $(seq 100); do grep -q held /var/tmp/held && exit 0; sleep 0.1; done; cat /var/tmp/held; exit 1' \
-        || fail "round $round: the effect did not begin"
+    # Its input stays open for as long as something sleeps at the other end, and no stream of it is
+    # that of the connection, which would wait for it.
+    there 'mkdir -p /var/tmp/schism
+        (sleep 1000 2>/dev/null | setsid /root/schism-agent hold --ledger /var/tmp/schism/ledger \
+            --name F1 --members below:1 --data /var/tmp/schism \
+            '"'"'{"real-clock":{"offset_ms":7200000,"drift_ppm":1000}}'"'"' >/var/tmp/held 2>&1 &) </dev/null
+        for i in $(seq 100); do grep -q held /var/tmp/held && exit 0; sleep 0.1; done
+        cat /var/tmp/held; exit 1' || fail "round $round: the effect did not begin"
     off=$(($(there date +%s) - $(date +%s)))
     [ "$off" -gt 7100 ] || fail "round $round: the clock is $off s off, and should be 7200"
     there 'test -s /var/tmp/schism/ledger/F1.json' || fail "round $round: nothing stands in the ledger"

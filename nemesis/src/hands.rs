@@ -68,7 +68,7 @@ impl Hands {
     ) -> Self {
         let clients = places.as_ref().map_or(&[][..], |places| places.hosts());
         let clients = clients.to_vec();
-        let effects = EffectProbe::new(cluster.clone(), clients.clone());
+        let effects = EffectProbe::new(cluster.clone(), clients.clone(), target.clone());
         let processes = ProcessProbe::new(cluster.clone(), clients, target.clone(), bounds.back);
         Self {
             cluster,

@@ -69,6 +69,11 @@ pub trait Fault: Send + Sync {
         false
     }
 
+    /// Whether it is done to whole machines, which must be there to be thrown away.
+    fn needs_disposable(&self) -> bool {
+        false
+    }
+
     /// What has to be held on every node from before the target's first start to the end of the
     /// run, for the fault to be possible.
     fn prepares(&self) -> Option<Effect> {
@@ -213,5 +218,6 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::DELAY,
     faults::HOLD,
     faults::BURN,
+    faults::CLOCK,
     faults::SCENARIO,
 ];

@@ -30,8 +30,9 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::clock_sight::by_seconds;
 use crate::log_tail::last_lines;
-use crate::{Client, Cluster, Target, TargetEntry, TargetError};
+use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError};
 use client::EtcdClient;
 use gateway::Gateway;
 use members::{Questions, leaders, peer_url, settled, standing_on};
@@ -55,7 +56,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     summary: "etcd 3.4 or later, over its JSON gateway",
     needs_lab: true,
     operations: &["read", "write", "cas", "add", "read-set", "txn", "acquire", "release"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn"],
+    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn", "clock"],
     options: settings::OPTIONS,
     construct,
 };
@@ -325,6 +326,16 @@ impl Target for Etcd {
             line.map(str::to_owned)
         };
         Ok(text.and_then(line))
+    }
+
+    async fn clock(
+        &self,
+        _: &Cluster,
+        node: &Node,
+        within: Duration,
+    ) -> Result<Option<ClockSight>, TargetError> {
+        let gateway = self.questions.of(node);
+        Ok(by_seconds(within, |left| gateway.date(left)).await)
     }
 
     /// Without the counters of every method by every code, five sixths of the text and nearly all

@@ -27,7 +27,7 @@ use schism_lab::{Command, Host, HostError, Node, NodeId};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::{Client, Cluster, Target, TargetEntry, TargetError, log_tail};
+use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError, log_tail};
 use client::RedisClient;
 use health::Views;
 use settings::Settings;
@@ -51,7 +51,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     summary: "Redis Cluster: primaries with replicas, asynchronous replication, failover",
     needs_lab: true,
     operations: &["read", "write", "cas", "add", "read-set", "increment", "txn"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn"],
+    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn", "clock"],
     options: settings::OPTIONS,
     construct,
 };
@@ -238,6 +238,15 @@ impl Target for RedisCluster {
     ) -> Result<Option<String>, TargetError> {
         let view = nodes::view(self.address(node), within).await;
         Ok(view.and_then(|view| view.field("run_id").map(str::to_owned)))
+    }
+
+    async fn clock(
+        &self,
+        _: &Cluster,
+        node: &Node,
+        within: Duration,
+    ) -> Result<Option<ClockSight>, TargetError> {
+        Ok(nodes::clock(self.address(node), within).await)
     }
 
     async fn metrics(

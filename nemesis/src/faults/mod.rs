@@ -1,6 +1,7 @@
 //! The faults, one a file.
 
 mod burn;
+mod clock;
 mod delay;
 mod hold;
 mod kill;
@@ -9,6 +10,7 @@ mod pause;
 mod scenario;
 
 pub(crate) use burn::ENTRY as BURN;
+pub(crate) use clock::{ENTRY as CLOCK, SEEN_FROM, drifts_for};
 pub(crate) use delay::ENTRY as DELAY;
 pub(crate) use hold::ENTRY as HOLD;
 pub(crate) use kill::ENTRY as KILL;

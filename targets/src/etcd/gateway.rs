@@ -1,7 +1,7 @@
 //! One request to one node's JSON gateway.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use schism_history::Code;
 use schism_lab::{Node, NodeId};
@@ -113,6 +113,16 @@ impl Gateway {
                 format!("{path} answered what cannot be read: {error}"),
             )
         })
+    }
+
+    /// The second that the node's clock shows, by the `Date` of its answer to a plain question: Go
+    /// asks its clock for each.
+    pub(super) async fn date(&self, within: Duration) -> Option<i64> {
+        let url = url(self.address, PORTS.clients, "/version");
+        let answer = self.http.get(url).timeout(within).send().await.ok()?;
+        let date = answer.headers().get(reqwest::header::DATE)?.to_str().ok()?;
+        let since = httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_secs()).ok()
     }
 
     /// The node's Prometheus text; `None` unless it comes `within`, and is good.

@@ -7,6 +7,8 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::resp::{Reply, write_command};
+use crate::ClockSight;
+use crate::clock_sight::Asked;
 
 /// A line of `CLUSTER NODES`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +97,22 @@ pub(super) async fn view(address: SocketAddr, within: Duration) -> Option<View> 
     let replies = connection.ask(&request, 3, deadline).await.ok()?;
     let texts = replies.iter().map(Reply::text).collect::<Option<Vec<_>>>()?;
     View::new(&texts[0], &texts[1..])
+}
+
+/// How far the clock of the node at `address` is ahead of ours.
+pub(super) async fn clock(address: SocketAddr, within: Duration) -> Option<ClockSight> {
+    let deadline = Instant::now() + within;
+    let mut connection = Connection::open(address, address.to_string(), deadline).await.ok()?;
+    let (asked, reply) = Asked::now(connection.command(&["TIME"], deadline)).await;
+    Some(ClockSight::exact(asked, time(&reply.ok()?)?))
+}
+
+/// The answer to `TIME`: seconds since 1970, and microseconds.
+fn time(reply: &Reply) -> Option<f64> {
+    let Reply::Array(parts) = reply else { return None };
+    let [seconds, micros] = parts.as_slice() else { return None };
+    let number = |part: &Reply| part.text()?.parse::<u32>().ok().map(f64::from);
+    Some(number(seconds)? + number(micros)? / 1e6)
 }
 
 #[cfg(test)]
