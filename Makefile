@@ -12,6 +12,8 @@ PACKAGES += etcd-server redis-server openssh-server nftables iproute2
 PACKAGES += golang-go default-jdk-headless
 # What says whether the Vagrantfile is one.
 PACKAGES += vagrant
+# A client in another language.
+PACKAGES += python3
 
 .PHONY: help build agent packages test lint docs bench nightly track-record track-record-real vm-test etcd
 

@@ -11,7 +11,7 @@ use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::hands::Hands;
+use crate::hands::{Hands, Matters};
 use crate::probe::effects::Sights;
 use crate::probe::links::LinkProbe;
 use crate::probe::links::parcels::Parcels;
@@ -19,7 +19,7 @@ use crate::probe::processes::{Before, Healed};
 use crate::probe::{all, evidence};
 use crate::scenario::Performance;
 use crate::standing::Tick;
-use crate::{Ear, Injection, Planned, Scenario, Schedule, spec};
+use crate::{ClientPlaces, Ear, Injection, Planned, Scenario, Schedule, spec};
 
 /// How often healing is tried before it is left to the end of the run, and the pause between.
 const HEAL_TRIES: u32 = 3;
@@ -70,6 +70,7 @@ pub struct Nemesis {
     network: Arc<dyn Network>,
     recorder: Arc<dyn Recorder>,
     ear: Option<Ear>,
+    places: Option<Arc<dyn ClientPlaces>>,
     bounds: Bounds,
 }
 
@@ -82,13 +83,18 @@ impl Nemesis {
         schedule: Schedule,
         recorder: Arc<dyn Recorder>,
     ) -> Self {
-        let bounds = Bounds::default();
-        Self { schedule, cluster, target, network, recorder, ear: None, bounds }
+        let (ear, places, bounds) = (None, None, Bounds::default());
+        Self { schedule, cluster, target, network, recorder, ear, places, bounds }
     }
 
     /// The same nemesis, with an ear for the operations that scenarios wait for.
     pub fn hearing(self, ear: Ear) -> Self {
         Self { ear: Some(ear), ..self }
+    }
+
+    /// The same nemesis, with clients in its reach that are processes of their own.
+    pub fn reaching(self, places: Arc<dyn ClientPlaces>) -> Self {
+        Self { places: Some(places), ..self }
     }
 
     /// The same nemesis, with other bounds than the usual ones.
@@ -98,10 +104,10 @@ impl Nemesis {
 
     /// Carries out the schedule. Returns when every fault is healed, which `stop` brings forward.
     pub async fn run(self, stop: CancellationToken) -> Healing {
-        let Self { schedule, cluster, target, network, recorder, ear, bounds } = self;
-        let hands = Hands::new(cluster, target, network, recorder, ear, bounds);
-        let hands = Arc::new(hands);
-        let links = match LinkProbe::open(hands.cluster()).await {
+        let Self { schedule, cluster, target, network, recorder, ear, places, bounds } = self;
+        let reached = (cluster, places);
+        let hands = Arc::new(Hands::new(reached, target, network, recorder, ear, bounds));
+        let links = match LinkProbe::open(hands.cluster(), hands.clients()).await {
             Ok(links) => Some(Arc::new(links)),
             Err(problem) => {
                 hands.note(format!("Links cannot be probed: {problem}."));
@@ -312,8 +318,11 @@ impl Act {
             None => (String::new(), serde_json::Value::Null),
         };
         let fault = spec::fault(&name, &value);
-        let needs_leader = fault.as_ref().is_ok_and(|fault| fault.needs_leader());
-        let (turn, view) = hands.turn_with_view(needs_leader).await;
+        let matters = fault.as_ref().map_or_else(
+            |_| Matters::default(),
+            |fault| Matters { leader: fault.needs_leader(), holder: fault.needs_holder() },
+        );
+        let (turn, view) = hands.turn_with_view(matters).await;
         if stop.is_cancelled() {
             return None;
         }
@@ -338,7 +347,8 @@ impl Act {
             }
             // Whom its steps will strike is not known yet.
             Injection::Scenario(scenario) if scenario.strikes_nodes() => {
-                hands.processes().before(&view.nodes, false).await
+                let all = [&view.nodes[..], &view.clients].concat();
+                hands.processes().before(&all, false).await
             }
             _ => Before::new(),
         };

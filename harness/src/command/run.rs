@@ -239,6 +239,7 @@ async fn conduct_in_lab(
     let plan = &prepared.plan;
     let wanted = Wanted {
         plan: &plan.lab,
+        clients: plan.load.places(),
         bounds: plan.bounds,
         hosts: &prepared.hosts,
         data: prepared.folder.join("data"),
@@ -290,6 +291,7 @@ async fn conduct_on(
         schedule: prepared.schedule.clone(),
         target: target.clone(),
         cluster: Cluster { hosts: stand.hosts() },
+        clients: stand.clients(),
         network: stand.network(),
         question: question(plan, &*workload),
         workload,

@@ -7,6 +7,7 @@ mod arrivals;
 mod canary;
 mod client;
 mod clock;
+mod places;
 mod prefix;
 mod preflight;
 mod progress;
@@ -20,8 +21,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use schism_checkers::Question;
 use schism_history::{FaultMark, Kind, Process, Time};
-use schism_lab::{Effect, Network};
-use schism_nemesis::{Ear, FaultSpec, Nemesis, Schedule};
+use schism_lab::{Effect, Host, Network};
+use schism_nemesis::{ClientPlaces, Ear, FaultSpec, Nemesis, Schedule};
 use schism_targets::{Cluster, Target};
 use schism_workloads::generator::Limit;
 use schism_workloads::{Generator, Workload};
@@ -31,12 +32,13 @@ use tokio_util::sync::CancellationToken;
 use self::arrivals::{Arrivals, Shedder};
 use self::client::{Load, Worker};
 use self::clock::Clock;
+use self::places::Places;
 use self::prefix::Prefix;
 use self::progress::Progress;
 use self::recorder::{Observer, Pen, Recorder};
 use self::source::Source;
 use crate::machine;
-use crate::plan::{self, Plan, Stop};
+use crate::plan::{self, ClientHost, Plan, Stop};
 use crate::sabotage::Sabotage;
 use crate::store::RunFolder;
 use crate::streams::stream;
@@ -56,7 +58,9 @@ pub struct Stage {
     pub target: Arc<dyn Target>,
     /// Its nodes.
     pub cluster: Cluster,
-    /// The links between them; `None` without a lab.
+    /// The places of clients that are processes of their own; empty where the controller asks.
+    pub clients: Vec<Arc<dyn Host>>,
+    /// The links between them all; `None` without a lab.
     pub network: Option<Arc<dyn Network>>,
     /// What is asked.
     pub workload: Arc<dyn Workload>,
@@ -98,6 +102,7 @@ pub struct Conduct {
 /// Conducts a run. An error means that it could not be carried out.
 pub async fn conduct(stage: Stage) -> anyhow::Result<Conduct> {
     bring_up(&stage).await?;
+    let places = start_clients(&stage).await?;
     let threads = stage.plan.load.clients;
     let seed = stage.plan.seed;
     let sabotage = stage.sabotage;
@@ -109,6 +114,8 @@ pub async fn conduct(stage: Stage) -> anyhow::Result<Conduct> {
         timeout: stage.plan.load.timeout,
         stride: threads + 1,
         run: jiff::Timestamp::now().as_nanosecond() as u64,
+        places,
+        sabotage,
     });
     if let Err(finding) = preflight::check(&load, &stage.workload).await {
         return Ok(Conduct { preflight: Some(finding), ..Conduct::default() });
@@ -194,6 +201,15 @@ async fn bring_up(stage: &Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Starts the clients that are processes; `None` where there are none.
+async fn start_clients(stage: &Stage) -> anyhow::Result<Option<Arc<Places>>> {
+    let ClientHost::Process { command } = &stage.plan.load.host else { return Ok(None) };
+    let Stage { clients, plan, cluster, .. } = stage;
+    let places = Places::new(clients.clone(), command.as_deref(), &plan.target, cluster);
+    places.start_all().await.map_err(anyhow::Error::msg)?;
+    Ok(Some(Arc::new(places)))
+}
+
 /// A run whose recorder is open.
 struct Run {
     stage: Stage,
@@ -214,8 +230,10 @@ impl Run {
         if stage.plan.stop == Stop::FirstViolation {
             observers.push(Box::new(prefix.clone()));
         }
-        // Only scenarios wait for operations.
-        if stage.plan.faults.iter().any(|fault| fault.names().contains(&"scenario")) {
+        // Only scenarios wait for operations, and only clients with places of their own can be told
+        // apart by what they hold.
+        let waits = stage.plan.faults.iter().any(|fault| fault.names().contains(&"scenario"));
+        if waits || load.places.is_some() {
             observers.push(Box::new(ear.clone()));
         }
         let clock = Clock::start();
@@ -246,6 +264,9 @@ impl Run {
         watchers.cancel();
         if let Ok(Some(problem)) = scrapes.await {
             conduct.notes.push(format!("Metrics could not be stored: {problem}."));
+        }
+        if let Some(places) = &self.load.places {
+            conduct.notes.extend(places.take_notes());
         }
         let cluster = self.stage.cluster.clone();
         let prepared = prepared(&self.stage);
@@ -316,7 +337,13 @@ impl Run {
         let nemesis = Nemesis::new(cluster, target.clone(), network, schedule.clone(), recorder);
         let plan::Bounds { act, back, .. } = self.stage.plan.bounds;
         let bounds = schism_nemesis::Bounds { act, back };
-        Some(nemesis.hearing(self.ear.clone()).within(bounds))
+        let nemesis = nemesis.hearing(self.ear.clone()).within(bounds);
+        let Some(places) = self.load.places.clone() else { return Some(nemesis) };
+        let places: Arc<dyn ClientPlaces> = places;
+        Some(nemesis.reaching(match sabotage {
+            Some(sabotage) => sabotage.places(places),
+            None => places,
+        }))
     }
 
     /// The queue of an open loop, and the task that fills it.

@@ -298,6 +298,7 @@ pub(crate) fn controller(words: &[&str]) -> i32 {
             hosts,
             logs: PathBuf::from(folder).join("logs"),
             shared: std::env::current_exe().ok(),
+            places: Vec::new(),
             bounds: ssh::Bounds { lease: LEASE, ..ssh::Bounds::default() },
             tell: Arc::new(|_| {}),
         };

@@ -98,16 +98,23 @@ fn look_of(effect: &Effect) -> Arc<dyn Look> {
 #[derive(Clone)]
 pub(crate) struct EffectProbe {
     cluster: Cluster,
+    /// The places of clients that are processes.
+    clients: Vec<Arc<dyn Host>>,
     target: Arc<dyn Target>,
 }
 
 impl EffectProbe {
-    pub(crate) fn new(cluster: Cluster, target: Arc<dyn Target>) -> Self {
-        Self { cluster, target }
+    pub(crate) fn new(
+        cluster: Cluster,
+        clients: Vec<Arc<dyn Host>>,
+        target: Arc<dyn Target>,
+    ) -> Self {
+        Self { cluster, clients, target }
     }
 
     fn spot(&self, node: NodeId) -> Option<Spot> {
-        let host = self.cluster.host(node)?.clone();
+        let client = self.clients.iter().find(|host| host.node().id == node);
+        let host = client.or_else(|| self.cluster.host(node))?.clone();
         Some(Spot { host, cluster: self.cluster.clone(), target: self.target.clone() })
     }
 
