@@ -3,6 +3,7 @@
 //! Nodes are asked over the JSON gateway that every release has, by plain HTTP: no retries, and each
 //! answer is the node's own.
 
+mod changes;
 mod client;
 mod gateway;
 mod locks;
@@ -26,18 +27,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schism_history::{OptionError, Process};
 use schism_lab::{Command, Host, HostError, Node, NodeId};
-use serde::de::DeserializeOwned;
-use serde_json::json;
 use tokio::time::Instant;
 
 use crate::log_tail::last_lines;
 use crate::{Client, Cluster, Target, TargetEntry, TargetError};
+use changes::{Change, change};
 use client::EtcdClient;
-use gateway::Gateway;
 use members::{Questions, leaders, peer_url, settled, standing_on};
 use settings::Settings;
-use trouble::Trouble;
-use wire::{Done, Members};
 
 const NAME: &str = "etcd";
 
@@ -46,8 +43,8 @@ const ASK: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long a program may take to say its version, or removing a node's data.
 const RUN: Duration = Duration::from_secs(10);
-/// How long a change of the members may take: that they see each other, and that it is committed.
-const CHANGE: Duration = Duration::from_secs(15);
+/// How long the members may take to be told.
+const LIST: Duration = Duration::from_secs(15);
 
 /// The row of this target.
 pub(crate) const ENTRY: TargetEntry = TargetEntry {
@@ -174,28 +171,6 @@ impl Etcd {
     }
 }
 
-/// Changes the members. Until its members have seen each other for five seconds, a cluster refuses to
-/// change them, before anything is proposed: then it is asked again.
-async fn change<T: DeserializeOwned>(
-    gateway: &Gateway,
-    path: &str,
-    body: &serde_json::Value,
-) -> Result<T, Trouble> {
-    let deadline = Instant::now() + CHANGE;
-    loop {
-        let changed = gateway.tell(path, body, deadline).await;
-        match &changed {
-            Err(trouble)
-                if trouble.text().contains("etcdserver: unhealthy cluster")
-                    && Instant::now() + PAUSE < deadline =>
-            {
-                tokio::time::sleep(PAUSE).await;
-            }
-            _ => return changed,
-        }
-    }
-}
-
 fn host<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Arc<dyn Host>, TargetError> {
     let outside = TargetError::Unsupported { target: NAME, what: "run outside its cluster" };
     cluster.host(node.id).ok_or(outside)
@@ -263,11 +238,11 @@ impl Target for Etcd {
     }
 
     async fn members(&self, cluster: &Cluster) -> Result<Vec<NodeId>, TargetError> {
-        let listed = self.questions.members(cluster, None, CHANGE).await;
+        let listed = self.questions.members(cluster, None, LIST).await;
         let (members, _) = listed.map_err(|problem| TargetError::NotReady {
             who: NAME.into(),
             what: format!("no node told the members ({problem})"),
-            within: CHANGE,
+            within: LIST,
             log: String::new(),
         })?;
         let stands = |node: &&Node| standing_on(&members, node).is_some();
@@ -276,13 +251,8 @@ impl Target for Etcd {
 
     /// Adds a node, whose data must have been wiped and which is started afterwards.
     async fn add(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let failed = |problem: &str| Self::unchanged(node, "added", problem);
-        let listed = self.questions.members(cluster, Some(node.id), CHANGE).await;
-        let (_, gateway) = listed.map_err(|problem| failed(&problem))?;
-        let body = json!({ "peerURLs": [peer_url(node)] });
-        let path = "/v3/cluster/member/add";
-        let added: Result<Members, Trouble> = change(&gateway, path, &body).await;
-        let Members { members } = added.map_err(|trouble| failed(trouble.text()))?;
+        let members = change(&self.questions, cluster, node, Change::Add).await;
+        let members = members.map_err(|problem| Self::unchanged(node, "added", &problem))?;
         let named = cluster.nodes().filter(|node| standing_on(&members, node).is_some());
         let named = named.map(|node| format!("{}={}", node.id, peer_url(node)));
         let named = named.collect::<Vec<_>>().join(",");
@@ -292,16 +262,8 @@ impl Target for Etcd {
     }
 
     async fn remove(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let failed = |problem: &str| Self::unchanged(node, "removed", problem);
-        let listed = self.questions.members(cluster, Some(node.id), CHANGE).await;
-        let (members, gateway) = listed.map_err(|problem| failed(&problem))?;
-        let Some(member) = standing_on(&members, node) else {
-            return Err(failed(&format!("{} does not list it", gateway.node())));
-        };
-        let path = "/v3/cluster/member/remove";
-        let body = json!({ "ID": member.id });
-        let removed: Result<Done, Trouble> = change(&gateway, path, &body).await;
-        removed.map(drop).map_err(|trouble| failed(trouble.text()))
+        let members = change(&self.questions, cluster, node, Change::Remove).await;
+        members.map(drop).map_err(|problem| Self::unchanged(node, "removed", &problem))
     }
 
     async fn primaries(
