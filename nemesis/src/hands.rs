@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use schism_history::{FaultId, FaultMark, Phase};
+use schism_history::{Evidence, FaultId, FaultMark, Phase};
 use schism_lab::{LinkRules, Network, NodeId};
-use schism_targets::{Cluster, Target};
+use schism_targets::{Cluster, Target, Upkeep};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -158,13 +158,27 @@ impl Hands {
                 begin(&mut self.standing());
                 problems(self.on_each(victims, Deed::Pause).await)
             }
-            Injection::Scenario(_) | Injection::Nothing { .. } => {
+            Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => {
                 begin(&mut self.standing());
                 Vec::new()
             }
         };
         for problem in problems {
             self.note(format!("{fault}: {problem}."));
+        }
+    }
+
+    /// Does an act of upkeep; who breaks it off has it settled.
+    pub(crate) async fn keep_up(&self, act: &Upkeep, within: Duration) -> Evidence {
+        self.target.keep_up(&self.cluster, act, within).await
+    }
+
+    /// Finishes or undoes what is left of an act of upkeep.
+    pub(crate) async fn settle(&self, act: &Upkeep) -> Evidence {
+        let settled = self.target.settle(&self.cluster, act, ACT_WITHIN);
+        match tokio::time::timeout(ACT_WITHIN * 2, settled).await {
+            Ok(settled) => settled,
+            Err(_) => evidence(false, format!("{act}: nothing was said within {ACT_WITHIN:?}")),
         }
     }
 
@@ -226,13 +240,16 @@ impl Hands {
             Injection::Links { .. } | Injection::Scenario(_) => {
                 self.set_rules(|standing| standing.lift(fault)).await
             }
-            Injection::Kill(_) | Injection::Pause(_) | Injection::Nothing { .. } => Vec::new(),
+            Injection::Kill(_)
+            | Injection::Pause(_)
+            | Injection::Upkeep(_)
+            | Injection::Nothing { .. } => Vec::new(),
         };
         let deed = match injection {
             Injection::Kill(_) => Deed::Start,
             Injection::Pause(_) => Deed::Resume,
             Injection::Scenario(_) => Deed::Revive,
-            Injection::Links { .. } | Injection::Nothing { .. } => {
+            Injection::Links { .. } | Injection::Upkeep(_) | Injection::Nothing { .. } => {
                 return self.ended(fault, problems, Healed::new());
             }
         };
@@ -313,6 +330,11 @@ impl Hands {
         self.standing().set();
         let left = self.standing().down();
         problems.extend(self.bring_up(&left, Deed::Revive).await);
+        let unsettled = self.standing().unsettled();
+        for act in unsettled {
+            let settled = self.settle(&act).await;
+            problems.extend((!settled.seen).then(|| format!("{act}: {}", settled.text)));
+        }
         let healed = problems.is_empty();
         for problem in problems {
             self.note(format!("Healing: {problem}."));

@@ -1,6 +1,7 @@
 //! Injections as they stand in a history, and rules of several faults at once.
 
 use schism_lab::{LinkRule, LinkRules, NodeId};
+use schism_targets::Upkeep;
 use serde_json::{Map, Value, json};
 
 use crate::Injection;
@@ -12,6 +13,9 @@ impl Injection {
             Injection::Links { victims, .. }
             | Injection::Kill(victims)
             | Injection::Pause(victims) => victims,
+            Injection::Upkeep(Upkeep::Defragment(nodes)) => nodes,
+            // The others are about the system as a whole.
+            Injection::Upkeep(_) => &[],
             // The victims of a scenario stand in the marks of its steps.
             Injection::Scenario(_) | Injection::Nothing { .. } => &[],
         }
@@ -35,6 +39,7 @@ impl Injection {
             }
             Injection::Kill(victims) => json!({ "kill": names(victims) }),
             Injection::Pause(victims) => json!({ "pause": names(victims) }),
+            Injection::Upkeep(act) => json!({ "upkeep": act.to_string() }),
             Injection::Scenario(scenario) => json!({ "steps": scenario.steps.len() }),
             Injection::Nothing { reason } => json!({ "nothing": reason }),
         }

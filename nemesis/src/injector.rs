@@ -118,6 +118,9 @@ impl Act {
         if let Injection::Scenario(scenario) = &injection {
             return self.play(scenario, &injection, before, &stop).await;
         }
+        if let Injection::Upkeep(act) = &injection {
+            return self.keep_up(act, &stop).await;
+        }
         let fault = self.planned.fault;
         let parcels = self.post_what_is_held(&injection);
         // A probe may be slow, and never makes a fault longer than it was planned to be.
@@ -141,7 +144,7 @@ impl Act {
             Injection::Links { rules, .. } => self.links_gone(rules, parcels).await,
             Injection::Kill(_) | Injection::Pause(_) => self.back(&before, &healed, ended).await,
             // Nothing was done, and nothing is to be undone; a scenario has its own end.
-            Injection::Scenario(_) | Injection::Nothing { .. } => return,
+            Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => return,
         };
         record(FaultMark::Probe { fault, phase: Phase::Gone, evidence: gone });
     }
@@ -230,6 +233,7 @@ impl Act {
             Injection::Kill(_) => self.hands.processes().killed(before).await,
             Injection::Pause(_) => self.hands.processes().paused(before).await,
             Injection::Scenario(_) => evidence(false, "a scenario is looked at step by step"),
+            Injection::Upkeep(_) => evidence(false, "upkeep is looked at by the target"),
             Injection::Nothing { reason } => evidence(false, reason.clone()),
         }
     }
@@ -298,3 +302,4 @@ impl Act {
 
 #[cfg(test)]
 mod tests;
+mod upkeep;

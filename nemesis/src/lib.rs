@@ -28,6 +28,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use schism_history::{FaultId, OptionError};
 use schism_lab::{LinkRules, NodeId};
+use schism_targets::Upkeep;
 use serde::{Deserialize, Serialize};
 
 /// A way to break a system, with its parameters.
@@ -84,6 +85,8 @@ pub enum Injection {
     Kill(Vec<NodeId>),
     /// These nodes are paused, and go on when the fault ends.
     Pause(Vec<NodeId>),
+    /// This is done through the target while clients use it.
+    Upkeep(Upkeep),
     /// Steps, each of which is resolved when it begins.
     Scenario(Scenario),
     /// Nothing could be resolved (no leader was seen, say): the fault stays unproven.
@@ -159,5 +162,8 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::PAUSE,
     faults::DELAY,
     faults::HOLD,
+    faults::RESHARD,
+    faults::COMPACT,
+    faults::DEFRAGMENT,
     faults::SCENARIO,
 ];

@@ -7,13 +7,16 @@ mod log_tail;
 mod memory;
 mod redis_cluster;
 mod reference;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use schism_history::{Call, OptionError, Outcome, Process};
+use schism_history::{Call, Evidence, OptionError, Outcome, Process};
 use schism_lab::{Host, HostError, Node, NodeId};
+
+pub use upkeep::Upkeep;
 
 /// The nodes of a lab with a target on them.
 #[derive(Clone)]
@@ -137,6 +140,21 @@ pub trait Target: Send + Sync {
     async fn remove(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
         let _ = (cluster, node);
         Err(TargetError::Unsupported { target: self.name(), what: "remove a member" })
+    }
+
+    /// Does an act of upkeep while clients use the system, within the time given, and says what the
+    /// nodes themselves tell of it then. It may be broken off at any moment: [`Target::settle`]
+    /// makes whole what is left.
+    async fn keep_up(&self, cluster: &Cluster, act: &Upkeep, within: Duration) -> Evidence {
+        let _ = (cluster, act, within);
+        Evidence { seen: false, text: format!("{} knows no such upkeep", self.name()).into() }
+    }
+
+    /// Finishes or undoes what is left of an act of upkeep, and says whether nothing is, as the
+    /// nodes themselves tell. To be asked again where something was.
+    async fn settle(&self, cluster: &Cluster, act: &Upkeep, within: Duration) -> Evidence {
+        let _ = (cluster, act, within);
+        Evidence { seen: true, text: "nothing is left to be done".into() }
     }
 
     /// The nodes that say that they lead, the most recent first (by term, where there is one).

@@ -12,9 +12,11 @@ mod health;
 mod metrics;
 mod nodes;
 mod refusal;
+mod reshard;
 mod resp;
 mod settings;
 mod slot;
+mod upkeep;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,12 +24,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use schism_history::{OptionError, Process};
+use schism_history::{Evidence, OptionError, Process};
 use schism_lab::{Command, Host, HostError, Node, NodeId};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::{Client, Cluster, Target, TargetEntry, TargetError, log_tail};
+use crate::{Client, Cluster, Target, TargetEntry, TargetError, Upkeep, log_tail};
 use client::RedisClient;
 use health::Views;
 use settings::Settings;
@@ -51,7 +53,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     summary: "Redis Cluster: primaries with replicas, asynchronous replication, failover",
     needs_lab: true,
     operations: &["read", "write", "cas", "add", "read-set", "increment", "txn"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario"],
+    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "reshard"],
     options: settings::OPTIONS,
     construct,
 };
@@ -213,6 +215,17 @@ impl Target for RedisCluster {
         };
         let nodes = self.addresses(cluster).into_iter();
         Ok(nodes.filter(|(_, address)| is_member(address)).map(|(id, _)| id).collect())
+    }
+
+    async fn keep_up(&self, cluster: &Cluster, act: &Upkeep, within: Duration) -> Evidence {
+        match act {
+            Upkeep::Reshard { slots } => self.reshard(cluster, *slots, within).await,
+            other => Evidence { seen: false, text: format!("{NAME} cannot {other}").into() },
+        }
+    }
+
+    async fn settle(&self, cluster: &Cluster, _: &Upkeep, within: Duration) -> Evidence {
+        self.settle_slots(cluster, within).await
     }
 
     /// Every node that says that it serves slots as their primary; whoever took over last comes first.

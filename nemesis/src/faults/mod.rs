@@ -1,15 +1,21 @@
 //! The faults, one a file.
 
+mod compact;
+mod defragment;
 mod delay;
 mod hold;
 mod kill;
 mod partition;
 mod pause;
+mod reshard;
 mod scenario;
 
+pub(crate) use compact::ENTRY as COMPACT;
+pub(crate) use defragment::ENTRY as DEFRAGMENT;
 pub(crate) use delay::ENTRY as DELAY;
 pub(crate) use hold::ENTRY as HOLD;
 pub(crate) use kill::ENTRY as KILL;
 pub(crate) use partition::ENTRY as PARTITION;
 pub(crate) use pause::ENTRY as PAUSE;
+pub(crate) use reshard::ENTRY as RESHARD;
 pub(crate) use scenario::ENTRY as SCENARIO;

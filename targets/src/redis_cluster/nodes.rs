@@ -20,6 +20,29 @@ pub(super) struct Member {
     pub(super) epoch: u64,
     /// The slots that it serves, as ranges of both ends.
     pub(super) slots: Vec<(u16, u16)>,
+    /// The slots that are on their way; a node tells only its own.
+    pub(super) open: Vec<OpenSlot>,
+}
+
+/// A slot that is on its way from or to a node: `[93->-ID]`, `[77-<-ID]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct OpenSlot {
+    pub(super) slot: u16,
+    /// The identity of the other end.
+    pub(super) other: String,
+    /// Whether it comes; otherwise it goes.
+    pub(super) importing: bool,
+}
+
+impl OpenSlot {
+    fn parse(word: &str) -> Option<Self> {
+        let word = word.strip_prefix('[')?.strip_suffix(']')?;
+        let (importing, (slot, other)) = match word.split_once("-<-") {
+            Some(parts) => (true, parts),
+            None => (false, word.split_once("->-")?),
+        };
+        Some(Self { slot: slot.parse().ok()?, other: other.to_owned(), importing })
+    }
 }
 
 impl Member {
@@ -40,11 +63,13 @@ impl Member {
             let (from, to) = word.split_once('-').unwrap_or((word, word));
             Some((from.parse().ok()?, to.parse().ok()?))
         };
-        // Slots on their way to another node stand in brackets behind those that are served.
-        let served = words.skip(1).take_while(|word| !word.starts_with('['));
-        let slots = served.map(range).collect::<Option<Vec<_>>>()?;
+        // Slots on their way stand in brackets behind those that are served.
+        let (open, served): (Vec<&str>, Vec<&str>) =
+            words.skip(1).partition(|word| word.starts_with('['));
+        let slots = served.into_iter().map(range).collect::<Option<Vec<_>>>()?;
+        let open = open.into_iter().map(OpenSlot::parse).collect::<Option<Vec<_>>>()?;
         let flags = flags.split(',').map(str::to_owned).collect();
-        Some(Self { id, address, flags, epoch, slots })
+        Some(Self { id, address, flags, epoch, slots, open })
     }
 }
 
@@ -123,6 +148,8 @@ role:master\r\nrole_of_another:3\r\n";
         assert_eq!((one.id.as_str(), one.epoch), ("07c37df", 1));
         assert_eq!(one.address, Some("10.77.0.1:6379".parse().expect("an address")));
         assert_eq!(one.slots, [(0, 5460), (5500, 5500)]);
+        let open = OpenSlot { slot: 93, other: "292f8b3".into(), importing: false };
+        assert_eq!(one.open, [open]);
         assert!(one.is("myself") && one.is("master") && !one.is("fail"));
         assert_eq!(two.address, Some("10.77.0.2:6379".parse().expect("an address")));
         assert!(two.is("fail?") && !two.is("fail"));
