@@ -10,8 +10,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schism_history::{Call, Code, Outcome, Process, Reason, Reply, Value};
 use schism_lab::{
-    Command, Datagrams, Host, HostError, LinkRules, Network, NetworkError, Node, NodeId, Output,
-    ProcessState, Running,
+    Command, Datagrams, Effect, Host, HostError, LinkRules, Network, NetworkError, Node, NodeId,
+    Output, ProcessState, Running,
 };
 use schism_targets::{Client, Cluster, Target, TargetError};
 
@@ -130,6 +130,10 @@ impl Host for FakeHost {
 
     async fn datagrams(&self) -> Result<Arc<dyn Datagrams>, HostError> {
         self.host.datagrams().await
+    }
+
+    async fn hold(&self, _name: &str, _effect: &Effect) -> Result<(), HostError> {
+        Ok(())
     }
 }
 

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use datagrams::Datagrams;
 pub use running::{Control, Running};
+pub use schism_agent::effects::Effect;
 
 /// A node of a lab, counted from 1 and printed as `n1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -100,6 +101,13 @@ pub struct ProcessState {
     pub started: u64,
 }
 
+impl From<schism_agent::protocol::Process> for ProcessState {
+    fn from(process: schism_agent::protocol::Process) -> Self {
+        let schism_agent::protocol::Process { pid, name, state, cpu_ns, started } = process;
+        Self { pid, name, state, cpu_ns, started }
+    }
+}
+
 /// Why a node could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[error("{node}: {problem}")]
@@ -147,6 +155,19 @@ pub trait Host: Send + Sync {
     /// The node's processes, read anew from /proc; the lab's own init is not among them. For
     /// probes: nothing that this program remembers goes into the answer.
     async fn processes(&self) -> Result<Vec<ProcessState>, HostError>;
+
+    /// Begins an effect on the node, under a name of its own; it is held, also for processes that
+    /// start later, until it is released or this program dies.
+    async fn hold(&self, name: &str, effect: &Effect) -> Result<(), HostError> {
+        let (node, what) = (self.node().id, effect.kind());
+        let problem = format!("{name}: no {what} can be held on this node");
+        Err(HostError { node, problem, source: None })
+    }
+
+    /// Ends an effect, exactly. One that is not held is released already.
+    async fn release(&self, _name: &str) -> Result<(), HostError> {
+        Ok(())
+    }
 
     /// A UDP socket on the node, outside its processes (it works while the node is killed or
     /// paused). For probes of links.

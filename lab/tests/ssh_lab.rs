@@ -25,7 +25,9 @@ fn main() -> ExitCode {
             enter_node(init.parse().expect("a pid"), folder, &line[5..])
         }
         // What the nodes start: this program is theirs, too.
-        ["agent", ..] => schism_agent::main(&line[2..]),
+        ["agent" | "hold" | "look", ..] => {
+            schism_agent::main(&line[1..]).expect("one of its words")
+        }
         ["hello"] => {
             println!("hello");
             0

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schism_lab::Host;
+use schism_lab::{Effect, Host};
 use schism_targets::{Cluster, Target};
 use tokio::time::Instant;
 
@@ -11,7 +11,7 @@ const THERE_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What is done to a node.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) enum Deed {
     Kill,
     Start,
@@ -19,6 +19,10 @@ pub(crate) enum Deed {
     Resume,
     /// Whatever is needed: what is stopped goes on, and where nothing runs it is started.
     Revive,
+    /// An effect begins, under the name of its fault.
+    Hold(String, Effect),
+    /// An effect ends.
+    Release(String),
 }
 
 impl Deed {
@@ -35,6 +39,10 @@ impl Deed {
             Deed::Start => start(cluster, target, host).await,
             Deed::Pause => host.pause_all().await.map_err(|error| error.to_string()),
             Deed::Resume => host.resume_all().await.map_err(|error| error.to_string()),
+            Deed::Hold(name, effect) => {
+                host.hold(&name, &effect).await.map_err(|error| error.to_string())
+            }
+            Deed::Release(name) => host.release(&name).await.map_err(|error| error.to_string()),
             Deed::Revive => {
                 host.resume_all().await.map_err(|error| error.to_string())?;
                 start(cluster, target, host).await

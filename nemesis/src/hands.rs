@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Ear;
 use crate::deed::Deed;
 use crate::injector::Recorder;
+use crate::probe::effects::EffectProbe;
 use crate::probe::evidence;
 use crate::probe::processes::{Before, Healed, ProcessProbe};
 use crate::standing::{Standing, Tick};
@@ -32,6 +33,7 @@ pub(crate) struct Hands {
     network: Arc<dyn Network>,
     recorder: Arc<dyn Recorder>,
     processes: ProcessProbe,
+    effects: EffectProbe,
     standing: Mutex<Standing>,
     notes: Mutex<Vec<String>>,
     ear: Option<Ear>,
@@ -54,9 +56,22 @@ impl Hands {
         ear: Option<Ear>,
     ) -> Self {
         let processes = ProcessProbe::new(cluster.clone(), target.clone());
+        let effects = EffectProbe::new(cluster.clone());
         let (standing, notes) = (Mutex::default(), Mutex::default());
         let (wire, turn) = Default::default();
-        Self { cluster, target, network, recorder, processes, standing, notes, ear, wire, turn }
+        Self {
+            cluster,
+            target,
+            network,
+            recorder,
+            processes,
+            effects,
+            standing,
+            notes,
+            ear,
+            wire,
+            turn,
+        }
     }
 
     /// What hears of operations, if anything does.
@@ -75,6 +90,10 @@ impl Hands {
 
     pub(crate) fn processes(&self) -> &ProcessProbe {
         &self.processes
+    }
+
+    pub(crate) fn effects(&self) -> &EffectProbe {
+        &self.effects
     }
 
     /// What stands now. Never held over a wait.
@@ -118,14 +137,18 @@ impl Hands {
                 Ok(Vec::new())
             };
             let turn = self.turn.lock().await;
-            let down = self.standing().down();
+            let (down, held) = {
+                let standing = self.standing();
+                (standing.down(), standing.effects())
+            };
+            let held = held.into_iter().map(|(_, node, kind)| (node, kind)).collect();
             let hopeless = asked.is_err() || Instant::now() >= deadline;
             let mut primaries = asked.unwrap_or_default();
             // One that was struck while we asked leads no more.
             primaries.retain(|node| !down.contains(node));
             if !leader_matters || !primaries.is_empty() || hopeless {
                 let nodes = self.cluster.nodes().map(|node| node.id).collect();
-                return (turn, View { nodes, primaries, down });
+                return (turn, View { nodes, primaries, down, held });
             }
             drop(turn);
             tokio::time::sleep(ASK_AGAIN).await;
@@ -152,11 +175,16 @@ impl Hands {
             Injection::Links { .. } => self.set_rules(begin).await,
             Injection::Kill(victims) => {
                 begin(&mut self.standing());
-                problems(self.on_each(victims, Deed::Kill).await)
+                problems(self.on_each(victims, &Deed::Kill).await)
             }
             Injection::Pause(victims) => {
                 begin(&mut self.standing());
-                problems(self.on_each(victims, Deed::Pause).await)
+                problems(self.on_each(victims, &Deed::Pause).await)
+            }
+            Injection::Hold { victims, effect } => {
+                begin(&mut self.standing());
+                let deed = Deed::Hold(fault.to_string(), effect.clone());
+                problems(self.on_each(victims, &deed).await)
             }
             Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => {
                 begin(&mut self.standing());
@@ -208,7 +236,7 @@ impl Hands {
                 standing.strike(fault, node);
             }
         }
-        let problems = problems(self.on_each(nodes, deed).await);
+        let problems = problems(self.on_each(nodes, &deed).await);
         if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 
@@ -240,6 +268,7 @@ impl Hands {
             Injection::Links { .. } | Injection::Scenario(_) => {
                 self.set_rules(|standing| standing.lift(fault)).await
             }
+            Injection::Hold { .. } => self.release(fault).await,
             Injection::Kill(_)
             | Injection::Pause(_)
             | Injection::Upkeep(_)
@@ -249,6 +278,15 @@ impl Hands {
             Injection::Kill(_) => Deed::Start,
             Injection::Pause(_) => Deed::Resume,
             Injection::Scenario(_) => Deed::Revive,
+            Injection::Hold { victims, .. } => {
+                // What it made a program die of is over.
+                let down = self.standing().down();
+                let victims: Vec<NodeId> =
+                    victims.iter().copied().filter(|node| !down.contains(node)).collect();
+                problems.extend(self.bring_up(&victims, Deed::Revive).await);
+                let healed = self.processes.healed(before).await;
+                return self.ended(fault, problems, healed);
+            }
             Injection::Links { .. } | Injection::Upkeep(_) | Injection::Nothing { .. } => {
                 return self.ended(fault, problems, Healed::new());
             }
@@ -268,9 +306,23 @@ impl Hands {
         if problems.is_empty() { Ok((self.standing().end(fault), healed)) } else { Err(problems) }
     }
 
+    /// Ends what a fault still holds on nodes; the problems of those where it could not.
+    async fn release(&self, fault: FaultId) -> Vec<String> {
+        let held = self.standing().effects();
+        let nodes: Vec<NodeId> =
+            held.iter().filter(|(of, _, _)| *of == fault).map(|(_, node, _)| *node).collect();
+        let done = self.on_each(&nodes, &Deed::Release(fault.to_string())).await;
+        for (node, problem) in &done {
+            if problem.is_none() {
+                self.standing().is_released(fault, *node);
+            }
+        }
+        problems(done)
+    }
+
     /// Heals nodes, and holds those that are well no more to be down; the problems of the others.
     async fn bring_up(&self, nodes: &[NodeId], deed: Deed) -> Vec<String> {
-        let done = self.on_each(nodes, deed).await;
+        let done = self.on_each(nodes, &deed).await;
         for (node, problem) in &done {
             if problem.is_none() {
                 self.standing().is_up(*node);
@@ -296,11 +348,12 @@ impl Hands {
     }
 
     /// The same to all nodes at once; the problem of each, if there was one.
-    async fn on_each(&self, nodes: &[NodeId], deed: Deed) -> Vec<(NodeId, Option<String>)> {
+    async fn on_each(&self, nodes: &[NodeId], deed: &Deed) -> Vec<(NodeId, Option<String>)> {
         let mut deeds = JoinSet::new();
         for &node in nodes {
             let Some(host) = self.cluster.host(node).cloned() else { continue };
             let (cluster, target) = (self.cluster.clone(), self.target.clone());
+            let deed = deed.clone();
             deeds.spawn(async move {
                 let done = deed.on(&cluster, &*target, &*host);
                 let problem = match tokio::time::timeout(ACT_WITHIN, done).await {
@@ -328,6 +381,9 @@ impl Hands {
             Err(error) => vec![error.to_string()],
         };
         self.standing().set();
+        for fault in &open {
+            problems.extend(self.release(*fault).await);
+        }
         let left = self.standing().down();
         problems.extend(self.bring_up(&left, Deed::Revive).await);
         let unsettled = self.standing().unsettled();

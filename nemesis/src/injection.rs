@@ -12,7 +12,8 @@ impl Injection {
         match self {
             Injection::Links { victims, .. }
             | Injection::Kill(victims)
-            | Injection::Pause(victims) => victims,
+            | Injection::Pause(victims)
+            | Injection::Hold { victims, .. } => victims,
             Injection::Upkeep(Upkeep::Defragment(nodes)) => nodes,
             // The others are about the system as a whole.
             Injection::Upkeep(_) => &[],
@@ -22,7 +23,7 @@ impl Injection {
     }
 
     /// The facts, for a replay: `{"links":[{"from":"n1","to":"n2","drop":true}]}`,
-    /// `{"kill":["n1"]}`, `{"pause":["n1"]}`, `{"steps":9}` for a scenario, whose facts stand in the
+    /// `{"kill":["n1"]}`, `{"pause":["n1"]}`, `{"hold":["n1"],"effect":{"burn":{…}}}`, `{"steps":9}` for a scenario, whose facts stand in the
     /// marks of its steps, `{"nothing":"no node said that it leads"}`.
     pub fn to_json(&self) -> Value {
         let names = |nodes: &[NodeId]| nodes.iter().map(ToString::to_string).collect::<Value>();
@@ -39,6 +40,9 @@ impl Injection {
             }
             Injection::Kill(victims) => json!({ "kill": names(victims) }),
             Injection::Pause(victims) => json!({ "pause": names(victims) }),
+            Injection::Hold { victims, effect } => {
+                json!({ "hold": names(victims), "effect": effect })
+            }
             Injection::Upkeep(act) => json!({ "upkeep": act.to_string() }),
             Injection::Scenario(scenario) => json!({ "steps": scenario.steps.len() }),
             Injection::Nothing { reason } => json!({ "nothing": reason }),

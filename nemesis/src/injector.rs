@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::hands::Hands;
+use crate::probe::effects::Sights;
 use crate::probe::links::LinkProbe;
 use crate::probe::links::parcels::Parcels;
 use crate::probe::processes::{Before, Healed};
@@ -114,7 +115,7 @@ impl Act {
         if !self.hands.wait_until(self.planned.start, &stop).await {
             return;
         }
-        let Some((injection, before)) = self.inject(&stop).await else { return };
+        let Some((injection, before, sights)) = self.inject(&stop).await else { return };
         if let Injection::Scenario(scenario) = &injection {
             return self.play(scenario, &injection, before, &stop).await;
         }
@@ -123,10 +124,11 @@ impl Act {
         }
         let fault = self.planned.fault;
         let parcels = self.post_what_is_held(&injection);
+        let mut held = Sights::new();
         // A probe may be slow, and never makes a fault longer than it was planned to be.
         let bites = tokio::select! {
             biased;
-            bites = self.bites(&injection, &before) => bites,
+            bites = self.bites(&injection, &before, &sights, &mut held) => bites,
             _ = self.hands.wait_until(self.planned.stop, &stop) => {
                 evidence(false, "the fault ended before it could be looked at")
             }
@@ -143,6 +145,12 @@ impl Act {
         let gone = match &injection {
             Injection::Links { rules, .. } => self.links_gone(rules, parcels).await,
             Injection::Kill(_) | Injection::Pause(_) => self.back(&before, &healed, ended).await,
+            Injection::Hold { effect, .. } => {
+                let hands = self.hands.clone();
+                let silenced = move |node| hands.standing().silenced_since(ended, node, fault);
+                let gone = self.hands.effects().gone(effect, &sights, &held, silenced).await;
+                all(vec![gone, self.back(&before, &healed, ended).await], "")
+            }
             // Nothing was done, and nothing is to be undone; a scenario has its own end.
             Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => return,
         };
@@ -224,8 +232,19 @@ impl Act {
         self.hands.processes().back(before, healed, silenced).await
     }
 
-    async fn bites(&self, injection: &Injection, before: &Before) -> Evidence {
+    async fn bites(
+        &self,
+        injection: &Injection,
+        before: &Before,
+        sights: &Sights,
+        held: &mut Sights,
+    ) -> Evidence {
         match injection {
+            Injection::Hold { effect, .. } => {
+                let (bites, seen) = self.hands.effects().bites(effect, sights).await;
+                *held = seen;
+                bites
+            }
             Injection::Links { rules, .. } => match &self.links {
                 Some(links) => links.bites(rules, || self.hands.standing().rules()).await,
                 None => evidence(false, "links could not be probed"),
@@ -260,7 +279,7 @@ impl Act {
 
     /// Resolves the victims, writes the Start mark, and only then touches anything. `None` if the
     /// run was stopped meanwhile.
-    async fn inject(&self, stop: &CancellationToken) -> Option<(Injection, Before)> {
+    async fn inject(&self, stop: &CancellationToken) -> Option<(Injection, Before, Sights)> {
         let (hands, planned) = (&self.hands, &self.planned);
         let (name, value) = match planned.spec.as_object().and_then(|spec| spec.iter().next()) {
             Some((name, value)) => (name.clone(), value.clone()),
@@ -282,11 +301,22 @@ impl Act {
         let before = match &injection {
             Injection::Kill(victims) => hands.processes().before(victims, true).await,
             Injection::Pause(victims) => hands.processes().before(victims, false).await,
+            Injection::Hold { victims, .. } => {
+                let mut before = hands.processes().before(victims, false).await;
+                for was in before.values_mut() {
+                    was.spared = true;
+                }
+                before
+            }
             // Whom its steps will strike is not known yet.
             Injection::Scenario(scenario) if scenario.strikes_nodes() => {
                 hands.processes().before(&view.nodes, false).await
             }
             _ => Before::new(),
+        };
+        let sights = match &injection {
+            Injection::Hold { victims, effect } => hands.effects().before(effect, victims).await,
+            _ => Sights::new(),
         };
         hands.record(FaultMark::Start {
             fault: planned.fault,
@@ -296,7 +326,7 @@ impl Act {
             injection: injection.to_json().into(),
         });
         hands.strike(&turn, planned.fault, &injection).await;
-        Some((injection, before))
+        Some((injection, before, sights))
     }
 }
 

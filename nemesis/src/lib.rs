@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use schism_history::{FaultId, OptionError};
-use schism_lab::{LinkRules, NodeId};
+use schism_lab::{Effect, LinkRules, NodeId};
 use schism_targets::Upkeep;
 use serde::{Deserialize, Serialize};
 
@@ -56,12 +56,18 @@ pub trait Fault: Send + Sync {
     /// only those who must know ask.
     fn needs_leader(&self) -> bool;
 
+    /// What has to be held on every node from before the target's first start to the end of the
+    /// run, for the fault to be possible.
+    fn prepares(&self) -> Option<Effect> {
+        None
+    }
+
     /// Resolves the victims. Pure: the same view and randomness give the same injection.
     fn plan(&self, view: &View, rng: &mut ChaCha8Rng) -> Injection;
 }
 
 /// What the nemesis knows of the cluster when a fault begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct View {
     /// All nodes, in order.
     pub nodes: Vec<NodeId>,
@@ -69,6 +75,20 @@ pub struct View {
     pub primaries: Vec<NodeId>,
     /// Nodes that another fault already holds down (killed or paused).
     pub down: Vec<NodeId>,
+    /// Nodes on which another fault holds an effect, with its kind.
+    pub held: Vec<(NodeId, &'static str)>,
+}
+
+impl View {
+    /// The nodes on which an effect of this kind can't be held now: one of the kind is there already,
+    /// or nothing runs that it could be about.
+    pub(crate) fn taken(&self, kind: &str) -> Vec<NodeId> {
+        let held = self.held.iter().filter(|(_, other)| *other == kind).map(|(node, _)| *node);
+        let mut taken: Vec<NodeId> = self.down.iter().copied().chain(held).collect();
+        taken.sort_unstable();
+        taken.dedup();
+        taken
+    }
 }
 
 /// The resolved facts of a fault: what is to be done, to whom.
@@ -85,6 +105,13 @@ pub enum Injection {
     Kill(Vec<NodeId>),
     /// These nodes are paused, and go on when the fault ends.
     Pause(Vec<NodeId>),
+    /// On these nodes an effect is held until the fault ends.
+    Hold {
+        /// The nodes.
+        victims: Vec<NodeId>,
+        /// What is held there.
+        effect: Effect,
+    },
     /// This is done through the target while clients use it.
     Upkeep(Upkeep),
     /// Steps, each of which is resolved when it begins.
@@ -162,6 +189,7 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::PAUSE,
     faults::DELAY,
     faults::HOLD,
+    faults::BURN,
     faults::RESHARD,
     faults::COMPACT,
     faults::DEFRAGMENT,

@@ -1,6 +1,7 @@
 //! Probes: whether a fault bites, and whether it is gone. They send packets, read /proc and ask the
 //! target; nothing that the injector wrote goes into an answer.
 
+pub(crate) mod effects;
 pub(crate) mod links;
 pub(crate) mod processes;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use schism_history::{OptionError, Span, did_you_mean};
-use schism_lab::NodeId;
+use schism_lab::{Effect, NodeId};
 use serde_json::{Map, Value};
 
 use crate::{FAULTS, Fault, FaultSpec, Injection, View, When};
@@ -93,6 +93,18 @@ impl FaultSpec {
         Ok(())
     }
 
+    /// What has to be held on every node from before the target's first start, each once.
+    pub fn prepares(&self) -> Vec<Effect> {
+        let all = self.choices.iter().flatten();
+        let mut prepared: Vec<Effect> = Vec::new();
+        for effect in all.filter_map(|(name, value)| fault(name, value).ok()?.prepares()) {
+            if !prepared.contains(&effect) {
+                prepared.push(effect);
+            }
+        }
+        prepared
+    }
+
     /// The names of the faults in it, those inside scenarios too, each once.
     pub fn names(&self) -> Vec<&'static str> {
         let given = || self.choices.iter().flatten();
@@ -116,7 +128,7 @@ fn strikes(fault: &dyn Fault, nodes: u16, after: Option<&dyn Fault>) -> Result<(
         let healthy = View {
             nodes: all.clone(),
             primaries: all.get(leader).copied().into_iter().collect(),
-            down: Vec::new(),
+            ..View::default()
         };
         let down = match after.map(|after| after.plan(&healthy, &mut rng)) {
             Some(Injection::Kill(victims) | Injection::Pause(victims)) => victims,

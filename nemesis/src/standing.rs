@@ -30,6 +30,8 @@ pub(crate) struct Standing {
     down: BTreeMap<NodeId, FaultId>,
     /// The acts of upkeep of which something may be left.
     upkeep: BTreeMap<FaultId, Upkeep>,
+    /// The nodes on which each fault still holds an effect, and its kind.
+    held: BTreeMap<(FaultId, NodeId), &'static str>,
     /// What each fault was about, and until when.
     reaches: Vec<Reach>,
 }
@@ -87,6 +89,16 @@ impl Standing {
         self.down.iter().filter(|(_, by)| **by == fault).map(|(node, _)| *node).collect()
     }
 
+    /// The effects that are held, each with its fault and its node.
+    pub(crate) fn effects(&self) -> Vec<(FaultId, NodeId, &'static str)> {
+        self.held.iter().map(|((fault, node), kind)| (*fault, *node, *kind)).collect()
+    }
+
+    /// An effect is held no more.
+    pub(crate) fn is_released(&mut self, fault: FaultId, node: NodeId) {
+        self.held.remove(&(fault, node));
+    }
+
     /// The faults that are not healed.
     pub(crate) fn open(&self) -> BTreeSet<FaultId> {
         self.open.clone()
@@ -107,6 +119,12 @@ impl Standing {
             Injection::Kill(victims) | Injection::Pause(victims) => {
                 for victim in victims {
                     self.strike(fault, *victim);
+                }
+            }
+            // They may be silent for it, and are to answer until then.
+            Injection::Hold { victims, effect } => {
+                for victim in victims {
+                    self.held.insert((fault, *victim), effect.kind());
                 }
             }
             // Its steps will tell.

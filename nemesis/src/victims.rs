@@ -170,7 +170,7 @@ mod tests {
         let view = View {
             nodes: (1..=5).map(NodeId).collect(),
             primaries: vec![NodeId(3)],
-            down: Vec::new(),
+            ..View::default()
         };
         let down: Vec<NodeId> = down.iter().copied().map(NodeId).collect();
         let victims = Victims::parse(&victims).expect("victims");

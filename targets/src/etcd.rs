@@ -52,7 +52,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     summary: "etcd 3.4 or later, over its JSON gateway",
     needs_lab: true,
     operations: &["read", "write", "cas", "add", "read-set", "txn", "acquire", "release"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario"],
+    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn"],
     options: settings::OPTIONS,
     construct,
 };

@@ -5,6 +5,7 @@
 //! worth (`WAIT`, `min-replicas-to-write`, append-only files) is for the plan to say.
 
 mod client;
+mod close;
 mod command;
 mod connection;
 mod formation;
@@ -53,7 +54,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     summary: "Redis Cluster: primaries with replicas, asynchronous replication, failover",
     needs_lab: true,
     operations: &["read", "write", "cas", "add", "read-set", "increment", "txn"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "reshard"],
+    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn", "reshard"],
     options: settings::OPTIONS,
     construct,
 };

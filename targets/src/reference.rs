@@ -52,7 +52,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     summary: "the bundled Raft cluster, correct or with a planted bug",
     needs_lab: true,
     operations: &["read", "write", "cas", "add", "read-set", "txn"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario"],
+    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn"],
     options: &[
         ("protocol", "which system: raft; required"),
         (

@@ -50,8 +50,10 @@ pub fn main() -> i32 {
 /// What the binary is called for by its own labs and targets.
 fn hidden(line: &[String]) -> Option<i32> {
     use schism_lab::local::node_init::{enter_node, found_node};
+    if let Some(code) = schism_agent::main(line.get(1..)?) {
+        return Some(code);
+    }
     match line.get(1)?.as_str() {
-        "agent" => Some(schism_agent::main(&line[2..])),
         "node" => Some(schism_reference::main(&line[2..])),
         "lab-init" => Some(found_node(line.get(2)?)),
         "lab-enter" => {

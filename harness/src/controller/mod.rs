@@ -20,8 +20,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use schism_checkers::Question;
 use schism_history::{FaultMark, Kind, Process, Time};
-use schism_lab::Network;
-use schism_nemesis::{Ear, Nemesis, Schedule};
+use schism_lab::{Effect, Network};
+use schism_nemesis::{Ear, FaultSpec, Nemesis, Schedule};
 use schism_targets::{Cluster, Target};
 use schism_workloads::generator::Limit;
 use schism_workloads::{Generator, Workload};
@@ -127,10 +127,22 @@ fn operations(stage: &Stage) -> Box<dyn Generator> {
 
 async fn bring_up(stage: &Stage) -> anyhow::Result<()> {
     let Stage { target, cluster, .. } = stage;
+    let mut prepared: Vec<Effect> = Vec::new();
+    for effect in stage.plan.faults.iter().flat_map(FaultSpec::prepares) {
+        if !prepared.contains(&effect) {
+            prepared.push(effect);
+        }
+    }
     let mut starts = JoinSet::new();
     for node in cluster.nodes() {
         let (target, cluster, node) = (target.clone(), cluster.clone(), node.clone());
+        let prepared = prepared.clone();
         starts.spawn(async move {
+            if let Some(host) = cluster.host(node.id) {
+                for effect in &prepared {
+                    host.hold(effect.kind(), effect).await?;
+                }
+            }
             target.install(&cluster, &node).await?;
             target.start(&cluster, &node).await
         });

@@ -3,8 +3,8 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,8 +14,11 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use schism_agent::effects::Effect;
+use schism_agent::members::in_network;
+
+use super::holders::Holders;
 use super::life::{Life, set_apart, spawn};
-use super::members::members;
 use crate::{Command, Datagrams, Host, HostError, Node, Output, ProcessState, Running};
 
 /// The port of a node's socket for probes; nothing else of ours uses it.
@@ -32,12 +35,35 @@ const OUTPUT_MAX: usize = 1 << 20;
 pub(super) struct LocalHost {
     node: Node,
     life: Arc<Life>,
+    holders: Arc<Holders>,
+    /// The node's network namespace, as /proc names it.
+    network: PathBuf,
 }
 
 impl LocalHost {
-    pub(super) fn new(node: Node, network: OwnedFd) -> Self {
+    pub(super) fn new(node: Node, network: OwnedFd, ledger: PathBuf) -> io::Result<Self> {
+        let link = fs::read_link(format!("/proc/self/fd/{}", network.as_raw_fd()))?;
         let life = Arc::new(Life::new(node.id, network));
-        Self { node, life }
+        let name = link.display().to_string();
+        let holders = Arc::new(Holders::new(ledger, node.data.clone(), name));
+        Ok(Self { node, life, holders, network: link })
+    }
+
+    /// The node's processes, as the kernel tells them.
+    fn members(&self) -> Result<Vec<ProcessState>, HostError> {
+        let members = in_network(&self.network).map_err(|error| self.error("/proc", error))?;
+        Ok(members.into_iter().map(ProcessState::from).collect())
+    }
+
+    /// Has the holders of the node do something that blocks.
+    async fn holders(
+        &self,
+        deed: impl FnOnce(&Holders) -> Result<(), String> + Send + 'static,
+    ) -> Result<(), HostError> {
+        let holders = self.holders.clone();
+        let done = tokio::task::spawn_blocking(move || deed(&holders)).await;
+        let done = done.unwrap_or_else(|error| Err(error.to_string()));
+        done.map_err(|problem| self.error(problem, None))
     }
 
     /// Kills the node without waiting; for the end of a lab.
@@ -111,8 +137,7 @@ impl LocalHost {
     ) -> Result<(), HostError> {
         let deadline = Instant::now() + SETTLE_WITHIN;
         loop {
-            let members =
-                members(self.life.network()).map_err(|error| self.error("/proc", error))?;
+            let members = self.members()?;
             let rest: Vec<_> = members.iter().filter(|state| !done(state)).collect();
             if rest.is_empty() {
                 return Ok(());
@@ -212,7 +237,17 @@ impl Host for LocalHost {
     }
 
     async fn processes(&self) -> Result<Vec<ProcessState>, HostError> {
-        members(self.life.network()).map_err(|error| self.error("/proc", error))
+        self.members()
+    }
+
+    async fn hold(&self, name: &str, effect: &Effect) -> Result<(), HostError> {
+        let (name, effect) = (name.to_owned(), effect.clone());
+        self.holders(move |holders| holders.hold(&name, effect)).await
+    }
+
+    async fn release(&self, name: &str) -> Result<(), HostError> {
+        let name = name.to_owned();
+        self.holders(move |holders| holders.release(&name)).await
     }
 
     async fn datagrams(&self) -> Result<Arc<dyn Datagrams>, HostError> {

@@ -8,9 +8,9 @@
 pub mod control;
 mod device;
 pub mod doctor;
+mod holders;
 mod host;
 mod life;
-mod members;
 mod netlink;
 pub mod node_init;
 mod packet;
@@ -115,7 +115,10 @@ impl Lab {
                     arch: std::env::consts::ARCH.into(),
                 },
             };
-            hosts.push(Arc::new(LocalHost::new(node, namespace)));
+            let ledger = options.data.join("ledger").join(id.to_string());
+            let host = LocalHost::new(node, namespace, ledger)
+                .map_err(|error| LabError::new(format!("{id}: its network"), error))?;
+            hosts.push(Arc::new(host));
         }
         let switch = Switch::start(frames, options.seed)?;
         Ok(Self { hosts, switch: Arc::new(switch), link_layer: layer.name() })

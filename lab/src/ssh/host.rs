@@ -13,7 +13,7 @@ use super::install::{checksum, receive};
 use super::program;
 use super::quote::{quote, script};
 use super::reach::{ANSWER_WITHIN, Reach};
-use crate::{Command, Datagrams, Host, HostError, Node, Output, ProcessState, Running};
+use crate::{Command, Datagrams, Effect, Host, HostError, Node, Output, ProcessState, Running};
 
 /// How much longer than the program itself its answer may take.
 const GRACE: Duration = Duration::from_secs(3);
@@ -150,14 +150,15 @@ impl Host for SshHost {
         let Answer::Processes(all) = self.reach.ask(Deed::Processes, ANSWER_WITHIN).await? else {
             return Err(self.surprised());
         };
-        let state = |process: schism_agent::protocol::Process| ProcessState {
-            pid: process.pid,
-            name: process.name,
-            state: process.state,
-            cpu_ns: process.cpu_ns,
-            started: process.started,
-        };
-        Ok(all.into_iter().map(state).collect())
+        Ok(all.into_iter().map(ProcessState::from).collect())
+    }
+
+    async fn hold(&self, name: &str, effect: &Effect) -> Result<(), HostError> {
+        self.done(Deed::Hold { name: name.to_owned(), effect: effect.clone() }).await
+    }
+
+    async fn release(&self, name: &str) -> Result<(), HostError> {
+        self.done(Deed::Release { name: name.to_owned() }).await
     }
 
     async fn datagrams(&self) -> Result<Arc<dyn Datagrams>, HostError> {

@@ -65,6 +65,21 @@ impl Children {
         self.spawn_as(command, false)
     }
 
+    /// Starts a process that holds an effect. It ends what it holds when this process is gone, and
+    /// must not be killed before.
+    pub fn hold(&self, mut command: Command) -> io::Result<Child> {
+        // SAFETY: between fork and exec only system calls are made.
+        unsafe {
+            command.pre_exec(|| {
+                libc::setsid();
+                SigSet::empty().thread_set_mask()?;
+                Ok(())
+            });
+        }
+        let (child, _) = self.place(command, true)?;
+        Ok(child)
+    }
+
     fn spawn_as(&self, mut command: Command, helper: bool) -> io::Result<(Child, Receiver<i32>)> {
         // SAFETY: between fork and exec only system calls are made.
         unsafe {
@@ -76,6 +91,10 @@ impl Children {
                 Ok(())
             });
         }
+        self.place(command, helper)
+    }
+
+    fn place(&self, mut command: Command, helper: bool) -> io::Result<(Child, Receiver<i32>)> {
         let (sender, receiver) = channel();
         // Held over the start, so that the reaper cannot come before somebody waits.
         let mut inner = self.lock();
@@ -103,7 +122,6 @@ impl Children {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             io::Error::other(format!("did not end within {HELP_WITHIN:?}"))
         });
-        self.lock().helpers.remove(&pid);
         let mut stderr = Vec::new();
         if let Some(stream) = child.stderr.take() {
             stream.take(1 << 16).read_to_end(&mut stderr)?;
@@ -127,6 +145,7 @@ impl Children {
             // itself, and must find it.
             let mut inner = self.lock();
             let Some(code) = take(pid) else { continue };
+            inner.helpers.remove(&pid);
             if let Some(sender) = inner.waiting.remove(&pid) {
                 // Nobody waits for it any more.
                 let _ = sender.send(code);

@@ -5,17 +5,34 @@
 //! for whatever reason, it kills what it started, takes its firewall table away and ends.
 //!
 //! It imports no room: it is all that a node has of schism. A new deed is a variant of
-//! [`protocol::Deed`] and the file that does it.
+//! [`protocol::Deed`] and the file that does it; what is done for as long as it is held, such as a
+//! wrong clock, is a variant of [`effects::Effect`].
 #![allow(unsafe_code)] // Signals, sessions and subreapers have no safe interface.
 
 mod children;
 mod claim;
 mod datagrams;
+pub mod effects;
 mod files;
+pub mod holder;
+pub mod ledger;
 mod links;
-mod members;
+pub mod look;
+pub mod members;
 pub mod protocol;
 mod session;
 mod streams;
 
-pub use session::{addresses, main};
+pub use session::addresses;
+
+/// What a program of schism is called for by its own agents and labs: the exit code, or `None` where
+/// the first word is another. Must be called while the process has one thread.
+pub fn main(words: &[String]) -> Option<i32> {
+    let (first, rest) = words.split_first()?;
+    match first.as_str() {
+        "agent" => Some(session::main(rest)),
+        "hold" => Some(holder::main(rest)),
+        "look" => Some(look::main(rest)),
+        _ => None,
+    }
+}

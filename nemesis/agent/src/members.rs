@@ -1,11 +1,15 @@
-//! Which processes are the agent's, from what the kernel says of them and nothing else.
+//! Which processes are a node's, from what the kernel says of them and nothing else.
 //!
 //! The agent is a subreaper: whoever loses its parent becomes the agent's child, so that its
-//! descendants are all that it ever started, however often they forked.
+//! descendants are all that it ever started, however often they forked. A node of the local lab has
+//! namespaces of its own, by which its processes are told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
 use std::io;
+use std::path::Path;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -17,15 +21,102 @@ use crate::protocol::Process;
 const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
+/// Whose processes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Members {
+    /// The descendants of this process, holders left out.
+    Below(i32),
+    /// Those in this network namespace (`net:[4026531840]`) and in a pid namespace below ours.
+    Network(String),
+}
+
+impl Members {
+    /// The living processes.
+    pub fn list(&self) -> io::Result<Vec<Process>> {
+        match self {
+            Members::Below(root) => descendants(*root, &holders()?),
+            Members::Network(link) => in_network(Path::new(link)),
+        }
+    }
+}
+
+impl fmt::Display for Members {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Members::Below(root) => write!(formatter, "below:{root}"),
+            Members::Network(link) => write!(formatter, "network:{link}"),
+        }
+    }
+}
+
+impl FromStr for Members {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.split_once(':') {
+            Some(("below", root)) => root.parse().map(Members::Below).map_err(|_| ()),
+            Some(("network", link)) => Ok(Members::Network(link.to_owned())),
+            _ => Err(()),
+        }
+    }
+}
+
+/// The processes that hold effects: by their command lines, which are there from their first moment.
+fn holders() -> io::Result<BTreeSet<i32>> {
+    let mut found = BTreeSet::new();
+    for pid in pids()? {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if line.split(|&byte| byte == 0).nth(1) == Some(b"hold") {
+            found.insert(pid);
+        }
+    }
+    Ok(found)
+}
+
+fn pids() -> io::Result<impl Iterator<Item = i32>> {
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
+    Ok(fs::read_dir("/proc")?.flatten().filter_map(number))
+}
+
+/// The processes of a node of the local lab, its init left out.
+///
+/// A process is the node's if it is in the node's network and in a pid namespace below this one.
+/// The network namespace stays the same for as long as the lab is up, and the lab holds it open, so
+/// that no life of the node and nothing that was remembered of one goes into the answer.
+pub fn in_network(network: &Path) -> io::Result<Vec<Process>> {
+    let mut members = Vec::new();
+    for pid in pids()? {
+        // A process that ends meanwhile is none of the node's any more.
+        let here = fs::read_link(format!("/proc/{pid}/ns/net")).is_ok_and(|own| own == network);
+        let inside =
+            || fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|it| is_member(&it));
+        if here && inside() {
+            members.extend(state_of(pid));
+        }
+    }
+    members.sort_by_key(|process| process.pid);
+    Ok(members)
+}
+
+/// Whether /proc/PID/status is that of a process which has a number in a namespace below ours, and
+/// is not the first there. `NSpid` lists its numbers from our namespace inwards.
+fn is_member(status: &str) -> bool {
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    numbers.and_then(|numbers| numbers.split_whitespace().nth(1)).is_some_and(|own| own != "1")
+}
+
+/// One process; `None` if it is gone.
+pub fn state_of(pid: i32) -> Option<Process> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(pid, &text).map(|(_, process)| process)
+}
+
 /// The living descendants of `root`, without those of `apart`, which the agent needs itself.
 pub fn descendants(root: i32, apart: &BTreeSet<i32>) -> io::Result<Vec<Process>> {
     let mut children: BTreeMap<i32, Vec<Process>> = BTreeMap::new();
-    for entry in fs::read_dir("/proc")?.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
+    for pid in pids()? {
         // A process that ends meanwhile is nobody's any more.
-        let Ok(text) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        let Ok(text) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
         if let Some((parent, process)) = parse_stat(pid, &text) {
             children.entry(parent).or_default().push(process);
         }
@@ -100,6 +191,27 @@ mod tests {
         let (parent, process) = parse_stat(42, text).expect("a process");
         assert_eq!((parent, process.name.as_str(), process.state), (7, "a) S 1 (b", 'T'));
         assert_eq!(process.started, 99);
+    }
+
+    #[test]
+    fn tells_a_nodes_processes_by_their_numbers() {
+        let check = |numbers: &str, expected: bool| {
+            let status = format!("Name:\traft\nNStgid:\t9\t9\nNSpid:\t{numbers}\nVmRSS:\t1 kB\n");
+            assert_eq!(is_member(&status), expected, "{numbers}");
+        };
+        check("4711", false);
+        check("4711\t1", false);
+        check("4711\t2", true);
+        // The init of a container that runs on the node is a process as any other.
+        check("4711\t12\t1", true);
+        assert!(!is_member("Name:\traft\n"));
+    }
+
+    #[test]
+    fn finds_nobody_of_a_node_in_this_very_namespace() {
+        let own = fs::read_link("/proc/self/ns/net").expect("a namespace");
+        let members = in_network(&own).expect("/proc");
+        assert!(members.iter().all(|process| process.pid != std::process::id() as i32));
     }
 
     #[test]

@@ -9,8 +9,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::effects::Effect;
+
 /// Rises with every change that an older side would misread.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What may be written to a program's stream before the reader has said that it took it, in bytes.
 pub const WINDOW: usize = 256 << 10;
@@ -123,6 +125,18 @@ pub enum Deed {
         from: Vec<IpAddr>,
         /// What goes there vanishes.
         to: Vec<IpAddr>,
+    },
+    /// Begin an effect, which is held until it is released. `done`.
+    Hold {
+        /// Under which name; nothing else is held under it.
+        name: String,
+        /// What.
+        effect: Effect,
+    },
+    /// End an effect. One that is not held is released already. `done`.
+    Release {
+        /// Its name.
+        name: String,
     },
     /// Open a UDP socket for probes at this address. `opened`, then `datagram` …
     Datagrams {

@@ -1,5 +1,6 @@
 //! The agent's life: it takes the node, says who it is, does what it is asked, and undoes it all.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead as _, Write as _};
 use std::net::IpAddr;
@@ -7,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -15,8 +16,12 @@ use nix::sys::signal::{SigSet, Signal};
 use crate::children::Children;
 use crate::claim::Claim;
 use crate::datagrams::Sockets;
+use crate::effects::Effect;
 use crate::files;
+use crate::holder::{Held, Order};
+use crate::ledger::Ledger;
 use crate::links::{self, Lifeline};
+use crate::members::Members;
 use crate::protocol::{Answer, Deed, Hello, Program, Request, Response, VERSION};
 use crate::streams::{self, Spawned};
 
@@ -98,6 +103,8 @@ struct Session {
     lifeline: Option<Lifeline>,
     spawned: Arc<Spawned>,
     sockets: Sockets,
+    /// What is held, by its name.
+    held: Mutex<BTreeMap<String, Held>>,
     root: bool,
     /// Rules are set one after another, by a thread of their own.
     cuts: Sender<(u64, Deed)>,
@@ -129,6 +136,7 @@ impl Session {
             lifeline,
             spawned: Arc::default(),
             sockets: Sockets::default(),
+            held: Mutex::default(),
             root,
             cuts,
             ending: Mutex::default(),
@@ -211,6 +219,16 @@ impl Session {
                 };
                 self.out.answer(id, answer);
             }
+            Deed::Hold { name, effect } => match self.hold(&name, effect) {
+                Ok(child) => {
+                    let session = self.clone();
+                    std::thread::spawn(move || {
+                        let done = session.meet(child, name);
+                        session.out.answer(id, done_or_refused(done));
+                    });
+                }
+                Err(problem) => self.out.answer(id, Answer::Refused(problem)),
+            },
             Deed::Input { of, bytes } => self.spawned.input(id, of, bytes.0, &self.out),
             Deed::CloseInput { of } => self.spawned.close_input(of),
             Deed::Took { of, stream, bytes } => self.spawned.took(of, stream, bytes),
@@ -227,14 +245,11 @@ impl Session {
 
     /// What takes a moment and gives one answer.
     fn answer(&self, id: u64, deed: Deed) -> Answer {
-        let done = |done: Result<(), String>| match done {
-            Ok(()) => Answer::Done,
-            Err(problem) => Answer::Refused(problem),
-        };
         match deed {
-            Deed::KillAll => done(self.children.kill_all()),
-            Deed::PauseAll => done(self.children.pause_all()),
-            Deed::ResumeAll => done(self.children.resume_all()),
+            Deed::KillAll => done_or_refused(self.children.kill_all()),
+            Deed::PauseAll => done_or_refused(self.children.pause_all()),
+            Deed::ResumeAll => done_or_refused(self.children.resume_all()),
+            Deed::Release { name } => done_or_refused(self.release(&name)),
             Deed::Processes => match self.children.all() {
                 Ok(all) => Answer::Processes(all),
                 Err(error) => Answer::Refused(format!("/proc: {error}")),
@@ -264,6 +279,43 @@ impl Session {
         }
     }
 
+    fn ledger(&self) -> Ledger {
+        Ledger::at(self.options.folder.join("ledger"))
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the process that is to hold an effect.
+    fn hold(&self, name: &str, effect: Effect) -> Result<Child, String> {
+        if self.held().contains_key(name) {
+            return Err(format!("something is held as {name} already"));
+        }
+        let order = Order {
+            ledger: self.ledger().folder().to_owned(),
+            name: name.to_owned(),
+            members: Members::Below(std::process::id() as i32),
+            data: self.data.clone(),
+            effect,
+        };
+        let mut command = Command::new(own_program());
+        command.args(order.words()?);
+        Held::connect(&mut command);
+        self.children.hold(command).map_err(|error| format!("a holder: {error}"))
+    }
+
+    fn meet(&self, child: Child, name: String) -> Result<(), String> {
+        let held = Held::meet(child, self.ledger(), &name)?;
+        self.held().insert(name, held);
+        Ok(())
+    }
+
+    fn release(&self, name: &str) -> Result<(), String> {
+        let held = self.held().remove(name);
+        held.map_or(Ok(()), Held::release)
+    }
+
     /// Starts a program; with a log, its output goes there and nothing comes from the channel.
     fn start(
         &self,
@@ -272,8 +324,7 @@ impl Session {
     ) -> Result<(Child, Receiver<i32>), String> {
         let (name, arguments) = program.argv.split_first().ok_or("no program was named")?;
         let mut command = if name == "schism" {
-            let own = || std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
-            Command::new(self.options.schism.clone().unwrap_or_else(own))
+            Command::new(self.options.schism.clone().unwrap_or_else(own_program))
         } else {
             Command::new(name)
         };
@@ -306,6 +357,12 @@ impl Session {
             // Nobody is there to be told; the next agent's first deed is the same.
             let _ = links::remove(&self.children);
         }
+        let mut held = std::mem::take(&mut *self.held());
+        // All of them at once; then what each has to say.
+        held.values_mut().for_each(Held::let_go);
+        for held in held.into_values() {
+            let _ = held.release();
+        }
         let _ = self.children.kill_all();
         if remove_data {
             let _ = OURS.map(|name| fs::remove_dir_all(self.options.folder.join(name)));
@@ -319,6 +376,17 @@ impl Session {
         }
         std::process::exit(0);
     }
+}
+
+fn done_or_refused(done: Result<(), String>) -> Answer {
+    match done {
+        Ok(()) => Answer::Done,
+        Err(problem) => Answer::Refused(problem),
+    }
+}
+
+fn own_program() -> PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into())
 }
 
 /// The folder for data. At a run's beginning it is empty, and so is that of the logs: both names are

@@ -190,7 +190,7 @@ mod tests {
         let view = View {
             nodes: (1..=3).map(NodeId).collect(),
             primaries: vec![NodeId(2)],
-            down: Vec::new(),
+            ..View::default()
         };
         let links = match fault.plan(&view, &mut ChaCha8Rng::seed_from_u64(1)) {
             Injection::Links { rules, .. } => {
@@ -220,7 +220,7 @@ mod tests {
         for seed in 0..10 {
             let fault = construct(&json!({"from": "one", "to": "one"})).expect("a fault");
             let nodes = (1..=3).map(NodeId).collect();
-            let view = View { nodes, primaries: Vec::new(), down: Vec::new() };
+            let view = View { nodes, primaries: Vec::new(), ..View::default() };
             let injection = fault.plan(&view, &mut ChaCha8Rng::seed_from_u64(seed));
             let Injection::Links { rules, .. } = injection else { panic!("{injection:?}") };
             assert!(rules.0.len() == 1 && rules.0.keys().all(|(from, to)| from != to));

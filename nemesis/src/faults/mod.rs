@@ -1,5 +1,6 @@
 //! The faults, one a file.
 
+mod burn;
 mod compact;
 mod defragment;
 mod delay;
@@ -10,6 +11,7 @@ mod pause;
 mod reshard;
 mod scenario;
 
+pub(crate) use burn::ENTRY as BURN;
 pub(crate) use compact::ENTRY as COMPACT;
 pub(crate) use defragment::ENTRY as DEFRAGMENT;
 pub(crate) use delay::ENTRY as DELAY;

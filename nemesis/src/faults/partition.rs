@@ -209,7 +209,7 @@ mod tests {
         let fault = construct(&given).expect("a fault");
         fault.fits(nodes).expect("enough nodes");
         let nodes: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
-        let view = View { nodes: nodes.clone(), primaries: vec![NodeId(2)], down: Vec::new() };
+        let view = View { nodes: nodes.clone(), primaries: vec![NodeId(2)], ..View::default() };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let Injection::Links { rules, .. } = fault.plan(&view, &mut rng) else {
             panic!("{given} resolves to links")

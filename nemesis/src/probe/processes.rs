@@ -30,6 +30,8 @@ pub(crate) struct Was {
     incarnation: Option<String>,
     /// Whether the fault kills it; otherwise it is only paused.
     pub(crate) killed: bool,
+    /// Whether it may have died and been started again, though the fault did not kill it.
+    pub(crate) spared: bool,
 }
 
 /// What is seen on the nodes right after their fault was healed, while no other can begin.
@@ -87,7 +89,7 @@ impl ProcessProbe {
         self.each(victims.iter().copied(), move |probe, node| async move {
             let Some(host) = probe.cluster.host(node) else { return Was::default() };
             let processes = host.processes().await.unwrap_or_default();
-            Was { processes, incarnation: probe.incarnation(node).await, killed }
+            Was { processes, incarnation: probe.incarnation(node).await, killed, spared: false }
         })
         .await
     }
@@ -263,8 +265,9 @@ impl ProcessProbe {
         loop {
             let answer = self.incarnation(node).await;
             let same = answer == was.incarnation;
-            if answer.is_some() && (was.incarnation.is_none() || same != was.killed) {
-                let how = if was.killed { "as a new incarnation" } else { "as before" };
+            let as_expected = was.spared || was.incarnation.is_none() || same != was.killed;
+            if answer.is_some() && as_expected {
+                let how = if same { "as before" } else { "as a new incarnation" };
                 return Ok(format!("answers {how} after {} ms", start.elapsed().as_millis()));
             }
             if let Some(other) = silenced() {

@@ -170,7 +170,7 @@ impl Scenario {
         let all: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
         for (seed, leader) in (0..).zip(&all) {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let view = View { nodes: all.clone(), primaries: vec![*leader], down: Vec::new() };
+            let view = View { nodes: all.clone(), primaries: vec![*leader], ..View::default() };
             let mut stage = Stage::new(all.clone());
             for (number, step) in (1..).zip(&self.steps) {
                 let done = match step {

@@ -96,7 +96,7 @@ fn roles_of_one_step_never_share_a_node_and_others_are_the_rest() {
     for seed in 0..40 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let leader = NodeId(1 + (seed % 5) as u16);
-        let view = View { nodes: all.clone(), primaries: vec![leader], down: Vec::new() };
+        let view = View { nodes: all.clone(), primaries: vec![leader], ..View::default() };
         let mut stage = Stage::new(all.clone());
         let wanted = [("G", Who::Other), ("F", Who::Follower), ("L", Who::Leader), ("X", Who::One)]
             .map(|(name, who)| (name.to_owned(), who));

@@ -1,5 +1,5 @@
 //! Moves slots from one primary to another while clients use them, as `redis-cli --cluster reshard`
-//! does, and closes what such a move left open, as `redis-cli --cluster fix` does.
+//! does.
 //!
 //! A slot is opened at both ends (`IMPORTING`, `MIGRATING`), its keys are moved one by one (`MIGRATE`),
 //! and then it belongs to the other (`NODE`). In between, clients that ask for a key that is no longer
@@ -16,9 +16,10 @@ use super::health::Views;
 use super::nodes::{Member, View};
 use super::resp::{Reply, write_command};
 
-/// How long one command may take. `MIGRATE` blocks both nodes for as long.
+/// How long one command may take.
 const COMMAND_WITHIN: Duration = Duration::from_secs(2);
-const MIGRATE_MS: &str = "1000";
+/// How long `MIGRATE` may block both nodes, in milliseconds.
+pub(super) const MIGRATE_MS: &str = "1000";
 /// So many keys are asked for at once.
 const KEYS_AT_ONCE: &str = "100";
 
@@ -37,10 +38,11 @@ pub(super) struct Owner {
 pub(super) struct Open {
     pub(super) slot: u16,
     /// The node that says so.
-    at: NodeId,
+    pub(super) at: NodeId,
     /// The identity of the other end.
-    other: String,
-    importing: bool,
+    pub(super) other: String,
+    /// Whether it comes to that node; otherwise it goes.
+    pub(super) importing: bool,
 }
 
 /// The primaries that serve slots, by what each says of itself. Where two claim one slot, it is that
@@ -94,26 +96,26 @@ pub(super) fn ends(owners: &[Owner]) -> Option<(&Owner, &Owner)> {
 }
 
 /// The way to a node.
-struct Line {
+pub(super) struct Line {
     node: NodeId,
     connection: Connection,
 }
 
 impl Line {
-    async fn to(owner: &Owner) -> Result<Self, String> {
+    pub(super) async fn to(owner: &Owner) -> Result<Self, String> {
         let deadline = Instant::now() + COMMAND_WITHIN;
         let connection = Connection::open(owner.address, owner.node.to_string(), deadline).await;
         let connection = connection.map_err(|trouble| trouble.text().to_owned())?;
         Ok(Self { node: owner.node, connection })
     }
 
-    async fn ask(&mut self, words: &[&str]) -> Result<Reply, String> {
+    pub(super) async fn ask(&mut self, words: &[&str]) -> Result<Reply, String> {
         let deadline = Instant::now() + COMMAND_WITHIN;
         let reply = self.connection.command(words, deadline).await;
         reply.map_err(|trouble| format!("{}: {}", words[0], trouble.text()))
     }
 
-    async fn tell(&mut self, words: &[&str]) -> Result<(), String> {
+    pub(super) async fn tell(&mut self, words: &[&str]) -> Result<(), String> {
         match self.ask(words).await? {
             Reply::Status(_) => Ok(()),
             other => Err(format!("{}: {}: {}", self.node, words.join(" "), other.shown())),
@@ -121,7 +123,7 @@ impl Line {
     }
 
     /// How many keys each of the slots holds.
-    async fn count_keys(&mut self, slots: &[u16]) -> Result<Vec<i64>, String> {
+    pub(super) async fn count_keys(&mut self, slots: &[u16]) -> Result<Vec<i64>, String> {
         let mut request = Vec::new();
         for slot in slots {
             write_command(&mut request, &["CLUSTER", "COUNTKEYSINSLOT", &slot.to_string()]);
@@ -137,7 +139,7 @@ impl Line {
     }
 
     /// Some of the keys of a slot.
-    async fn keys_of(&mut self, slot: &str) -> Result<Vec<String>, String> {
+    pub(super) async fn keys_of(&mut self, slot: &str) -> Result<Vec<String>, String> {
         match self.ask(&["CLUSTER", "GETKEYSINSLOT", slot, KEYS_AT_ONCE]).await? {
             Reply::Array(keys) => Ok(keys.iter().filter_map(Reply::text).collect()),
             other => Err(format!("{}: {}", self.node, other.shown())),
@@ -197,35 +199,6 @@ pub(super) async fn move_slot(
         }
     }
     Ok(moved)
-}
-
-/// Closes one open slot. If it was on its way to a primary that is there, the move is finished;
-/// otherwise the slot stays where it is.
-pub(super) async fn close(open: &Open, owners: &[Owner]) -> Result<(), String> {
-    let Some(here) = owners.iter().find(|owner| owner.node == open.at) else {
-        return Err(format!("{}, where slot {} is open, is no primary", open.at, open.slot));
-    };
-    let number = open.slot.to_string();
-    let Some(owner) = owners.iter().find(|owner| owner.slots.contains(&open.slot)) else {
-        // Its primary may be on its way back, or its replica to its place.
-        return Err(format!("nobody who answers serves slot {}", open.slot));
-    };
-    let to = if open.importing {
-        Some(here)
-    } else {
-        owners.iter().find(|owner| owner.id == open.other)
-    };
-    match to {
-        Some(to) if owner.node != to.node => {
-            move_slot(owner, to, open.slot, Duration::ZERO, owners).await.map(drop)
-        }
-        // The new owner knows already that it is that.
-        _ if owner.node != here.node => {
-            let words = ["CLUSTER", "SETSLOT", &number, "NODE", &owner.id];
-            Line::to(here).await?.tell(&words).await
-        }
-        _ => Line::to(here).await?.tell(&["CLUSTER", "SETSLOT", &number, "STABLE"]).await,
-    }
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use schism_history::Evidence;
 use schism_lab::NodeId;
 use tokio::time::Instant;
 
+use super::close::close;
 use super::health::Views;
-use super::reshard::{Owner, choose, close, ends, move_slot, open, owners};
+use super::reshard::{Owner, choose, ends, move_slot, open, owners};
 use super::slot::SLOTS;
 use super::{ASK, PAUSE, RedisCluster};
 use crate::Cluster;

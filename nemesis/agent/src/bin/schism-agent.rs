@@ -2,7 +2,9 @@
 //! without any need of the host's libraries.
 
 fn main() {
-    // Called as `schism agent …` is.
-    let line: Vec<String> = std::env::args().skip(1).skip_while(|word| word == "agent").collect();
-    std::process::exit(schism_agent::main(&line));
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    std::process::exit(schism_agent::main(&words).unwrap_or_else(|| {
+        eprintln!("schism-agent is started by schism: `agent`, `hold` or `look`");
+        64
+    }));
 }

@@ -1,0 +1,75 @@
+//! What is done to a node for as long as it is held: one file for each kind.
+//!
+//! An effect is held by a process of its own ([`crate::holder`]), so that neither the agent nor the
+//! controller can take it along when they die: the holder ends it when its standard input closes,
+//! and whoever finds its entry in the [`Ledger`] ends it when the holder is gone.
+
+mod burn;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ledger::Entry;
+use crate::members::Members;
+
+/// An effect, with its parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// Processes that do nothing but use the processor.
+    Burn {
+        /// How many for each processor of the node.
+        threads_per_cpu: u16,
+    },
+}
+
+impl Effect {
+    /// The kind, as its variant is written.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Effect::Burn { .. } => "burn",
+        }
+    }
+
+    /// What holds it.
+    pub(crate) fn holding(&self) -> Box<dyn Holding> {
+        match *self {
+            Effect::Burn { threads_per_cpu } => Box::new(burn::Burn::new(threads_per_cpu)),
+        }
+    }
+}
+
+/// Where an effect is held.
+pub struct Place {
+    /// The processes that it is about.
+    pub members: Members,
+    /// The node's data folder.
+    pub data: PathBuf,
+    /// The entry in the ledger, to which facts are added before they become true.
+    pub entry: Entry,
+}
+
+/// An effect that is being held.
+pub(crate) trait Holding {
+    /// Begins it. What cannot be begun has left nothing behind.
+    fn begin(&mut self, place: &mut Place) -> Result<(), String>;
+
+    /// Is called again and again while it is held: for what comes later, such as new processes.
+    fn tend(&mut self, _: &mut Place) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Ends it, exactly.
+    fn end(&mut self, place: &mut Place) -> Result<(), String>;
+}
+
+/// Ends an effect whose holder is dead, from what the ledger says of it.
+#[allow(clippy::unnecessary_wraps)] // What leaves more than processes behind can fail.
+pub(crate) fn clean(effect: &Effect, _facts: &Value) -> Result<(), String> {
+    match effect {
+        // Its processes die with their holder.
+        Effect::Burn { .. } => Ok(()),
+    }
+}
