@@ -9,7 +9,7 @@ PACKAGES := chromium
 # What runs of real systems start, and what nodes behind SSH need.
 PACKAGES += etcd-server redis-server openssh-server nftables
 
-.PHONY: help build agent packages test lint docs bench nightly track-record track-record-real etcd
+.PHONY: help build agent packages test lint docs bench nightly track-record track-record-real etcd redis
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -53,3 +53,6 @@ track-record-real: build ## Plans against real systems over SEEDS seeds; rewrite
 
 etcd: ## Build a release of etcd, unmodified, for plans with `version`: make etcd VERSION=3.6.9
 	targets/etcd-build/build.sh $(VERSION)
+
+redis: ## Fetch a release of Redis for plans with `version`: make redis VERSION=8.2.3
+	targets/redis-build/fetch.sh $(VERSION)

@@ -97,6 +97,32 @@ fn serializable_reads_of_etcd_are_found_to_be_stale() {
     assert_eq!(word(&verdict, "acknowledged-writes-survive"), "upheld", "{said}");
 }
 
+#[test]
+fn watches_of_etcd_miss_nothing_while_nodes_fail_and_the_past_is_compacted() {
+    let Some(place) = Place::new("watches_of_etcd_miss_nothing") else { return };
+    let faults = "faults=[ { at: 2s, for: 3s, kill: one }, { at: 7s, for: 1s, compact: {} }, \
+        { at: 9s, for: 2s, defragment: all } ]";
+    let claims = "claims=[ ordered, unique, reliable, atomic, resumable ]";
+    let (exit, verdict, said) =
+        place.run("etcd-watch.yaml", &["load.duration=14s", faults, claims]);
+    assert_eq!(exit, 0, "{said}\n{verdict}");
+    assert_eq!((&verdict["faults"], &verdict["faults_proven"]), (&3.into(), &3.into()), "{said}");
+}
+
+#[test]
+fn an_archive_is_refused_where_its_checksum_is_another() {
+    let Some(place) = Place::new("an_archive_is_refused") else { return };
+    let archive = place.folder.path().join("etcd.tar.gz");
+    std::fs::write(&archive, b"no archive").expect("a file");
+    let path = archive.display();
+    let target =
+        format!("target={{ etcd: {{ archive: '{path}', sha256: '{}' }} }}", "0".repeat(64));
+    let (exit, _, said) =
+        place.run("etcd-watch.yaml", &["load.duration=14s", &target, "faults=[]"]);
+    assert_eq!(exit, 3, "{said}");
+    assert!(said.contains("its checksum is") && said.contains("the plan wants 0000"), "{said}");
+}
+
 /// Two cuts, each far longer than a lease, so that each takes some holder's lock away.
 const CUTS: &str = "faults=[ { at: 2s, for: 6s, partition: { clients: n1 } }, \
     { at: 11s, for: 6s, partition: { clients: n2 } } ]";

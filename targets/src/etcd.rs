@@ -17,20 +17,23 @@ mod settings;
 mod tests;
 mod transactions;
 mod trouble;
+mod upkeep;
+mod watches;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use schism_history::{OptionError, Process};
+use schism_history::{Evidence, OptionError, Process};
 use schism_lab::{Command, Host, HostError, Node, NodeId};
 use tokio::time::Instant;
 
+use crate::archive::Archive;
 use crate::log_tail::last_lines;
-use crate::{Client, Cluster, Target, TargetEntry, TargetError};
+use crate::{Client, Cluster, Target, TargetEntry, TargetError, Upkeep};
 use changes::{Change, change};
 use client::EtcdClient;
 use members::{Questions, leaders, peer_url, settled, standing_on};
@@ -51,9 +54,22 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     name: NAME,
     summary: "etcd 3.4 or later, over its JSON gateway",
     needs_lab: true,
-    operations: &["read", "write", "cas", "add", "read-set", "txn", "acquire", "release"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn"],
+    operations: &[
+        "read", "write", "cas", "add", "read-set", "txn", "acquire", "release", "delete", "watch",
+    ],
+    faults: &[
+        "partition",
+        "kill",
+        "pause",
+        "delay",
+        "hold",
+        "scenario",
+        "burn",
+        "compact",
+        "defragment",
+    ],
     options: settings::OPTIONS,
+    fits: |_, _| Ok(()),
     construct,
 };
 
@@ -97,6 +113,19 @@ impl Etcd {
         node.data.join(NAME)
     }
 
+    /// The program, as seen on a node. One that is kept on this machine is brought there first.
+    fn program(&self, node: &Node) -> PathBuf {
+        match self.is_brought() {
+            true => node.data.join("programs").join(NAME),
+            false => self.settings.binary.clone(),
+        }
+    }
+
+    /// Whether nodes get the program from this machine, which may not be theirs.
+    fn is_brought(&self) -> bool {
+        self.settings.archive.is_some() || self.settings.version.is_some()
+    }
+
     /// How a node is started.
     fn command(&self, cluster: &Cluster, node: &Node) -> Command {
         let url = |port| format!("http://{}", std::net::SocketAddr::new(node.address, port));
@@ -107,7 +136,7 @@ impl Etcd {
             Some(members) => (members.clone(), "existing"),
             None => (all, "new"),
         };
-        let mut argv = vec![self.settings.binary.display().to_string()];
+        let mut argv = vec![self.program(node).display().to_string()];
         let mut option = |name: &str, value: String| argv.push(format!("--{name}={value}"));
         option("name", node.id.to_string());
         option("data-dir", Self::data(node).display().to_string());
@@ -158,6 +187,7 @@ impl Etcd {
         let binary = self.settings.binary.display();
         let remedy = match &self.settings.version {
             Some(version) => format!("`make etcd VERSION={version}` builds it"),
+            None if self.settings.archive.is_some() => "look what `archive` holds".into(),
             None => "install the package etcd-server, or name the program with `binary`".into(),
         };
         let problem = format!("{binary} does not say its version ({problem}); {remedy}");
@@ -169,6 +199,28 @@ impl Etcd {
         let problem = format!("could not be {what} among etcd's members: {problem}");
         HostError { node: node.id, problem, source: None }.into()
     }
+}
+
+/// Brings a program to a node, and makes it one there.
+async fn bring(host: &dyn Host, kept: &Path, program: &Path) -> Result<(), TargetError> {
+    let folder = program.parent().unwrap_or(Path::new("/")).display().to_string();
+    let program = program.display().to_string();
+    run(host, ["mkdir", "-p", "--", &folder]).await?;
+    host.upload(kept, Path::new(&program)).await?;
+    run(host, ["chmod", "755", "--", &program]).await
+}
+
+/// Runs a program of the node that prepares something, and must succeed.
+async fn run(host: &dyn Host, argv: [&str; 4]) -> Result<(), TargetError> {
+    let mut command = Command::new(argv);
+    command.folder = Some(PathBuf::from("/"));
+    let output = host.run(&command, RUN).await?;
+    if output.code == 0 {
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&output.stderr);
+    let problem = format!("{} {}: {}", argv[0], argv[3], words.trim());
+    Err(HostError { node: host.node().id, problem, source: None }.into())
 }
 
 fn host<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Arc<dyn Host>, TargetError> {
@@ -189,9 +241,21 @@ impl Target for Etcd {
         format!("{NAME} {version}{reads}")
     }
 
-    /// Looks whether the program is there, and is an etcd.
+    fn provide(&self) -> Result<(), String> {
+        self.settings.archive.as_ref().map_or(Ok(()), Archive::provide)
+    }
+
+    /// Looks whether the program is there, and is an etcd; brings it there, if it is kept here.
     async fn install(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let binary = self.settings.binary.display().to_string();
+        let program = self.program(node);
+        if self.is_brought() {
+            let kept = &self.settings.binary;
+            if !kept.exists() {
+                return Err(self.absent(node, "there is no such file"));
+            }
+            bring(&**host(cluster, node)?, kept, &program).await?;
+        }
+        let binary = program.display().to_string();
         let output = host(cluster, node)?.run(&Command::new([&*binary, "--version"]), RUN).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         if release::said(&text).is_some() {
@@ -225,16 +289,8 @@ impl Target for Etcd {
 
     async fn wipe(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
         let data = Self::data(node).display().to_string();
-        let mut command = Command::new(["rm", "-rf", "--", &data]);
-        // Removing the working folder, or a part of it, from inside would be asking for trouble.
-        command.folder = Some(PathBuf::from("/"));
-        let output = host(cluster, node)?.run(&command, RUN).await?;
-        if output.code == 0 {
-            return Ok(());
-        }
-        let words = String::from_utf8_lossy(&output.stderr);
-        let problem = format!("{data} could not be removed: {}", words.trim());
-        Err(HostError { node: node.id, problem, source: None }.into())
+        // Not from inside of it: removing the working folder would be asking for trouble.
+        run(&**host(cluster, node)?, ["rm", "-rf", "--", &data]).await
     }
 
     async fn members(&self, cluster: &Cluster) -> Result<Vec<NodeId>, TargetError> {
@@ -264,6 +320,20 @@ impl Target for Etcd {
     async fn remove(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
         let members = change(&self.questions, cluster, node, Change::Remove).await;
         members.map(drop).map_err(|problem| Self::unchanged(node, "removed", &problem))
+    }
+
+    async fn keep_up(&self, cluster: &Cluster, act: &Upkeep, within: Duration) -> Evidence {
+        match act {
+            Upkeep::Compact { keep } => self.compact(cluster, *keep, within).await,
+            Upkeep::Defragment(nodes) => self.defragment(cluster, nodes, within).await,
+            Upkeep::Reshard { .. } => {
+                Evidence { seen: false, text: format!("{NAME} cannot {act}").into() }
+            }
+        }
+    }
+
+    async fn settle(&self, cluster: &Cluster, _: &Upkeep, within: Duration) -> Evidence {
+        self.answering(cluster, within).await
     }
 
     async fn primaries(

@@ -2,11 +2,15 @@
 //!
 //! A new target is one file and one line in [`TARGETS`].
 
+mod archive;
+mod cache;
 mod etcd;
 mod log_tail;
 mod memory;
 mod redis_cluster;
+mod redlock;
 mod reference;
+mod stream;
 mod upkeep;
 
 use std::sync::Arc;
@@ -92,6 +96,12 @@ pub trait Target: Send + Sync {
 
     /// How the target is described in reports: name, version, variant, bug.
     fn describe(&self) -> String;
+
+    /// Gets what the target needs onto the controller's machine, before there is a lab: from inside of
+    /// one nothing can be fetched. Blocks.
+    fn provide(&self) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Puts the target's programs and configuration onto a node.
     async fn install(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
@@ -227,13 +237,16 @@ pub struct TargetEntry {
     pub faults: &'static [&'static str],
     /// The keys of its options, each with one line of help; what else stands in a plan is an error.
     pub options: &'static [(&'static str, &'static str)],
+    /// Whether it can stand on so many nodes with the options of a plan; otherwise why not, and how
+    /// many would do.
+    pub fits: fn(&serde_json::Value, u16) -> Result<(), String>,
     /// Makes it from the options of a plan (a JSON object, or null).
     pub construct: fn(&serde_json::Value) -> Result<Arc<dyn Target>, OptionError>,
 }
 
 /// The targets that there are.
 pub const TARGETS: &[TargetEntry] =
-    &[memory::ENTRY, reference::ENTRY, etcd::ENTRY, redis_cluster::ENTRY];
+    &[memory::ENTRY, reference::ENTRY, etcd::ENTRY, redis_cluster::ENTRY, redlock::ENTRY];
 
 #[cfg(test)]
 mod conformance;

@@ -131,6 +131,12 @@ impl Reader {
             });
         }
         let lab = self.lab(document, path, target.as_ref().map(|(entry, _, _)| *entry));
+        if let (Some((entry, choice, place)), Some(nodes)) = (&target, lab.nodes())
+            && entry.needs_lab
+            && let Err(problem) = (entry.fits)(&choice.options, nodes)
+        {
+            self.problem(place.clone(), format!("{}: {problem}", entry.name));
+        }
         let duration = load.as_ref().map(|load| load.duration);
         let faults =
             self.faults(document, &lab, duration, target.as_ref().map(|(entry, _, _)| *entry));

@@ -115,6 +115,32 @@ impl Gateway {
         })
     }
 
+    /// Sends one request whose answer goes on, and returns once it has begun.
+    pub(super) async fn stream(
+        &self,
+        path: &str,
+        body: String,
+        deadline: Instant,
+    ) -> Result<reqwest::Response, Trouble> {
+        let sent = self.http.post(url(self.address, PORTS.clients, path)).body(body).send();
+        let answer = match tokio::time::timeout_at(deadline, sent).await {
+            Ok(answer) => answer.map_err(|error| unanswered(&error).of(&self.node))?,
+            Err(_) => {
+                let problem = format!("{}: no answer in time", self.node);
+                return Err(Trouble::Unknown(Code::Timeout, problem));
+            }
+        };
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let body = match tokio::time::timeout_at(deadline, answer.bytes()).await {
+            Ok(Ok(body)) => body,
+            _ => Default::default(),
+        };
+        Err(refused(&Refusal::parse(&body, status.as_u16())).of(&self.node))
+    }
+
     /// The node's Prometheus text; `None` unless it comes `within`, and is good.
     pub(super) async fn metrics(&self, within: Duration) -> Option<String> {
         let url = url(self.address, PORTS.metrics, "/metrics");

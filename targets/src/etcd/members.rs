@@ -70,7 +70,7 @@ impl Questions {
         self.each(cluster, read).await
     }
 
-    async fn each<T: Send + 'static, F: Future<Output = Option<T>> + Send + 'static>(
+    pub(super) async fn each<T: Send + 'static, F: Future<Output = Option<T>> + Send + 'static>(
         &self,
         cluster: &Cluster,
         question: impl Fn(Gateway) -> F,

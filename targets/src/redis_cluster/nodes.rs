@@ -10,28 +10,28 @@ use super::resp::{Reply, write_command};
 
 /// A line of `CLUSTER NODES`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Member {
+pub(crate) struct Member {
     /// The identity that the node gave itself.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// Where its clients reach it; `None` while the node that tells does not know.
-    pub(super) address: Option<SocketAddr>,
+    pub(crate) address: Option<SocketAddr>,
     flags: Vec<String>,
     /// The configuration epoch: whoever took over last has the highest.
-    pub(super) epoch: u64,
+    pub(crate) epoch: u64,
     /// The slots that it serves, as ranges of both ends.
-    pub(super) slots: Vec<(u16, u16)>,
+    pub(crate) slots: Vec<(u16, u16)>,
     /// The slots that are on their way; a node tells only its own.
-    pub(super) open: Vec<OpenSlot>,
+    pub(crate) open: Vec<OpenSlot>,
 }
 
 /// A slot that is on its way from or to a node: `[93->-ID]`, `[77-<-ID]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct OpenSlot {
-    pub(super) slot: u16,
+pub(crate) struct OpenSlot {
+    pub(crate) slot: u16,
     /// The identity of the other end.
-    pub(super) other: String,
+    pub(crate) other: String,
     /// Whether it comes; otherwise it goes.
-    pub(super) importing: bool,
+    pub(crate) importing: bool,
 }
 
 impl OpenSlot {
@@ -47,7 +47,7 @@ impl OpenSlot {
 
 impl Member {
     /// Whether it has the flag: `myself`, `master`, `slave`, `fail?`, `fail`, `handshake`, `noaddr` …
-    pub(super) fn is(&self, flag: &str) -> bool {
+    pub(crate) fn is(&self, flag: &str) -> bool {
         self.flags.iter().any(|own| own == flag)
     }
 
@@ -75,33 +75,33 @@ impl Member {
 
 /// What a node says.
 #[derive(Clone, Debug)]
-pub(super) struct View {
+pub(crate) struct View {
     /// The members of the cluster, as this node knows them.
-    pub(super) members: Vec<Member>,
+    pub(crate) members: Vec<Member>,
     /// `CLUSTER INFO`, then `INFO`: lines of `name:value`.
     text: String,
 }
 
 impl View {
     /// Made of the texts that a node answered.
-    pub(super) fn new(nodes: &str, texts: &[String]) -> Option<Self> {
+    pub(crate) fn new(nodes: &str, texts: &[String]) -> Option<Self> {
         let members = nodes.lines().map(Member::parse).collect::<Option<Vec<_>>>()?;
         Some(Self { members, text: texts.concat() })
     }
 
     /// The value of the field `name`.
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let value = self.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         value.map(str::trim)
     }
 
     /// The node itself.
-    pub(super) fn own(&self) -> Option<&Member> {
+    pub(crate) fn own(&self) -> Option<&Member> {
         self.members.iter().find(|member| member.is("myself"))
     }
 
     /// Whether it says that it serves slots as their primary, and in which epoch.
-    pub(super) fn leads(&self) -> Option<u64> {
+    pub(crate) fn leads(&self) -> Option<u64> {
         let own = self.own()?;
         (own.is("master") && !own.slots.is_empty()).then_some(own.epoch)
     }
@@ -110,7 +110,7 @@ impl View {
 /// What the node at `address` says; `None` unless it answers `within`, and to the point. It is asked
 /// on a connection of its own: a node that is paused, cut off or killed must not spoil the question
 /// after.
-pub(super) async fn view(address: SocketAddr, within: Duration) -> Option<View> {
+pub(crate) async fn view(address: SocketAddr, within: Duration) -> Option<View> {
     let deadline = Instant::now() + within;
     let mut connection = Connection::open(address, address.to_string(), deadline).await.ok()?;
     let mut request = Vec::new();
@@ -122,8 +122,16 @@ pub(super) async fn view(address: SocketAddr, within: Duration) -> Option<View> 
     View::new(&texts[0], &texts[1..])
 }
 
+/// What a server says of itself that is in no cluster; `None` unless it answers `within`.
+pub(crate) async fn info(address: SocketAddr, within: Duration) -> Option<View> {
+    let deadline = Instant::now() + within;
+    let mut connection = Connection::open(address, address.to_string(), deadline).await.ok()?;
+    let text = connection.command(&["INFO"], deadline).await.ok()?.text()?;
+    View::new("", &[text])
+}
+
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Three of six, as n1 sees them.
