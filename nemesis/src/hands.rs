@@ -26,6 +26,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// No act upon a node takes longer; what does is given up and said.
 const ACT_WITHIN: Duration = Duration::from_secs(8);
 
+/// How long what is left of an act of upkeep may take.
+const SETTLE_WITHIN: Duration = Duration::from_secs(15);
+
 /// What all faults of a run share.
 pub(crate) struct Hands {
     cluster: Cluster,
@@ -203,10 +206,12 @@ impl Hands {
 
     /// Finishes or undoes what is left of an act of upkeep.
     pub(crate) async fn settle(&self, act: &Upkeep) -> Evidence {
-        let settled = self.target.settle(&self.cluster, act, ACT_WITHIN);
-        match tokio::time::timeout(ACT_WITHIN * 2, settled).await {
+        let settled = self.target.settle(&self.cluster, act, SETTLE_WITHIN);
+        match tokio::time::timeout(SETTLE_WITHIN * 2, settled).await {
             Ok(settled) => settled,
-            Err(_) => evidence(false, format!("{act}: nothing was said within {ACT_WITHIN:?}")),
+            Err(_) => {
+                evidence(false, format!("{act}: nothing was said in {:?}", SETTLE_WITHIN * 2))
+            }
         }
     }
 

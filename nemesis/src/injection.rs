@@ -14,7 +14,7 @@ impl Injection {
             | Injection::Kill(victims)
             | Injection::Pause(victims)
             | Injection::Hold { victims, .. } => victims,
-            Injection::Upkeep(Upkeep::Defragment(nodes)) => nodes,
+            Injection::Upkeep(Upkeep::Defragment(nodes) | Upkeep::Leave(nodes)) => nodes,
             // The others are about the system as a whole.
             Injection::Upkeep(_) => &[],
             // The victims of a scenario stand in the marks of its steps.

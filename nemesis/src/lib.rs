@@ -191,6 +191,7 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::HOLD,
     faults::BURN,
     faults::RESHARD,
+    faults::LEAVE,
     faults::COMPACT,
     faults::DEFRAGMENT,
     faults::SCENARIO,

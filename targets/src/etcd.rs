@@ -326,7 +326,7 @@ impl Target for Etcd {
         match act {
             Upkeep::Compact { keep } => self.compact(cluster, *keep, within).await,
             Upkeep::Defragment(nodes) => self.defragment(cluster, nodes, within).await,
-            Upkeep::Reshard { .. } => {
+            Upkeep::Reshard { .. } | Upkeep::Leave(_) => {
                 Evidence { seen: false, text: format!("{NAME} cannot {act}").into() }
             }
         }

@@ -11,6 +11,7 @@ pub(crate) mod connection;
 mod formation;
 mod health;
 mod locks;
+mod membership;
 pub(crate) mod metrics;
 pub(crate) mod nodes;
 pub(crate) mod refusal;
@@ -68,7 +69,17 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "acquire",
         "release",
     ],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn", "reshard"],
+    faults: &[
+        "partition",
+        "kill",
+        "pause",
+        "delay",
+        "hold",
+        "scenario",
+        "burn",
+        "reshard",
+        "leave",
+    ],
     options: settings::OPTIONS,
     fits: |given, nodes| {
         let replicas = Settings::read(given).map_or(1, |settings| settings.replicas);
@@ -223,12 +234,16 @@ impl Target for RedisCluster {
     async fn keep_up(&self, cluster: &Cluster, act: &Upkeep, within: Duration) -> Evidence {
         match act {
             Upkeep::Reshard { slots } => self.reshard(cluster, *slots, within).await,
+            Upkeep::Leave(nodes) => self.let_go(cluster, nodes, within).await,
             other => Evidence { seen: false, text: format!("{NAME} cannot {other}").into() },
         }
     }
 
-    async fn settle(&self, cluster: &Cluster, _: &Upkeep, within: Duration) -> Evidence {
-        self.settle_slots(cluster, within).await
+    async fn settle(&self, cluster: &Cluster, act: &Upkeep, within: Duration) -> Evidence {
+        match act {
+            Upkeep::Leave(_) => self.make_whole(cluster, within).await,
+            _ => self.settle_slots(cluster, within).await,
+        }
     }
 
     /// Every node that says that it serves slots as their primary; whoever took over last comes first.

@@ -12,6 +12,8 @@ pub enum Upkeep {
         /// How many.
         slots: usize,
     },
+    /// These nodes leave the cluster, emptied first; they come back when this is settled.
+    Leave(Vec<NodeId>),
     /// What keys held before is forgotten, but for the last revisions.
     Compact {
         /// How many of those are kept.
@@ -25,12 +27,15 @@ impl fmt::Display for Upkeep {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Upkeep::Reshard { slots } => write!(formatter, "reshard {slots} slots"),
+            Upkeep::Leave(nodes) => write!(formatter, "leave of {}", names(nodes)),
             Upkeep::Compact { keep: 0 } => formatter.write_str("compact"),
             Upkeep::Compact { keep } => write!(formatter, "compact all but {keep} revisions"),
-            Upkeep::Defragment(nodes) => {
-                let names: Vec<String> = nodes.iter().map(ToString::to_string).collect();
-                write!(formatter, "defragment {}", names.join(", "))
-            }
+            Upkeep::Defragment(nodes) => write!(formatter, "defragment {}", names(nodes)),
         }
     }
+}
+
+fn names(nodes: &[NodeId]) -> String {
+    let names: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+    names.join(", ")
 }

@@ -16,6 +16,8 @@ pub(crate) struct Member {
     /// Where its clients reach it; `None` while the node that tells does not know.
     pub(crate) address: Option<SocketAddr>,
     flags: Vec<String>,
+    /// The identity of the primary that it follows.
+    pub(crate) primary: Option<String>,
     /// The configuration epoch: whoever took over last has the highest.
     pub(crate) epoch: u64,
     /// The slots that it serves, as ranges of both ends.
@@ -55,7 +57,8 @@ impl Member {
     fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_ascii_whitespace();
         let (id, end, flags) = (words.next()?.to_owned(), words.next()?, words.next()?);
-        let epoch = words.nth(3)?.parse().ok()?;
+        let primary = words.next().filter(|word| *word != "-").map(str::to_owned);
+        let epoch = words.nth(2)?.parse().ok()?;
         let (host, port) = end.split('@').next()?.rsplit_once(':')?;
         let host: Option<IpAddr> = host.parse().ok();
         let address = host.and_then(|host| Some(SocketAddr::new(host, port.parse().ok()?)));
@@ -69,7 +72,7 @@ impl Member {
         let slots = served.into_iter().map(range).collect::<Option<Vec<_>>>()?;
         let open = open.into_iter().map(OpenSlot::parse).collect::<Option<Vec<_>>>()?;
         let flags = flags.split(',').map(str::to_owned).collect();
-        Some(Self { id, address, flags, epoch, slots, open })
+        Some(Self { id, address, flags, primary, epoch, slots, open })
     }
 }
 
@@ -160,6 +163,7 @@ role:master\r\nrole_of_another:3\r\n";
         assert_eq!(one.open, [open]);
         assert!(one.is("myself") && one.is("master") && !one.is("fail"));
         assert_eq!(two.address, Some("10.77.0.2:6379".parse().expect("an address")));
+        assert_eq!((one.primary.as_deref(), three.primary.as_deref()), (None, Some("07c37df")));
         assert!(two.is("fail?") && !two.is("fail"));
         assert_eq!((three.address, three.slots.len()), (None, 0));
         assert_eq!((view.leads(), view.own()), (Some(1), Some(one)));

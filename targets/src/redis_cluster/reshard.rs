@@ -18,6 +18,10 @@ use super::resp::{Reply, write_command};
 
 /// How long one command may take.
 const COMMAND_WITHIN: Duration = Duration::from_secs(2);
+/// So many slots are ordered about at once, and how long that may take: each that changes hands is told
+/// to all nodes, and written to disk.
+const SLOTS_AT_ONCE: usize = 512;
+const MANY_WITHIN: Duration = Duration::from_secs(5);
 /// How long `MIGRATE` may block both nodes, in milliseconds.
 pub(super) const MIGRATE_MS: &str = "1000";
 /// So many keys are asked for at once.
@@ -103,10 +107,62 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) async fn to(owner: &Owner) -> Result<Self, String> {
+        Self::at(owner.node, owner.address).await
+    }
+
+    pub(super) async fn at(node: NodeId, address: SocketAddr) -> Result<Self, String> {
         let deadline = Instant::now() + COMMAND_WITHIN;
-        let connection = Connection::open(owner.address, owner.node.to_string(), deadline).await;
+        let connection = Connection::open(address, node.to_string(), deadline).await;
         let connection = connection.map_err(|trouble| trouble.text().to_owned())?;
-        Ok(Self { node: owner.node, connection })
+        Ok(Self { node, connection })
+    }
+
+    /// The same order about many slots, all at once: `CLUSTER SETSLOT n …`.
+    pub(super) async fn set_slots(
+        &mut self,
+        slots: &[u16],
+        state: &str,
+        id: &str,
+    ) -> Result<(), String> {
+        for some in slots.chunks(SLOTS_AT_ONCE) {
+            let mut request = Vec::new();
+            for slot in some {
+                write_command(&mut request, &["CLUSTER", "SETSLOT", &slot.to_string(), state, id]);
+            }
+            let deadline = Instant::now() + MANY_WITHIN;
+            let replies = self.connection.ask(&request, some.len(), deadline).await;
+            let replies = replies.map_err(|trouble| trouble.text().to_owned())?;
+            let refused = |reply: &Reply| match reply {
+                Reply::Status(_) => false,
+                // Whoever has given its last slot away follows the one who got it, by itself.
+                Reply::Error(error) => !error.contains("SETSLOT only with masters"),
+                _ => true,
+            };
+            if let Some((reply, slot)) = replies.iter().zip(some).find(|(it, _)| refused(it)) {
+                return Err(format!("{}: slot {slot}: {}", self.node, reply.shown()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives all keys of a slot to a node that imports it: how many.
+    async fn give_keys(&mut self, slot: u16, to: SocketAddr) -> Result<usize, String> {
+        let number = slot.to_string();
+        let (host, port) = (to.ip().to_string(), to.port().to_string());
+        let mut moved = 0;
+        loop {
+            let keys = self.keys_of(&number).await?;
+            if keys.is_empty() {
+                return Ok(moved);
+            }
+            for key in &keys {
+                // A copy at the other end is what an earlier try left there. While the key is here it
+                // is here that clients are served, so that this one is the newer.
+                let words = ["MIGRATE", &host, &port, key, "0", MIGRATE_MS, "REPLACE"];
+                self.tell(&words).await?;
+                moved += 1;
+            }
+        }
     }
 
     pub(super) async fn ask(&mut self, words: &[&str]) -> Result<Reply, String> {
@@ -173,21 +229,7 @@ pub(super) async fn move_slot(
     target.tell(&["CLUSTER", "SETSLOT", &number, "IMPORTING", &from.id]).await?;
     source.tell(&["CLUSTER", "SETSLOT", &number, "MIGRATING", &to.id]).await?;
     tokio::time::sleep(over / 3).await;
-    let (host, port) = (to.address.ip().to_string(), to.address.port().to_string());
-    let mut moved = 0;
-    loop {
-        let keys = source.keys_of(&number).await?;
-        if keys.is_empty() {
-            break;
-        }
-        for key in &keys {
-            // A copy at the other end is what an earlier try left there. While the key is here it
-            // is here that clients are served, so that this one is the newer.
-            let words = ["MIGRATE", &host, &port, key, "0", MIGRATE_MS, "REPLACE"];
-            source.tell(&words).await?;
-            moved += 1;
-        }
-    }
+    let moved = source.give_keys(slot, to.address).await?;
     tokio::time::sleep(over / 3).await;
     // First the new owner: a slot that only the old one gives away would be nobody's.
     target.tell(&["CLUSTER", "SETSLOT", &number, "NODE", &to.id]).await?;
@@ -196,6 +238,35 @@ pub(super) async fn move_slot(
         // The others would hear of it by gossip; telling them is a courtesy.
         if let Ok(mut line) = Line::to(other).await {
             let _ = line.tell(&["CLUSTER", "SETSLOT", &number, "NODE", &to.id]).await;
+        }
+    }
+    Ok(moved)
+}
+
+/// Moves many slots as fast as can be, in the same order of steps: how many keys were moved.
+pub(super) async fn move_slots(
+    from: &Owner,
+    to: &Owner,
+    slots: &[u16],
+    owners: &[Owner],
+) -> Result<usize, String> {
+    if slots.is_empty() {
+        return Ok(0);
+    }
+    let (mut source, mut target) = (Line::to(from).await?, Line::to(to).await?);
+    target.set_slots(slots, "IMPORTING", &from.id).await?;
+    source.set_slots(slots, "MIGRATING", &to.id).await?;
+    let counts = source.count_keys(slots).await?;
+    let mut moved = 0;
+    for (slot, _) in slots.iter().zip(counts).filter(|(_, keys)| *keys > 0) {
+        moved += source.give_keys(*slot, to.address).await?;
+    }
+    // A slot that got its first key meanwhile has it at the other end: it is asked for there.
+    target.set_slots(slots, "NODE", &to.id).await?;
+    source.set_slots(slots, "NODE", &to.id).await?;
+    for other in owners.iter().filter(|other| other.node != from.node && other.node != to.node) {
+        if let Ok(mut line) = Line::to(other).await {
+            let _ = line.set_slots(slots, "NODE", &to.id).await;
         }
     }
     Ok(moved)

@@ -89,7 +89,7 @@ impl RedisCluster {
     /// served, and those who answer agree by whom.
     pub(super) async fn settle_slots(&self, cluster: &Cluster, within: Duration) -> Evidence {
         let deadline = Instant::now() + within;
-        let (mut closed, mut last) = (0, String::new());
+        let mut closed = 0;
         loop {
             let views = self.views(cluster, ASK).await;
             let problem = unsettled(&views);
@@ -102,16 +102,12 @@ impl RedisCluster {
                 return Evidence { seen: true, text: text.into() };
             };
             let owners = owners(&views);
-            let mut trouble = String::new();
-            for open in open(&views) {
-                match close(&open, &owners).await {
-                    Ok(()) => closed += 1,
-                    Err(problem) => trouble = format!(": {problem}"),
-                }
-            }
-            if !problem.is_empty() {
-                last = problem + &trouble;
-            }
+            let (now_closed, trouble) = close(&open(&views), &owners).await;
+            closed += now_closed;
+            let last = match trouble {
+                Some(trouble) => format!("{problem}: {trouble}"),
+                None => problem,
+            };
             if Instant::now() + PAUSE >= deadline {
                 return Evidence { seen: false, text: last.into() };
             }
