@@ -7,9 +7,11 @@ CARGO ?= cargo
 SEEDS ?= 20
 PACKAGES := chromium
 # What runs of real systems start, and what nodes behind SSH need.
-PACKAGES += etcd-server redis-server openssh-server nftables
+PACKAGES += etcd-server redis-server openssh-server nftables iproute2
+# What says whether the Vagrantfile is one.
+PACKAGES += vagrant
 
-.PHONY: help build agent packages test lint docs bench nightly track-record track-record-real etcd redis
+.PHONY: help build agent packages test lint docs bench nightly track-record track-record-real vm-test etcd redis
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -33,13 +35,15 @@ lint: ## Formatting and clippy, as CI wants them
 docs: ## The documentation of the code
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --release
 
-bench: ## Recorded operations a second, and how fast histories are read and judged
+bench: packages ## How fast histories are judged, operations recorded, hosts reached and real systems loaded
 	$(CARGO) build --release
 	$(CARGO) run --release -p schism --example check_speed -- --write docs/performance.md
+	$(CARGO) run --release -p schism --example real_speed -- --write docs/performance.md
 	target/release/schism run plans/memory.yaml --quiet
 
-nightly: build ## The long runs: a million random histories, 10,000 simulated seeds, bugs found in simulation
+nightly: build ## The long runs: a million random histories, 10,000 simulated seeds, 400 kills of what holds faults
 	SCHISM_CASES=1000000 $(CARGO) test --release -p schism-checkers
+	SCHISM_KILLS=100 $(CARGO) test --release -p schism-lab --test ssh_lab -- a_killed
 	target/release/schism node simulate --seeds 1..10000
 	for bug in commit-old-term forget-vote no-fsync; do \
 		! target/release/schism node simulate --seeds 1..1000 --bug $$bug || exit 1; \
@@ -50,6 +54,16 @@ track-record: build ## Every planted bug over SEEDS seeds, and the same plans wi
 
 track-record-real: build ## Plans against real systems over SEEDS seeds; rewrites README's table of them
 	$(CARGO) run --release -p schism --example track_record -- --real --seeds $(SEEDS)
+
+# Throw-away, and some minutes in the making.
+GUEST ?= target/guest
+
+vm-test: ## Real clock, netem and reboots in a Debian guest under QEMU, which needs no KVM; some minutes
+	@.ci/packages mmdebstrap qemu-system-x86 e2fsprogs openssh-client
+	lab/guest/build.sh $(GUEST)
+	$(CARGO) build --release -p schism-agent
+	lab/guest/run.sh $(GUEST) lab/guest/test.sh "$$($(CARGO) test --release -p schism-agent --lib --no-run --message-format json \
+		| sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)" target/release/schism-agent
 
 etcd: ## Build a release of etcd, unmodified, for plans with `version`: make etcd VERSION=3.6.9
 	targets/etcd-build/build.sh $(VERSION)

@@ -3,6 +3,10 @@
 //!
 //! Where this machine refuses it (no root, no sshd, no nft), each is skipped in words.
 
+#[path = "ssh_lab/leases.rs"]
+mod leases;
+#[path = "ssh_lab/look.rs"]
+mod look;
 #[path = "ssh_lab/scenarios.rs"]
 mod scenarios;
 
@@ -13,8 +17,9 @@ use std::time::{Duration, Instant};
 use schism_lab::local::node_init::{enter_node, found_node};
 use schism_lab::local::sshd;
 
-/// No scenario takes longer.
+/// No scenario takes longer, but for those that kill something again and again.
 const WITHIN: Duration = Duration::from_mins(1);
+const ROUND_WITHIN: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let line: Vec<String> = std::env::args().collect();
@@ -32,6 +37,7 @@ fn main() -> ExitCode {
             println!("hello");
             0
         }
+        ["controller", nodes @ ..] => leases::controller(nodes),
         ["scenario", name] => scenarios::run(name),
         filter => run_tests(filter.iter().copied().find(|word| !word.starts_with('-'))),
     };
@@ -75,14 +81,15 @@ fn scenario(name: &str) -> Result<(), String> {
     let mut command = Command::new(own);
     command.args(["scenario", name]).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| error.to_string())?;
-    let deadline = Instant::now() + WITHIN;
+    let within = WITHIN + ROUND_WITHIN * leases::kills();
+    let deadline = Instant::now() + within;
     let status = loop {
         match child.try_wait().map_err(|error| error.to_string())? {
             Some(status) => break status,
             None if Instant::now() > deadline => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(format!("did not end within {WITHIN:?}"));
+                return Err(format!("did not end within {within:?}"));
             }
             None => std::thread::sleep(Duration::from_millis(10)),
         }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Ear;
 use crate::deed::Deed;
-use crate::injector::Recorder;
+use crate::injector::{Bounds, Recorder};
 use crate::probe::effects::EffectProbe;
 use crate::probe::evidence;
 use crate::probe::processes::{Before, Healed, ProcessProbe};
@@ -23,8 +23,6 @@ use crate::{Injection, View};
 const LEADER_WITHIN: Duration = Duration::from_secs(1);
 const ASK_WITHIN: Duration = Duration::from_millis(300);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
-/// No act upon a node takes longer; what does is given up and said.
-const ACT_WITHIN: Duration = Duration::from_secs(8);
 
 /// How long what is left of an act of upkeep may take.
 const SETTLE_WITHIN: Duration = Duration::from_secs(15);
@@ -40,6 +38,7 @@ pub(crate) struct Hands {
     standing: Mutex<Standing>,
     notes: Mutex<Vec<String>>,
     ear: Option<Ear>,
+    bounds: Bounds,
     /// Held while rules are on their way to the switch, so that older ones never overtake newer.
     wire: tokio::sync::Mutex<()>,
     /// Held while a fault is resolved and injected, or healed, so that each sees what those before
@@ -57,8 +56,9 @@ impl Hands {
         network: Arc<dyn Network>,
         recorder: Arc<dyn Recorder>,
         ear: Option<Ear>,
+        bounds: Bounds,
     ) -> Self {
-        let processes = ProcessProbe::new(cluster.clone(), target.clone());
+        let processes = ProcessProbe::new(cluster.clone(), target.clone(), bounds.back);
         let effects = EffectProbe::new(cluster.clone());
         let (standing, notes) = (Mutex::default(), Mutex::default());
         let (wire, turn) = Default::default();
@@ -72,6 +72,7 @@ impl Hands {
             standing,
             notes,
             ear,
+            bounds,
             wire,
             turn,
         }
@@ -344,11 +345,12 @@ impl Hands {
             change(&mut standing);
             standing.rules().all
         };
-        let set = tokio::time::timeout(ACT_WITHIN, self.network.set(&rules)).await;
+        let within = self.bounds.act;
+        let set = tokio::time::timeout(within, self.network.set(&rules)).await;
         self.standing().set();
         match set {
             Ok(set) => set.err().map(|error| error.to_string()).into_iter().collect(),
-            Err(_) => vec![format!("the links did not change within {ACT_WITHIN:?}")],
+            Err(_) => vec![format!("the links did not change within {within:?}")],
         }
     }
 
@@ -358,12 +360,12 @@ impl Hands {
         for &node in nodes {
             let Some(host) = self.cluster.host(node).cloned() else { continue };
             let (cluster, target) = (self.cluster.clone(), self.target.clone());
-            let deed = deed.clone();
+            let (deed, within) = (deed.clone(), self.bounds.act);
             deeds.spawn(async move {
                 let done = deed.on(&cluster, &*target, &*host);
-                let problem = match tokio::time::timeout(ACT_WITHIN, done).await {
+                let problem = match tokio::time::timeout(within, done).await {
                     Ok(done) => done.err(),
-                    Err(_) => Some(format!("{node}: nothing happened within {ACT_WITHIN:?}")),
+                    Err(_) => Some(format!("{node}: nothing happened within {within:?}")),
                 };
                 (node, problem)
             });
@@ -381,9 +383,12 @@ impl Hands {
         for fault in &open {
             self.standing().lift(*fault);
         }
-        let mut problems = match self.network.set(&LinkRules::default()).await {
-            Ok(()) => Vec::new(),
-            Err(error) => vec![error.to_string()],
+        let rules = LinkRules::default();
+        let set = tokio::time::timeout(self.bounds.act, self.network.set(&rules)).await;
+        let mut problems = match set {
+            Ok(Ok(())) => Vec::new(),
+            Ok(Err(error)) => vec![error.to_string()],
+            Err(_) => vec![format!("the links were not healed within {:?}", self.bounds.act)],
         };
         self.standing().set();
         for fault in &open {

@@ -34,6 +34,21 @@ pub trait Recorder: Send + Sync {
     fn elapsed(&self) -> Duration;
 }
 
+/// The longest waits of a nemesis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// For one deed on a node; what takes longer is given up and said.
+    pub act: Duration,
+    /// For a node to answer again after its fault was healed; otherwise that is not proven.
+    pub back: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { act: Duration::from_secs(8), back: Duration::from_secs(10) }
+    }
+}
+
 /// How the healing went.
 #[derive(Debug, Default)]
 pub struct Healing {
@@ -55,6 +70,7 @@ pub struct Nemesis {
     network: Arc<dyn Network>,
     recorder: Arc<dyn Recorder>,
     ear: Option<Ear>,
+    bounds: Bounds,
 }
 
 impl Nemesis {
@@ -66,7 +82,8 @@ impl Nemesis {
         schedule: Schedule,
         recorder: Arc<dyn Recorder>,
     ) -> Self {
-        Self { schedule, cluster, target, network, recorder, ear: None }
+        let bounds = Bounds::default();
+        Self { schedule, cluster, target, network, recorder, ear: None, bounds }
     }
 
     /// The same nemesis, with an ear for the operations that scenarios wait for.
@@ -74,10 +91,16 @@ impl Nemesis {
         Self { ear: Some(ear), ..self }
     }
 
+    /// The same nemesis, with other bounds than the usual ones.
+    pub fn within(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
+    }
+
     /// Carries out the schedule. Returns when every fault is healed, which `stop` brings forward.
     pub async fn run(self, stop: CancellationToken) -> Healing {
-        let Self { schedule, cluster, target, network, recorder, ear } = self;
-        let hands = Arc::new(Hands::new(cluster, target, network, recorder, ear));
+        let Self { schedule, cluster, target, network, recorder, ear, bounds } = self;
+        let hands = Hands::new(cluster, target, network, recorder, ear, bounds);
+        let hands = Arc::new(hands);
         let links = match LinkProbe::open(hands.cluster()).await {
             Ok(links) => Some(Arc::new(links)),
             Err(problem) => {

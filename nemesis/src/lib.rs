@@ -20,7 +20,7 @@ mod standing;
 mod victims;
 
 pub use ear::Ear;
-pub use injector::{Healing, Nemesis, Recorder};
+pub use injector::{Bounds, Healing, Nemesis, Recorder};
 pub use scenario::Scenario;
 
 use std::time::Duration;

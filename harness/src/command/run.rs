@@ -93,7 +93,7 @@ fn supervise(prepared: Prepared) -> i32 {
     let json = prepared.json;
     match prepared.plan.lab {
         // Nothing of these stands on this machine: there is nothing to found.
-        LabPlan::None | LabPlan::Ssh(_) => child(prepared),
+        LabPlan::None | LabPlan::Ssh { .. } => child(prepared),
         LabPlan::Local { .. } => match local::supervise(move || child(prepared)) {
             Ok(Ended::Exit(GIVEN_UP)) => judge::NOT_CARRIED_OUT,
             Ok(Ended::Exit(code)) => code,
@@ -152,11 +152,11 @@ fn describe(
     sabotage: Option<Sabotage>,
 ) -> RunRecord {
     let (nodes, lab) = match plan.lab {
-        LabPlan::Local { nodes, ssh } => {
+        LabPlan::Local { nodes, ssh, .. } => {
             let over = if ssh { ", over SSH" } else { "" };
             (usize::from(nodes), format!("local, {nodes} nodes{over}"))
         }
-        LabPlan::Ssh(_) => (hosts, format!("SSH, {hosts} nodes")),
+        LabPlan::Ssh { .. } => (hosts, format!("SSH, {hosts} nodes")),
         LabPlan::None => (0, "none".to_owned()),
     };
     RunRecord {
@@ -181,6 +181,7 @@ fn describe(
         sabotage: sabotage.map(|sabotage| format!("{sabotage:?}")),
         interrupted: false,
         notes: Vec::new(),
+        dirty: Vec::new(),
     }
 }
 
@@ -238,6 +239,7 @@ async fn conduct_in_lab(
     let plan = &prepared.plan;
     let wanted = Wanted {
         plan: &plan.lab,
+        bounds: plan.bounds,
         hosts: &prepared.hosts,
         data: prepared.folder.join("data"),
         logs: prepared.folder.join("nodes"),
@@ -247,9 +249,15 @@ async fn conduct_in_lab(
     let stand = Stand::up(wanted).await?;
     prepared.record.lab = stand.describe();
     let conducted = conduct_on(&stand, prepared, interrupt).await;
-    let notes = stand.down().await;
-    let mut conduct = conducted?;
-    conduct.notes.extend(notes.into_iter().map(|note| format!("{note}.")));
+    let left = stand.down().await;
+    let mut conduct = conducted.map_err(|error| match left.dirty.as_slice() {
+        [] => error,
+        dirty => error.context(format!("node left dirty: {}", dirty.join("; "))),
+    })?;
+    conduct.notes.extend(left.notes.into_iter().map(|note| format!("{note}.")));
+    let dirty = |dirty: &String| format!("Node left dirty: {dirty}");
+    conduct.notes.extend(left.dirty.iter().map(dirty));
+    conduct.dirty = left.dirty;
     Ok(conduct)
 }
 
@@ -264,6 +272,12 @@ async fn conduct_on(
         && let Some(problem) = stand.cannot_cut()
     {
         anyhow::bail!("the plan partitions, and links cannot be cut: {problem}");
+    }
+    let delays = |fault: &schism_nemesis::FaultSpec| fault.names().contains(&"delay");
+    if plan.faults.iter().any(delays)
+        && let Some(problem) = stand.cannot_delay().await
+    {
+        anyhow::bail!("the plan slows links down, which cannot be done: {problem}");
     }
     // Only now there is a run: one that was refused must not hide the last that was not.
     prepared.folder.link_latest()?;
@@ -338,6 +352,7 @@ fn conclude(prepared: Prepared, conduct: &Conduct) -> anyhow::Result<i32> {
     record.load_started = conduct.load_started.map(|time| time.to_string());
     record.loaded_s = conduct.load_started.map(|_| conduct.load_s);
     record.notes.clone_from(&conduct.notes);
+    record.dirty.clone_from(&conduct.dirty);
     record.interrupted = conduct.interrupted;
     record.wall_s = Some(prepared.began.elapsed().as_secs_f64());
     let mut stored = folder.write_json("run.json", &record);

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use async_trait::async_trait;
 use schism_lab::ssh::{self, Access, Tell};
-use schism_lab::{Host, Network, local};
+use schism_lab::{Host, LinkRule, LinkRules, Network, NetworkError, local};
 
 use super::warn;
-use crate::plan::{LabPlan, Plan};
+use crate::plan::{Bounds, LabPlan, Plan};
 
 /// Where the nodes of a run stand.
 pub(super) enum Stand {
@@ -25,6 +26,7 @@ pub(super) enum Stand {
 /// What a lab is to be.
 pub(super) struct Wanted<'a> {
     pub(super) plan: &'a LabPlan,
+    pub(super) bounds: Bounds,
     /// The hosts, where the plan has some.
     pub(super) hosts: &'a [Access],
     pub(super) data: PathBuf,
@@ -36,12 +38,20 @@ pub(super) struct Wanted<'a> {
 impl Stand {
     /// Brings it up.
     pub(super) async fn up(wanted: Wanted<'_>) -> anyhow::Result<Self> {
-        let Wanted { plan, hosts, data, logs, seed, quiet } = wanted;
+        let Wanted { plan, bounds, hosts, data, logs, seed, quiet } = wanted;
+        let bounds = |lease| ssh::Bounds {
+            lease,
+            reach: bounds.reach,
+            // The deed itself has its bound, within which the agent's answer must come.
+            answer: bounds.act * 7 / 8,
+            copy: bounds.copy,
+            logs: bounds.logs,
+        };
         let shown: Tell =
             if quiet { Arc::new(|_| {}) } else { Arc::new(|line: String| warn(&line)) };
         match *plan {
             LabPlan::None => Ok(Stand::None),
-            LabPlan::Local { nodes, ssh } => {
+            LabPlan::Local { nodes, ssh, lease } => {
                 let options = local::Options { nodes, data, logs: logs.clone(), seed };
                 let lab = local::Lab::up(options).await?;
                 if !ssh {
@@ -51,13 +61,14 @@ impl Stand {
                 // The nodes share this machine's files, the program among them.
                 let own = std::env::current_exe().ok().filter(|path| path.exists());
                 let tell: Tell = Arc::new(|_| {});
-                let over = ssh::Options { hosts, logs, shared: own, tell };
+                let over = ssh::Options { hosts, logs, shared: own, bounds: bounds(lease), tell };
                 let over = ssh::Lab::up(over).await.context("local lab over SSH")?;
                 Ok(Stand::LocalOverSsh(lab, over))
             }
-            LabPlan::Ssh(_) => {
+            LabPlan::Ssh { lease, .. } => {
                 let hosts = hosts.to_vec();
-                let options = ssh::Options { hosts, logs, shared: None, tell: shown };
+                let bounds = bounds(lease);
+                let options = ssh::Options { hosts, logs, shared: None, bounds, tell: shown };
                 Ok(Stand::Ssh(ssh::Lab::up(options).await?))
             }
         }
@@ -84,13 +95,25 @@ impl Stand {
         match self {
             Stand::None => None,
             Stand::Local(lab) => Some(lab.network()),
-            Stand::LocalOverSsh(_, lab) | Stand::Ssh(lab) => Some(lab.network()),
+            Stand::LocalOverSsh(below, lab) => {
+                Some(Arc::new(Split { agents: lab.network(), switch: below.network() }))
+            }
+            Stand::Ssh(lab) => Some(lab.network()),
         }
     }
 
     /// Why links cannot be cut here, if they cannot.
     pub(super) fn cannot_cut(&self) -> Option<String> {
         self.over_ssh()?.cannot_cut()
+    }
+
+    /// Why links cannot be slowed down here, if they cannot.
+    pub(super) async fn cannot_delay(&self) -> Option<String> {
+        match self {
+            Stand::Ssh(lab) => lab.cannot_delay().await,
+            // The switch can.
+            Stand::None | Stand::Local(_) | Stand::LocalOverSsh(..) => None,
+        }
     }
 
     /// The lab in words.
@@ -104,12 +127,35 @@ impl Stand {
     }
 
     /// Takes it down; what the reader of the report should know.
-    pub(super) async fn down(self) -> Vec<String> {
+    pub(super) async fn down(self) -> ssh::Left {
         match self {
             // Namespaces go with their last process.
-            Stand::None | Stand::Local(_) => Vec::new(),
+            Stand::None | Stand::Local(_) => ssh::Left::default(),
             Stand::LocalOverSsh(_, lab) | Stand::Ssh(lab) => lab.down().await,
         }
+    }
+}
+
+/// The links of a local lab over SSH: cut by the nodes' own firewalls, as on hosts that somebody
+/// has; whatever else happens to them, the switch does.
+struct Split {
+    agents: Arc<dyn Network>,
+    switch: Arc<dyn Network>,
+}
+
+#[async_trait]
+impl Network for Split {
+    async fn set(&self, rules: &LinkRules) -> Result<(), NetworkError> {
+        let (mut cut, mut rest) = (LinkRules::default(), LinkRules::default());
+        for (&link, &rule) in &rules.0 {
+            if rule.drop {
+                cut.0.insert(link, LinkRule { drop: true, ..LinkRule::default() });
+            }
+            rest.0.insert(link, LinkRule { drop: false, ..rule });
+        }
+        // What was held goes out before anything is cut, as one switch would have it.
+        self.switch.set(&rest).await?;
+        self.agents.set(&cut).await
     }
 }
 

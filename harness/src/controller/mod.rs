@@ -36,17 +36,10 @@ use self::progress::Progress;
 use self::recorder::{Observer, Pen, Recorder};
 use self::source::Source;
 use crate::machine;
-use crate::plan::{Plan, Stop};
+use crate::plan::{self, Plan, Stop};
 use crate::sabotage::Sabotage;
 use crate::store::RunFolder;
 use crate::streams::stream;
-
-/// A fresh cluster on a busy machine takes its time; one that is not there then never will be.
-const FORM_WITHIN: Duration = Duration::from_secs(30);
-/// How long the cluster may take to answer again after everything was healed.
-const QUIESCE_WITHIN: Duration = Duration::from_secs(10);
-/// Final reads that have not ended by then are broken off; keys not read are then unknown.
-const FINAL_READS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a run needs besides its plan.
 pub struct Stage {
@@ -93,6 +86,8 @@ pub struct Conduct {
     pub interrupted: bool,
     /// What the reader of the report should know.
     pub notes: Vec<String>,
+    /// What was left on nodes, each with its node and the command that cleans it.
+    pub dirty: Vec<String>,
 }
 
 /// Conducts a run. An error means that it could not be carried out.
@@ -147,11 +142,18 @@ async fn bring_up(stage: &Stage) -> anyhow::Result<()> {
             target.start(&cluster, &node).await
         });
     }
-    while let Some(started) = starts.join_next().await {
-        started.context("a start broke off")??;
-    }
-    target.form(cluster).await?;
-    target.ready(cluster, FORM_WITHIN).await?;
+    let within = stage.plan.bounds.form;
+    let all = async {
+        while let Some(started) = starts.join_next().await {
+            started.context("a start broke off")??;
+        }
+        anyhow::Ok(())
+    };
+    let started = tokio::time::timeout(within, all).await;
+    started.with_context(|| format!("not all nodes were started within {within:?}"))??;
+    let formed = tokio::time::timeout(within, target.form(cluster)).await;
+    formed.with_context(|| format!("the cluster was not formed within {within:?}"))??;
+    target.ready(cluster, within).await?;
     Ok(())
 }
 
@@ -272,7 +274,9 @@ impl Run {
         };
         let recorder = Arc::new(self.pen.clone());
         let nemesis = Nemesis::new(cluster, target.clone(), network, schedule.clone(), recorder);
-        Some(nemesis.hearing(self.ear.clone()))
+        let plan::Bounds { act, back, .. } = self.stage.plan.bounds;
+        let bounds = schism_nemesis::Bounds { act, back };
+        Some(nemesis.hearing(self.ear.clone()).within(bounds))
     }
 
     /// The queue of an open loop, and the task that fills it.
@@ -340,7 +344,7 @@ impl Run {
 
     async fn quiesce(&self, conduct: &mut Conduct) {
         let Stage { target, cluster, .. } = &self.stage;
-        if let Err(error) = target.ready(cluster, QUIESCE_WITHIN).await {
+        if let Err(error) = target.ready(cluster, self.stage.plan.bounds.settle).await {
             conduct.notes.push(format!("After healing: {error}."));
         }
     }
@@ -353,8 +357,10 @@ impl Run {
             reads.spawn(worker.work(None, stop.child_token()));
         }
         let all = async { while reads.join_next().await.is_some() {} };
-        if tokio::time::timeout(FINAL_READS_WITHIN, all).await.is_err() {
-            conduct.notes.push(format!("Final reads broken off after {FINAL_READS_WITHIN:?}."));
+        // Keys that were not read by then are unknown.
+        let within = self.stage.plan.bounds.final_reads;
+        if tokio::time::timeout(within, all).await.is_err() {
+            conduct.notes.push(format!("Final reads broken off after {within:?}."));
             stop.cancel();
             while reads.join_next().await.is_some() {}
         }

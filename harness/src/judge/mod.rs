@@ -111,6 +111,8 @@ pub struct Circumstances {
     pub interrupted: bool,
     /// The faults that were to begin, where that is known.
     pub planned: Option<Schedule>,
+    /// What was left on nodes, each with the command that cleans it.
+    pub dirty: Vec<String>,
 }
 
 /// Judges the history of a stored run.
@@ -144,6 +146,7 @@ pub fn read_folder(folder: &RunFolder) -> anyhow::Result<(History, Circumstances
     if folder.join("run.json").exists() {
         let record: RunRecord = folder.read_json("run.json")?;
         circumstances.interrupted = record.interrupted;
+        circumstances.dirty = record.dirty;
     }
     // The last line may be whole and the run killed all the same: it then never healed for good.
     circumstances.torn |= history.healed().is_none();
@@ -239,6 +242,8 @@ fn doubt(faults: &[FaultWindow], circumstances: &Circumstances) -> Option<String
             doubts.push(format!("{} was not proven healed: {}", name(fault), seen(&fault.gone)));
         }
     }
+    // What still stands on a node when the run is over was never healed, whatever the probes saw.
+    doubts.extend(circumstances.dirty.iter().map(|dirty| format!("node left dirty: {dirty}")));
     if !doubts.is_empty() {
         return Some(doubts.join("; "));
     }
@@ -347,6 +352,19 @@ mod tests {
         check(&ill, false, (Word::Unknown, 2), "F1 (kill one) was not proven healed: it is dead");
         let unheard = format!("{GOOD}\n{BIT}\n nemesis stop F1");
         check(&unheard, false, (Word::Unknown, 2), "not proven healed: no probe answered");
+    }
+
+    #[test]
+    fn a_run_that_left_a_node_dirty_is_not_green() {
+        let history = History::from_text(GOOD).expect("a history");
+        let question = Question::new("register", vec![Asked::new(Claim::Linearizable)]);
+        let dirty = vec!["n3: the firewall table inet schism: no; run: x --clean".to_owned()];
+        let circumstances = Circumstances { dirty, ..Circumstances::default() };
+        let verdict = judge(&question, &history, &circumstances, &Budget::default());
+        assert_eq!((verdict.verdict, verdict.exit), (Word::Unknown, UNKNOWN));
+        let reason = &verdict.claims[0].reason;
+        assert!(reason.contains("node left dirty: n3: the firewall"), "{reason}");
+        assert!(reason.contains("run: x --clean"), "{reason}");
     }
 
     #[test]

@@ -13,8 +13,8 @@ use super::read::Reader;
 /// More faults than these in one run are a slip of a unit.
 const FAULTS_MAX: u128 = 10_000;
 
-/// What only the virtual switch can do to a link.
-const SWITCH_ONLY: &[&str] = &["delay", "hold", "scenario"];
+/// What needs the virtual switch, which stands between no hosts but those of the local lab.
+const SWITCH_ONLY: &[&str] = &["hold", "scenario"];
 
 impl Reader {
     pub(super) fn faults(
@@ -56,10 +56,12 @@ impl Reader {
                 self.problem(item.place_of(&["every".into()]), title);
             }
             for name in spec.names() {
-                if lab.is_over_ssh() && SWITCH_ONLY.contains(&name) {
-                    let title =
-                        format!("over SSH links can be cut, and the fault `{name}` does more");
-                    let help = "leave it out, or take the local lab without `ssh: true`";
+                if matches!(lab, LabPlan::Ssh { .. }) && SWITCH_ONLY.contains(&name) {
+                    let title = format!(
+                        "between hosts behind SSH links can be cut or slowed down, and the fault \
+                         `{name}` does more"
+                    );
+                    let help = "leave it out, or take the local lab, with or without `ssh: true`";
                     self.problem_with_help(item.place.clone(), title, help);
                 }
                 let Some(target) = target.filter(|target| !target.faults.contains(&name)) else {

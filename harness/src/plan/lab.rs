@@ -1,8 +1,10 @@
 //! The lab of a plan: where the nodes stand, in one line of it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use schism_lab::ssh::{Access, Source};
+use schism_history::Span;
+use schism_lab::ssh::{Access, Source, USUAL_LEASE};
 use schism_targets::TargetEntry;
 use serde_json::Value;
 
@@ -12,27 +14,25 @@ use super::read::Reader;
 
 const DEFAULT_NODES: u16 = 5;
 const LABS: &[&str] = &["local", "ssh", "vagrant"];
+/// Below a second a busy controller would lose its nodes, and for longer than this nobody waits.
+const LEASE_MIN: Duration = Duration::from_secs(1);
+const LEASE_MAX: Duration = Duration::from_mins(10);
 
 impl LabPlan {
     /// How many nodes, as far as the plan itself says that.
     pub fn nodes(&self) -> Option<u16> {
         match self {
             LabPlan::Local { nodes, .. } => Some(*nodes),
-            LabPlan::Ssh(Source::Nodes(names)) => Some(names.len() as u16),
-            LabPlan::Ssh(_) => None,
+            LabPlan::Ssh { source: Source::Nodes(names), .. } => Some(names.len() as u16),
+            LabPlan::Ssh { .. } => None,
             LabPlan::None => Some(0),
         }
-    }
-
-    /// Whether links are cut by the nodes' own firewalls, and not by the virtual switch.
-    pub fn is_over_ssh(&self) -> bool {
-        matches!(self, LabPlan::Ssh(_) | LabPlan::Local { ssh: true, .. })
     }
 
     /// The hosts, where they stand outside this machine: reads the inventory, or asks Vagrant.
     pub fn hosts(&self) -> Result<Vec<Access>, String> {
         match self {
-            LabPlan::Ssh(source) => source.hosts(),
+            LabPlan::Ssh { source, .. } => source.hosts(),
             LabPlan::Local { .. } | LabPlan::None => Ok(Vec::new()),
         }
     }
@@ -46,7 +46,7 @@ impl Reader {
         target: Option<&TargetEntry>,
     ) -> LabPlan {
         let needs_lab = target.is_none_or(|target| target.needs_lab);
-        let usual = LabPlan::Local { nodes: DEFAULT_NODES, ssh: false };
+        let usual = LabPlan::Local { nodes: DEFAULT_NODES, ssh: false, lease: USUAL_LEASE };
         let Some(node) = document.get("lab") else {
             return if needs_lab { usual } else { LabPlan::None };
         };
@@ -78,13 +78,13 @@ impl Reader {
         match (name.as_str(), lab) {
             ("local", None) => usual,
             ("local", Some(local)) => self.local(local),
-            ("ssh", Some(ssh)) => self.ssh(ssh, folder).map_or(usual, LabPlan::Ssh),
+            ("ssh", Some(ssh)) => self.ssh(ssh, folder).unwrap_or(usual),
             ("ssh", None) => {
                 let help = "write `lab: { ssh: { inventory: hosts.yaml } }`";
                 self.problem_with_help(node.place.clone(), "which hosts?", help);
                 usual
             }
-            ("vagrant", vagrant) => LabPlan::Ssh(self.vagrant(vagrant, folder)),
+            ("vagrant", vagrant) => self.vagrant(vagrant, folder),
             _ => {
                 let title = format!("lab has no key `{name}`");
                 let place = node.place_of(std::slice::from_ref(&name));
@@ -95,7 +95,7 @@ impl Reader {
     }
 
     fn local(&mut self, local: &Node) -> LabPlan {
-        self.keys(local, &["nodes", "ssh"], "local");
+        self.keys(local, &["nodes", "ssh", "lease"], "local");
         let nodes = self.count(local, "nodes", 1, 64).unwrap_or(u64::from(DEFAULT_NODES));
         let ssh = match local.get("ssh").map(|node| (&node.content, node.place.clone())) {
             None => false,
@@ -105,15 +105,31 @@ impl Reader {
                 false
             }
         };
-        LabPlan::Local { nodes: nodes as u16, ssh }
+        if let Some(lease) = local.get("lease").filter(|_| !ssh) {
+            let title = "only nodes behind SSH have a lease";
+            self.problem_with_help(lease.place.clone(), title, "add `ssh: true`, or leave it out");
+        }
+        LabPlan::Local { nodes: nodes as u16, ssh, lease: self.lease(local) }
+    }
+
+    /// How long an agent goes on alone.
+    fn lease(&mut self, parent: &Node) -> Duration {
+        let Some(lease) = self.quantity::<Span>(parent, "lease") else { return USUAL_LEASE };
+        if !(LEASE_MIN..=LEASE_MAX).contains(&lease.0)
+            && let Some(node) = parent.get("lease")
+        {
+            self.problem(node.place.clone(), "lease is a time from 1s to 10m");
+        }
+        lease.0
     }
 
     /// The file is read when the run begins: a stored plan can be judged without it.
-    fn ssh(&mut self, ssh: &Node, folder: &Path) -> Option<Source> {
-        self.keys(ssh, &["inventory", "nodes"], "ssh");
-        match (ssh.get("inventory"), ssh.get("nodes")) {
+    fn ssh(&mut self, ssh: &Node, folder: &Path) -> Option<LabPlan> {
+        self.keys(ssh, &["inventory", "nodes", "lease"], "ssh");
+        let lease = self.lease(ssh);
+        let source = match (ssh.get("inventory"), ssh.get("nodes")) {
             (Some(inventory), None) => {
-                Some(Source::File(folder.join(self.text(inventory, "inventory")?)))
+                Source::File(folder.join(self.text(inventory, "inventory")?))
             }
             (None, Some(nodes)) => {
                 let Content::List(items) = &nodes.content else {
@@ -129,25 +145,27 @@ impl Reader {
                     }
                     names.push(name);
                 }
-                Some(Source::Nodes(names))
+                Source::Nodes(names)
             }
             _ => {
                 let title = "ssh has either an `inventory` or `nodes`";
                 self.problem(ssh.place.clone(), title);
-                None
+                return None;
             }
-        }
+        };
+        Some(LabPlan::Ssh { source, lease })
     }
 
-    fn vagrant(&mut self, vagrant: Option<&Node>, folder: &Path) -> Source {
-        let mut place = PathBuf::from(".");
+    fn vagrant(&mut self, vagrant: Option<&Node>, folder: &Path) -> LabPlan {
+        let (mut place, mut lease) = (PathBuf::from("."), USUAL_LEASE);
         if let Some(node) = vagrant.filter(|node| !is_nothing(node)) {
-            self.keys(node, &["folder"], "vagrant");
+            self.keys(node, &["folder", "lease"], "vagrant");
+            lease = self.lease(node);
             if let Some(text) = node.get("folder").and_then(|node| self.text(node, "folder")) {
                 place = folder.join(text);
             }
         }
-        Source::Vagrant(place)
+        LabPlan::Ssh { source: Source::Vagrant(place), lease }
     }
 
     fn text(&mut self, node: &Node, what: &str) -> Option<String> {
@@ -186,14 +204,19 @@ mod tests {
 
     #[test]
     fn one_line_says_where_the_nodes_stand() {
-        check("local", Ok(LabPlan::Local { nodes: 5, ssh: false }));
-        check("{ local: { nodes: 3, ssh: true } }", Ok(LabPlan::Local { nodes: 3, ssh: true }));
+        let lease = USUAL_LEASE;
+        let local = |nodes, ssh, lease| LabPlan::Local { nodes, ssh, lease };
+        let over = |source| LabPlan::Ssh { source, lease };
+        check("local", Ok(local(5, false, lease)));
+        check("{ local: { nodes: 3, ssh: true } }", Ok(local(3, true, lease)));
+        let short = Duration::from_millis(1500);
+        check("{ local: { ssh: true, lease: 1500ms } }", Ok(local(5, true, short)));
         let file = Source::File("/plans/hosts.yaml".into());
-        check("{ ssh: { inventory: hosts.yaml } }", Ok(LabPlan::Ssh(file)));
+        check("{ ssh: { inventory: hosts.yaml } }", Ok(over(file)));
         let nodes = Source::Nodes(vec!["root@h1".into(), "root@[fd00::2]:2222".into()]);
-        check("{ ssh: { nodes: [root@h1, 'root@[fd00::2]:2222'] } }", Ok(LabPlan::Ssh(nodes)));
-        check("{ vagrant: {} }", Ok(LabPlan::Ssh(Source::Vagrant(".".into()))));
-        check("vagrant", Ok(LabPlan::Ssh(Source::Vagrant(".".into()))));
+        check("{ ssh: { nodes: [root@h1, 'root@[fd00::2]:2222'] } }", Ok(over(nodes)));
+        check("{ vagrant: {} }", Ok(over(Source::Vagrant(".".into()))));
+        check("vagrant", Ok(over(Source::Vagrant(".".into()))));
     }
 
     #[test]
@@ -203,6 +226,10 @@ mod tests {
         check("{ ssh: {} }", Err("either an `inventory` or `nodes`"));
         check("{ ssh: { nodes: ['-x'] } }", Err("is no host"));
         check("{ local: { ssh: 1 } }", Err("true or false"));
+        check("{ local: { ssh: true, lease: 10ms } }", Err("from 1s to 10m"));
+        check("{ ssh: { nodes: [h1], lease: 1h } }", Err("from 1s to 10m"));
+        check("{ ssh: { nodes: [h1], lease: soon } }", Err("soon"));
+        check("{ local: { lease: 10s } }", Err("only nodes behind SSH have a lease"));
         check("{ local: {}, ssh: {} }", Err("lab is one of"));
     }
 }

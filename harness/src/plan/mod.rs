@@ -1,5 +1,6 @@
 //! Plans: what a run is to do, as a YAML file says it.
 
+mod bounds;
 mod claims;
 mod diagnose;
 mod document;
@@ -8,6 +9,7 @@ mod lab;
 mod overrides;
 mod read;
 
+pub use bounds::Bounds;
 pub use read::{PlanError, read};
 
 use std::path::PathBuf;
@@ -41,6 +43,8 @@ pub struct Plan {
     pub claims: Vec<Asked>,
     /// When to end early.
     pub stop: Stop,
+    /// How long it may wait for what.
+    pub bounds: Bounds,
     /// Where the plan was read from.
     pub file: PathBuf,
     /// The plan's text, as it was read, with overrides applied as `key: value` lines of a comment.
@@ -75,9 +79,16 @@ pub enum LabPlan {
         nodes: u16,
         /// Whether each runs sshd, and is reached over it alone.
         ssh: bool,
+        /// For how long an agent keeps up what it does without hearing from the controller.
+        lease: Duration,
     },
     /// Hosts that somebody has, behind SSH.
-    Ssh(Source),
+    Ssh {
+        /// Where they are named.
+        source: Source,
+        /// As above.
+        lease: Duration,
+    },
     /// No nodes: the target lives inside the controller.
     None,
 }

@@ -17,7 +17,7 @@ use super::{Choice, Load, Plan, Stop};
 
 const SIZE_MAX: u64 = 1 << 20;
 const KEYS: &[&str] =
-    &["name", "seed", "lab", "target", "workload", "load", "faults", "claims", "stop"];
+    &["name", "seed", "lab", "target", "workload", "load", "faults", "claims", "stop", "bounds"];
 const LOAD_KEYS: &[&str] = &["clients", "duration", "rate", "timeout", "operations"];
 /// More errors than these help nobody.
 const PROBLEMS_SHOWN: usize = 20;
@@ -117,6 +117,7 @@ impl Reader {
         let name = self.name(document, path);
         let seed = self.count(document, "seed", 0, i64::MAX as u64).unwrap_or(DEFAULT_SEED);
         let stop = self.stop(document);
+        let bounds = self.bounds(document);
         let load = self.load(document);
         let target = self.choice(document, "target", TARGETS, |entry| entry.name);
         let workload = self.choice(document, "workload", WORKLOADS, |entry| entry.name);
@@ -156,6 +157,7 @@ impl Reader {
             faults,
             claims,
             stop,
+            bounds,
             file,
             text,
         })

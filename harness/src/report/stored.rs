@@ -97,6 +97,7 @@ impl Stored {
             sabotage: None,
             interrupted: false,
             notes: Vec::new(),
+            dirty: Vec::new(),
         };
         let faults = history.faults();
         let (plan, asked, scrapes, missing) = (String::new(), None, Vec::new(), Vec::new());

@@ -36,6 +36,9 @@ impl Holders {
         if self.held().contains_key(name) {
             return Err(format!("something is held as {name} already"));
         }
+        if effect.needs_disposable() {
+            return Err(format!("{} would be about this whole machine", effect.kind()));
+        }
         let order = Order {
             ledger: self.ledger.folder().to_owned(),
             name: name.to_owned(),

@@ -47,6 +47,7 @@ impl Lab {
         if let Some(refusal) = refusal() {
             return Err(LabError::new("sshd on the nodes", io::Error::other(refusal)));
         }
+        self.switch.spare_ssh();
         let own = new_key()?;
         let id = in_memory(&own)?;
         let mut starts = JoinSet::new();

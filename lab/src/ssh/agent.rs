@@ -1,16 +1,22 @@
 //! The channel to a node's agent: requests out, answers back, each to whoever asked.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::bounds::Bounds;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf};
 use schism_agent::protocol::{Answer, Deed, Hello, Request, Response, VERSION};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
+/// How often the agent is spoken to within its lease, whatever else there is to say.
+const ECHOES: u32 = 4;
+/// After so many echoes without a word from the agent, its channel counts as lost: by then its
+/// lease may well be over, and what it held undone.
+const SILENT_MAX: u32 = 2 * ECHOES;
 /// Requests that may wait for the channel.
 const WAITING_MAX: usize = 1024;
 /// What is kept of the agent's standard error, for messages.
@@ -33,11 +39,15 @@ pub(super) struct Agent {
     /// The last that the agent wrote to its standard error.
     last_words: Arc<Mutex<Vec<u8>>>,
     hello: Hello,
+    bounds: Bounds,
 }
 
 impl Agent {
     /// Waits for the agent behind `channel` to say who it is.
-    pub(super) async fn meet(channel: Channel<Msg>, limit: Duration) -> Result<Self, String> {
+    ///
+    /// From then on it is spoken to often enough for its `lease`, until this is dropped.
+    pub(super) async fn meet(channel: Channel<Msg>, bounds: Bounds) -> Result<Self, String> {
+        let (limit, lease) = (bounds.agent(), bounds.lease);
         let (reader, writer) = channel.split();
         let (requests, mut lines) = mpsc::channel::<Vec<u8>>(WAITING_MAX);
         tokio::spawn(async move {
@@ -53,9 +63,11 @@ impl Agent {
         let lost = Arc::new(AtomicBool::new(false));
         let last_words = Arc::default();
         let (say_hello, hello) = oneshot::channel();
+        let silent = Arc::new(AtomicU32::new(0));
         let hearing = Hearing {
             waiting: waiting.clone(),
             lost: lost.clone(),
+            silent: silent.clone(),
             hello: Some(say_hello),
             line: Vec::new(),
             last_words: Arc::clone(&last_words),
@@ -70,7 +82,14 @@ impl Agent {
                 "its agent speaks version {theirs}, not {ours}: unset SCHISM_AGENT"
             ));
         }
-        Ok(Self { requests, waiting, next: AtomicU64::new(1), lost, last_words, hello })
+        let keeping = keep(requests.downgrade(), lease, silent, lost.clone(), waiting.clone());
+        tokio::spawn(keeping);
+        Ok(Self { requests, waiting, next: AtomicU64::new(1), lost, last_words, hello, bounds })
+    }
+
+    /// How long it may take for what takes a moment.
+    pub(super) fn answer_within(&self) -> Duration {
+        self.bounds.answer
     }
 
     /// Who the agent is.
@@ -136,6 +155,35 @@ impl Agent {
     }
 }
 
+/// Speaks to the agent within its lease, and notices that it says nothing, until the channel closes.
+async fn keep(
+    requests: mpsc::WeakSender<Vec<u8>>,
+    lease: Duration,
+    silent: Arc<AtomicU32>,
+    lost: Arc<AtomicBool>,
+    waiting: Waiting,
+) {
+    let mut ticks = interval(lease / ECHOES);
+    // Where this process itself stood still, that is no silence of the agent's.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // No request has the number 0, and nobody waits for its answer.
+    let Ok(echo) = line(0, Deed::Echo) else { return };
+    loop {
+        ticks.tick().await;
+        let Some(requests) = requests.upgrade() else { return };
+        if lost.load(Ordering::Acquire) {
+            return;
+        }
+        if silent.fetch_add(1, Ordering::AcqRel) >= SILENT_MAX {
+            lost.store(true, Ordering::Release);
+            waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            return;
+        }
+        // Where there is no room, lines enough are on their way.
+        let _ = requests.try_send(echo.clone());
+    }
+}
+
 fn line(id: u64, deed: Deed) -> Result<Vec<u8>, String> {
     let mut line =
         serde_json::to_vec(&Request { id, deed }).map_err(|error| format!("a request: {error}"))?;
@@ -147,6 +195,8 @@ fn line(id: u64, deed: Deed) -> Result<Vec<u8>, String> {
 struct Hearing {
     waiting: Waiting,
     lost: Arc<AtomicBool>,
+    /// How many echoes were sent since the agent was last heard.
+    silent: Arc<AtomicU32>,
     hello: Option<oneshot::Sender<Result<Hello, String>>>,
     line: Vec<u8>,
     last_words: Arc<Mutex<Vec<u8>>>,
@@ -180,6 +230,7 @@ impl Hearing {
     }
 
     fn take(&mut self, data: &[u8]) {
+        self.silent.store(0, Ordering::Release);
         for piece in data.split_inclusive(|&byte| byte == b'\n') {
             self.line.extend_from_slice(piece);
             if piece.ends_with(b"\n") {
@@ -196,10 +247,14 @@ impl Hearing {
         let Ok(Response { id, answer }) = serde_json::from_slice(&self.line) else { return };
         match (id, answer) {
             (0, Answer::Hello(hello)) => {
-                drop(self.hello.take().map(|waits| waits.send(Ok(hello))));
+                if let Some(waits) = self.hello.take() {
+                    let _ = waits.send(Ok(hello));
+                }
             }
             (0, Answer::Refused(problem)) => {
-                drop(self.hello.take().map(|waits| waits.send(Err(problem))));
+                if let Some(waits) = self.hello.take() {
+                    let _ = waits.send(Err(problem));
+                }
             }
             (id, answer) => {
                 let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -233,6 +288,40 @@ fn explain(stderr: &str) -> String {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn speaks_within_the_lease_and_counts_a_silent_agent_as_lost() {
+        let (requests, mut lines) = mpsc::channel(WAITING_MAX);
+        let (silent, lost): (Arc<AtomicU32>, Arc<AtomicBool>) = Default::default();
+        let lease = Duration::from_millis(40);
+        let keeping =
+            keep(requests.downgrade(), lease, silent.clone(), lost.clone(), Arc::default());
+        let keeping = tokio::spawn(keeping);
+        for _ in 0..3 * SILENT_MAX {
+            // A busy machine is late, and never by so much.
+            timeout(Duration::from_secs(5), lines.recv()).await.expect("a line");
+            // The agent answers each.
+            silent.store(0, Ordering::Release);
+        }
+        assert!(!lost.load(Ordering::Acquire));
+        keeping.await.expect("it ends when nobody answers");
+        assert!(lost.load(Ordering::Acquire));
+    }
+
+    #[tokio::test]
+    async fn speaks_no_more_when_nobody_holds_the_agent() {
+        let (requests, mut lines) = mpsc::channel(WAITING_MAX);
+        let keeping = keep(
+            requests.downgrade(),
+            Duration::from_millis(40),
+            Arc::default(),
+            Arc::default(),
+            Arc::default(),
+        );
+        drop(requests);
+        keeping.await;
+        assert_eq!(lines.recv().await, None);
+    }
+
     #[test]
     fn takes_lines_in_pieces_and_overhears_what_is_no_answer() {
         let (say, mut hello) = oneshot::channel();
@@ -242,6 +331,7 @@ mod tests {
         let mut hearing = Hearing {
             waiting,
             lost: Arc::default(),
+            silent: Arc::default(),
             hello: Some(say),
             line: Vec::new(),
             last_words: Arc::default(),

@@ -14,15 +14,10 @@ use tokio::time::timeout;
 
 use super::access::{Access, UnknownHosts};
 use super::authentication::log_in;
+use super::bounds::Bounds;
 use super::known_hosts::{self, Standing};
 use crate::Output;
 
-/// How long a host may take to accept the connection, and then to greet and to let in.
-const CONNECT_WITHIN: Duration = Duration::from_secs(10);
-const GREET_WITHIN: Duration = Duration::from_secs(10);
-const LOG_IN_WITHIN: Duration = Duration::from_secs(10);
-/// How long sshd may take to open a channel.
-const CHANNEL_WITHIN: Duration = Duration::from_secs(10);
 /// A link that is silent for four of these is broken. A busy machine may well be silent for one.
 const KEEPALIVE: Duration = Duration::from_secs(4);
 /// sshd allows ten channels on a connection (`MaxSessions`); two are left for the agent and luck.
@@ -34,22 +29,23 @@ const OUTPUT_MAX: usize = 1 << 20;
 pub(super) struct Connection {
     handle: Handle<Gatekeeper>,
     channels: Semaphore,
+    pub(super) bounds: Bounds,
     /// The connection that this one runs through, kept for as long.
     _jump: Option<Box<Connection>>,
 }
 
 impl Connection {
     /// Connects, checks the host's key and logs in; each step has its bound.
-    pub(super) async fn open(access: &Access) -> Result<Self, String> {
+    pub(super) async fn open(access: &Access, bounds: &Bounds) -> Result<Self, String> {
         let jump = match &access.jump {
             None => None,
             Some(jump) => {
-                let through = Box::pin(Self::open(jump)).await;
+                let through = Box::pin(Self::open(jump, bounds)).await;
                 Some(Box::new(through.map_err(|error| format!("through {jump}: {error}"))?))
             }
         };
         let handle = match &jump {
-            None => greet(access, connect(access).await?).await?,
+            None => greet(access, connect(access, bounds.reach).await?, bounds.reach).await?,
             Some(jump) => {
                 let opened = jump.handle.channel_open_direct_tcpip(
                     access.host.clone(),
@@ -57,13 +53,13 @@ impl Connection {
                     "127.0.0.1",
                     0,
                 );
-                let channel = within(CONNECT_WITHIN, "the jump host did not connect", opened);
+                let channel = within(bounds.reach, "the jump host did not connect", opened);
                 let channel =
                     channel.await.map_err(|error| format!("from the jump host: {error}"))?;
-                greet(access, channel.into_stream()).await?
+                greet(access, channel.into_stream(), bounds.reach).await?
             }
         };
-        Ok(Self { handle, channels: Semaphore::new(CHANNELS_MAX), _jump: jump })
+        Ok(Self { handle, channels: Semaphore::new(CHANNELS_MAX), bounds: *bounds, _jump: jump })
     }
 
     /// Whether it is known to be broken.
@@ -74,8 +70,8 @@ impl Connection {
     /// Runs a line of shell in a channel of its own that outlives this call.
     pub(super) async fn channel(&self, line: &str) -> Result<Channel<Msg>, String> {
         let what = "sshd opened no channel";
-        let channel = within(CHANNEL_WITHIN, what, self.handle.channel_open_session()).await?;
-        within(CHANNEL_WITHIN, "sshd started no program", channel.exec(true, line)).await?;
+        let channel = within(self.bounds.reach, what, self.handle.channel_open_session()).await?;
+        within(self.bounds.reach, "sshd started no program", channel.exec(true, line)).await?;
         Ok(channel)
     }
 
@@ -161,10 +157,10 @@ async fn within<T, E: std::fmt::Display>(
     }
 }
 
-async fn connect(access: &Access) -> Result<TcpStream, String> {
+async fn connect(access: &Access, limit: Duration) -> Result<TcpStream, String> {
     let Access { host, port, .. } = access;
     let stream = TcpStream::connect((host.as_str(), *port));
-    let stream = match timeout(CONNECT_WITHIN, stream).await {
+    let stream = match timeout(limit, stream).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             let help = match error.kind() {
@@ -173,7 +169,7 @@ async fn connect(access: &Access) -> Result<TcpStream, String> {
             };
             return Err(format!("no connection to port {port}: {error}{help}"));
         }
-        Err(_) => return Err(format!("port {port} did not answer within {CONNECT_WITHIN:?}")),
+        Err(_) => return Err(format!("port {port} did not answer within {limit:?}")),
     };
     // Without it every request waits for the other side's delayed acknowledgement.
     stream.set_nodelay(true).map_err(|error| format!("no delay: {error}"))?;
@@ -184,6 +180,7 @@ async fn connect(access: &Access) -> Result<TcpStream, String> {
 async fn greet<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     access: &Access,
     stream: S,
+    limit: Duration,
 ) -> Result<Handle<Gatekeeper>, String> {
     let records = records(access).await;
     let mut config = client::Config {
@@ -197,7 +194,7 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let verdict = Arc::new(Mutex::new(None));
     let gatekeeper = Gatekeeper { access: access.clone(), records, refusal: Arc::clone(&verdict) };
     let greeted =
-        timeout(GREET_WITHIN, client::connect_stream(Arc::new(config), stream, gatekeeper)).await;
+        timeout(limit, client::connect_stream(Arc::new(config), stream, gatekeeper)).await;
     let refusal = verdict.lock().unwrap_or_else(PoisonError::into_inner).take();
     let mut handle = match (greeted, refusal) {
         (_, Some(refusal)) => return Err(refusal),
@@ -205,12 +202,12 @@ async fn greet<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         (Ok(Err(error)), None) => return Err(format!("no SSH greeting: {error}")),
         (Err(_), None) => {
             return Err(format!(
-                "something accepts connections, but no sshd greeted within {GREET_WITHIN:?}"
+                "something accepts connections, but no sshd greeted within {limit:?}"
             ));
         }
     };
-    let logged_in = timeout(LOG_IN_WITHIN, log_in(&mut handle, access)).await;
-    logged_in.map_err(|_| format!("nobody was let in within {LOG_IN_WITHIN:?}"))??;
+    let logged_in = timeout(limit, log_in(&mut handle, access)).await;
+    logged_in.map_err(|_| format!("nobody was let in within {limit:?}"))??;
     Ok(handle)
 }
 

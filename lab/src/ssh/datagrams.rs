@@ -10,7 +10,7 @@ use schism_agent::protocol::{Answer, Bytes, Deed};
 use tokio::time::timeout;
 
 use super::agent::{Agent, Answers};
-use super::reach::{ANSWER_WITHIN, Reach};
+use super::reach::Reach;
 use crate::{Datagrams, HostError};
 
 /// So often the channel is timed when a socket is opened.
@@ -61,7 +61,7 @@ impl RemoteDatagrams {
 async fn open(agent: &Arc<Agent>, address: IpAddr) -> Result<(Open, SocketAddr, Answers), String> {
     let (id, mut answers) = agent.open(Deed::Datagrams { address }).await?;
     let open = Open { id, agent: agent.clone() };
-    match timeout(ANSWER_WITHIN, answers.recv()).await {
+    match timeout(agent.answer_within(), answers.recv()).await {
         Ok(Some(Answer::Opened { address })) => Ok((open, address, answers)),
         Ok(Some(Answer::Refused(problem))) => Err(problem),
         _ => Err("its agent opened no socket for probes".into()),
@@ -73,7 +73,7 @@ async fn time(agent: &Agent) -> Result<Duration, String> {
     let mut longest = Duration::ZERO;
     for _ in 0..ECHOES {
         let start = Instant::now();
-        agent.ask(Deed::Echo, ANSWER_WITHIN).await?;
+        agent.ask(Deed::Echo, agent.answer_within()).await?;
         longest = longest.max(start.elapsed());
     }
     Ok(longest)

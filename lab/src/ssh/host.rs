@@ -12,13 +12,11 @@ use super::datagrams::RemoteDatagrams;
 use super::install::{checksum, receive};
 use super::program;
 use super::quote::{quote, script};
-use super::reach::{ANSWER_WITHIN, Reach};
+use super::reach::Reach;
 use crate::{Command, Datagrams, Effect, Host, HostError, Node, Output, ProcessState, Running};
 
 /// How much longer than the program itself its answer may take.
 const GRACE: Duration = Duration::from_secs(3);
-/// How long a file may take to or from a node.
-const COPY_WITHIN: Duration = Duration::from_mins(5);
 
 /// A node behind SSH.
 pub(super) struct SshHost {
@@ -30,7 +28,7 @@ pub(super) struct SshHost {
 
 impl SshHost {
     async fn done(&self, deed: Deed) -> Result<(), HostError> {
-        self.reach.ask(deed, ANSWER_WITHIN).await.map(drop)
+        self.reach.ask(deed, self.reach.bounds.answer).await.map(drop)
     }
 
     fn surprised(&self) -> HostError {
@@ -42,7 +40,7 @@ impl SshHost {
         let path = path.display().to_string();
         let mut command = Command::new(["sha256sum", "--", &path]);
         command.folder = Some("/".into());
-        let output = self.run(&command, COPY_WITHIN).await?;
+        let output = self.run(&command, self.reach.bounds.copy).await?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let sum = text.split_whitespace().next().map(|sum| sum.trim_start_matches('\\').to_owned());
         Ok(sum.filter(|_| output.code == 0))
@@ -118,8 +116,10 @@ impl Host for SshHost {
         let mut file = std::fs::File::create(&part).map_err(failed)?;
         let mut keep = |bytes: &[u8]| file.write_all(bytes);
         let nothing = tokio::io::empty();
-        let copied =
-            held.connection.exec_into(&script(&cat), nothing, &mut keep, COPY_WITHIN).await;
+        let copied = held
+            .connection
+            .exec_into(&script(&cat), nothing, &mut keep, self.reach.bounds.copy)
+            .await;
         let problem = match copied {
             Ok((0, _)) => return std::fs::rename(&part, to).map_err(failed),
             Ok((_, stderr)) => String::from_utf8_lossy(&stderr).trim().to_owned(),
@@ -147,7 +147,9 @@ impl Host for SshHost {
     }
 
     async fn processes(&self) -> Result<Vec<ProcessState>, HostError> {
-        let Answer::Processes(all) = self.reach.ask(Deed::Processes, ANSWER_WITHIN).await? else {
+        let Answer::Processes(all) =
+            self.reach.ask(Deed::Processes, self.reach.bounds.answer).await?
+        else {
             return Err(self.surprised());
         };
         Ok(all.into_iter().map(ProcessState::from).collect())

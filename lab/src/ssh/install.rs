@@ -3,17 +3,12 @@
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
 use super::access::Access;
 use super::connection::Connection;
 use super::quote::{quote, script};
-
-/// How long a question may take, and a copy of the program.
-const ASK_WITHIN: Duration = Duration::from_secs(20);
-const COPY_WITHIN: Duration = Duration::from_mins(5);
 
 /// A file to be put onto nodes, with its checksum.
 #[derive(Clone, Debug)]
@@ -113,7 +108,8 @@ async fn put(connection: &Connection, program: &Program, name: &Path) -> Result<
     let look = format!(
         "uname -sm && mkdir -p -- {folder} && if test -x {path}; then sha256sum -- {path}; fi"
     );
-    let seen = connection.exec(&script(&look), tokio::io::empty(), ASK_WITHIN).await?;
+    let seen =
+        connection.exec(&script(&look), tokio::io::empty(), connection.bounds.reach * 2).await?;
     let said = String::from_utf8_lossy(&seen.stdout).into_owned();
     let platform = said.lines().next().unwrap_or_default();
     if seen.code != 0 || platform.is_empty() {
@@ -157,7 +153,7 @@ pub(super) async fn receive(
          was sent, or does not fit there' >&2; exit 1; }}"
     );
     let line = format!("{before}{}", script(&copy).trim_start_matches("exec "));
-    let output = connection.exec(&line, file, COPY_WITHIN).await?;
+    let output = connection.exec(&line, file, connection.bounds.copy).await?;
     if output.code == 0 {
         return Ok(());
     }

@@ -6,21 +6,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use schism_agent::protocol::Hello;
-use tokio::task::{JoinHandle, JoinSet};
+use schism_agent::protocol::{Deed, Hello};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
+use super::bounds::Bounds;
 use super::host::SshHost;
 use super::install::Programs;
 use super::logs::follow;
 use super::network::{SshNetwork, distinct};
-use super::reach::{Reach, Ware};
+use super::reach::{Left, Reach, Ware};
 use crate::{End, Host, Network, Node, NodeId, Platform};
 
-/// How long the last of the logs may take at the end.
-const LOGS_WITHIN: Duration = Duration::from_secs(30);
+/// The lease where nobody says otherwise.
+pub const USUAL_LEASE: Duration = Duration::from_secs(10);
 
 /// Is told in one line what happens on a node.
 pub type Tell = Arc<dyn Fn(String) + Send + Sync>;
@@ -34,6 +35,8 @@ pub struct Options {
     /// This program as the nodes see it, where they share this machine's files; otherwise it is
     /// copied there.
     pub shared: Option<PathBuf>,
+    /// How long it may wait for what.
+    pub bounds: Bounds,
     /// Is told how it goes.
     pub tell: Tell,
 }
@@ -57,7 +60,7 @@ pub struct Lab {
     hosts: Vec<Arc<SshHost>>,
     network: Arc<SshNetwork>,
     hellos: Vec<Hello>,
-    followers: Vec<JoinHandle<()>>,
+    followers: JoinSet<()>,
     stop: CancellationToken,
 }
 
@@ -77,7 +80,8 @@ impl Lab {
             .zip(&options.hosts)
             .map(|(number, access)| {
                 let (access, ware) = (access.clone(), ware.clone());
-                Arc::new(Reach::new(NodeId(number), access, ware, token.clone()))
+                let (id, token) = (NodeId(number), token.clone());
+                Arc::new(Reach::new(id, access, ware, token, options.bounds))
             })
             .collect();
         let hellos = meet(&reaches, &options.tell).await?;
@@ -117,15 +121,11 @@ impl Lab {
             return Err(LabError { problems });
         }
         let stop = CancellationToken::new();
-        let followers = if shared {
-            // What they log is here already.
-            Vec::new()
-        } else {
-            hosts
-                .iter()
-                .map(|host| tokio::spawn(follow(host.clone(), stop.child_token())))
-                .collect()
-        };
+        let mut followers = JoinSet::new();
+        // What nodes log that share this machine's files is here already.
+        for host in hosts.iter().filter(|_| !shared) {
+            followers.spawn(follow(host.clone(), stop.child_token()));
+        }
         let network = Arc::new(SshNetwork { reaches, addresses });
         Ok(Self { hosts, network, hellos, followers, stop })
     }
@@ -154,6 +154,16 @@ impl Lab {
         })
     }
 
+    /// Why links cannot be slowed down here, if they cannot: the first node that lacks something.
+    pub async fn cannot_delay(&self) -> Option<String> {
+        for host in &self.hosts {
+            if let Err(error) = host.reach.ask(Deed::TryNetem, host.reach.bounds.answer).await {
+                return Some(error.to_string());
+            }
+        }
+        None
+    }
+
     /// The lab in words, without anybody's keys.
     pub fn describe(&self) -> String {
         let nodes = self.hosts.iter().map(|host| format!("{} {}", host.node.id, host.node.address));
@@ -161,20 +171,26 @@ impl Lab {
         format!("SSH, {} nodes: {}", nodes.len(), nodes.join(", "))
     }
 
-    /// Fetches the last of the logs, has everything undone, and closes the connections. What a
-    /// reader of the report should know.
-    pub async fn down(mut self) -> Vec<String> {
+    /// Fetches the last of the logs, has everything undone, and closes the connections.
+    pub async fn down(mut self) -> Left {
         self.stop.cancel();
-        for follower in self.followers.drain(..) {
-            let _ = timeout(LOGS_WITHIN, follower).await;
-        }
+        // Each of them ends on its own; the bound is for all.
+        let logs = self.hosts.first().map_or(Duration::ZERO, |host| host.reach.bounds.logs);
+        let followers = std::mem::take(&mut self.followers);
+        let _ = timeout(logs, followers.join_all()).await;
         let mut byes = JoinSet::new();
         for host in &self.hosts {
             let reach = host.reach.clone();
             byes.spawn(async move { reach.bye().await });
         }
         byes.join_all().await;
-        self.hosts.iter().flat_map(|host| host.reach.take_notes()).collect()
+        let mut all = Left::default();
+        for host in &self.hosts {
+            let Left { notes, dirty } = host.reach.take_left();
+            all.notes.extend(notes);
+            all.dirty.extend(dirty);
+        }
+        all
     }
 }
 

@@ -9,7 +9,6 @@ use schism_agent::protocol::{Answer, Deed};
 use tokio_util::sync::CancellationToken;
 
 use super::host::SshHost;
-use super::reach::ANSWER_WITHIN;
 
 /// A crash is explained by what was logged a second before.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -44,7 +43,7 @@ async fn fetch(
 ) -> Result<(), String> {
     // A look at the logs is no reason to connect again: what does that should mean it.
     let Some(agent) = host.reach.agent_if_held().await else { return Ok(()) };
-    let ask = async |deed| agent.ask(deed, ANSWER_WITHIN).await;
+    let ask = async |deed| agent.ask(deed, agent.answer_within()).await;
     let Answer::Files(files) = ask(Deed::List { folder: host.logs.clone() }).await? else {
         return Err("no list of files".into());
     };

@@ -1,12 +1,14 @@
 //! The lab behind SSH: nodes as hosts that somebody has, virtual or real.
 //!
 //! One connection and one long-lived agent channel a node (`nemesis/agent`). Programs run without a
-//! shell, as descendants of the agent; when the channel closes, the agent kills them and takes its
-//! firewall table away, so that nothing outlives a killed controller.
+//! shell, as descendants of the agent. When the channel closes, or the controller is not heard for
+//! the agent's lease, the agent undoes everything; when the agent dies, its watcher does. So nothing
+//! outlives a killed controller, a killed agent or a broken connection.
 
 mod access;
 mod agent;
 mod authentication;
+mod bounds;
 mod config_text;
 mod connection;
 mod datagrams;
@@ -23,5 +25,7 @@ mod reach;
 mod vagrant;
 
 pub use access::{Access, UnknownHosts};
+pub use bounds::Bounds;
 pub use inventory::{Source, parse};
-pub use lab::{Lab, LabError, Options, Tell};
+pub use lab::{Lab, LabError, Options, Tell, USUAL_LEASE};
+pub use reach::Left;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::task::JoinSet;
 
+use schism_agent::protocol::Slow;
+
 use super::reach::{Cut, Reach};
 use crate::{End, LinkRule, LinkRules, Network, NetworkError, NodeId};
 
@@ -20,16 +22,19 @@ pub(super) struct SshNetwork {
 impl SshNetwork {
     /// What each node has to drop. A link is cut where it arrives, so that the sender notices
     /// nothing; one to the controller where it leaves, since no rule is ever set on this machine.
+    ///
+    /// One between nodes is slowed down where it leaves.
     fn cuts(&self, rules: &LinkRules) -> Result<BTreeMap<NodeId, Cut>, String> {
         let mut cuts: BTreeMap<NodeId, Cut> =
             self.reaches.iter().map(|reach| (reach.id, Cut::default())).collect();
         for (&(from, to), rule) in &rules.0 {
-            if *rule != (LinkRule { drop: rule.drop, ..LinkRule::default() }) {
+            if rule.hold {
                 return Err(format!(
-                    "{from} → {to}: over SSH a link can be cut, not delayed and not held; the local \
+                    "{from} → {to}: over SSH a link can be cut or slowed down, not held; the local \
                      lab's switch can (`lab: {{ local: {{ nodes: 5 }} }}`)"
                 ));
             }
+            self.slow(from, to, *rule, &mut cuts)?;
             if !rule.drop {
                 continue;
             }
@@ -38,18 +43,45 @@ impl SshNetwork {
                 (End::Node(node), End::Controller) => (node, to),
                 (End::Controller, End::Controller) => continue,
             };
-            let addresses = self.addresses.get(&other).map(Vec::as_slice).unwrap_or_default();
-            if addresses.is_empty() {
-                return Err(format!(
-                    "{from} → {to}: {other} has no address of its own: is it on the same machine as \
-                     another node?"
-                ));
-            }
+            let addresses = self.addresses_of(other, from, to)?;
             let cut = cuts.entry(node).or_default();
-            let side = if to == End::Node(node) { &mut cut.0 } else { &mut cut.1 };
+            let side = if to == End::Node(node) { &mut cut.from } else { &mut cut.to };
             side.extend(addresses);
         }
         Ok(cuts)
+    }
+
+    fn addresses_of(&self, other: End, from: End, to: End) -> Result<&[IpAddr], String> {
+        let addresses = self.addresses.get(&other).map(Vec::as_slice).unwrap_or_default();
+        if addresses.is_empty() {
+            return Err(format!(
+                "{from} → {to}: {other} has no address of its own: is it on the same machine as \
+                 another node?"
+            ));
+        }
+        Ok(addresses)
+    }
+
+    fn slow(
+        &self,
+        from: End,
+        to: End,
+        rule: LinkRule,
+        cuts: &mut BTreeMap<NodeId, Cut>,
+    ) -> Result<(), String> {
+        if rule.delay.is_zero() && rule.jitter.is_zero() {
+            return Ok(());
+        }
+        let (End::Node(node), End::Node(_)) = (from, to) else {
+            return Err(format!(
+                "{from} → {to}: over SSH links between nodes can be slowed down, not those to the \
+                 controller, which the agents are spoken to over"
+            ));
+        };
+        let addresses = self.addresses_of(to, from, to)?.to_vec();
+        let (delay_us, jitter_us) = (rule.delay.as_micros() as u64, rule.jitter.as_micros() as u64);
+        cuts.entry(node).or_default().slow.push(Slow { to: addresses, delay_us, jitter_us });
+        Ok(())
     }
 }
 
@@ -99,7 +131,8 @@ mod tests {
         let reach = |number: u16| {
             let access = Access::parse(&format!("root@10.0.0.{number}")).expect("a host");
             let ware = Ware::Shared("/none".into());
-            Arc::new(Reach::new(NodeId(number), access, ware, "t".into()))
+            let bounds = super::super::bounds::Bounds::default();
+            Arc::new(Reach::new(NodeId(number), access, ware, "t".into(), bounds))
         };
         let address = |text: &str| text.parse::<IpAddr>().expect("an address");
         let nat = address("10.0.2.15");
@@ -121,8 +154,10 @@ mod tests {
         let (one, two) = (End::Node(NodeId(1)), End::Node(NodeId(2)));
         let check = |links: &[(End, End)], expected: &str| {
             let cuts = network().cuts(&cut(links)).expect("cuts");
-            let shown: Vec<String> =
-                cuts.iter().map(|(node, (from, to))| format!("{node} {from:?} {to:?}")).collect();
+            let shown: Vec<String> = cuts
+                .iter()
+                .map(|(node, cut)| format!("{node} {:?} {:?}", cut.from, cut.to))
+                .collect();
             assert_eq!(shown.join("; "), expected);
         };
         check(&[(one, two)], "n1 [] []; n2 [10.0.0.1, fd00::1] []");
@@ -132,10 +167,18 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_delay_in_words() {
-        let link = (End::Node(NodeId(1)), End::Node(NodeId(2)));
+    fn slows_a_link_down_where_it_leaves_and_refuses_the_rest_in_words() {
+        let (one, two) = (End::Node(NodeId(1)), End::Node(NodeId(2)));
         let slow = LinkRule { delay: Duration::from_millis(5), ..LinkRule::default() };
-        let refused = network().cuts(&LinkRules([(link, slow)].into())).expect_err("no delay");
-        assert!(refused.contains("n1 → n2") && refused.contains("not delayed"), "{refused}");
+        let cuts = network().cuts(&LinkRules([((one, two), slow)].into())).expect("a delay");
+        let slow_there = &cuts[&NodeId(1)].slow;
+        assert_eq!((slow_there.len(), slow_there[0].delay_us), (1, 5000));
+        assert_eq!(cuts[&NodeId(2)], Cut::default());
+        let to_us = LinkRules([((one, End::Controller), slow)].into());
+        let refused = network().cuts(&to_us).expect_err("no delay");
+        assert!(refused.contains("n1 → controller") && refused.contains("not those"), "{refused}");
+        let hold = LinkRule { hold: true, ..LinkRule::default() };
+        let refused = network().cuts(&LinkRules([((one, two), hold)].into())).expect_err("no hold");
+        assert!(refused.contains("n1 → n2") && refused.contains("not held"), "{refused}");
     }
 }

@@ -11,7 +11,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::agent::{Agent, Answers};
-use super::reach::ANSWER_WITHIN;
 use crate::running::status_of;
 use crate::{Control, Running};
 
@@ -29,7 +28,7 @@ enum End {
 /// Starts `program`, and connects its streams.
 pub(super) async fn spawn(agent: &Arc<Agent>, program: Program) -> Result<Running, String> {
     let (id, mut answers) = agent.open(Deed::Spawn { program }).await?;
-    match timeout(ANSWER_WITHIN, answers.recv()).await {
+    match timeout(agent.answer_within(), answers.recv()).await {
         Ok(Some(Answer::Started { .. })) => {}
         other => {
             agent.forget(id);
@@ -37,7 +36,9 @@ pub(super) async fn spawn(agent: &Arc<Agent>, program: Program) -> Result<Runnin
             return Err(match other {
                 Ok(Some(Answer::Refused(problem))) => problem,
                 Ok(_) => "the connection was lost".into(),
-                Err(_) => format!("its agent started no program within {ANSWER_WITHIN:?}"),
+                Err(_) => {
+                    format!("its agent started no program within {:?}", agent.answer_within())
+                }
             });
         }
     }

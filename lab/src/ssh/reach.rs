@@ -2,35 +2,36 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use schism_agent::protocol::{Answer, Deed};
-use tokio::time::{Instant, timeout};
+use schism_agent::protocol::{Answer, Deed, Slow};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::access::Access;
 use super::agent::Agent;
+use super::bounds::Bounds;
 use super::connection::Connection;
 use super::install::{Installed, Programs, install};
 use super::quote::{script, words};
 use crate::{HostError, NodeId};
 
-/// How long the agent may take for what takes a moment: killing and stopping have 5 s of their own.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(7);
-/// How long the agent may take to come up; it may have to wait for its predecessor's end.
-const AGENT_WITHIN: Duration = Duration::from_secs(12);
-/// How long a broken connection may take to be made again before the node counts as down.
-const AGAIN_WITHIN: Duration = Duration::from_secs(8);
 /// For so long a node that could not be reached is not tried again: whoever waited for that attempt
 /// gets its answer, and not one more wait.
 const DOWN_FOR: Duration = Duration::from_secs(1);
-/// The same for the first time, when programs are copied.
-const FIRST_WITHIN: Duration = Duration::from_mins(6);
-/// How long a node may take to undo everything at the end of a run.
-const BYE_WITHIN: Duration = Duration::from_secs(8);
+/// How often it is asked to.
+const BYES: usize = 3;
 
-/// Which packets of a node vanish: those from, and those to.
-pub(super) type Cut = (Vec<IpAddr>, Vec<IpAddr>);
+/// Which packets of a node vanish, and which come late.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// Those from these vanish.
+    pub(super) from: Vec<IpAddr>,
+    /// Those to these vanish.
+    pub(super) to: Vec<IpAddr>,
+    /// Those to these come late.
+    pub(super) slow: Vec<Slow>,
+}
 
 /// The programs that are to be on a host.
 #[derive(Clone, Debug)]
@@ -48,8 +49,18 @@ pub(super) struct Reach {
     ware: Ware,
     /// Tells the agents of this run from those of others.
     token: String,
+    pub(super) bounds: Bounds,
     held: tokio::sync::Mutex<State>,
-    notes: Mutex<Vec<String>>,
+    left: Mutex<Left>,
+}
+
+/// What a reader of the report should know when a lab is down.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// What happened on the way.
+    pub notes: Vec<String>,
+    /// What is not as it was, each with its node and the command that cleans it.
+    pub dirty: Vec<String>,
 }
 
 #[derive(Default)]
@@ -73,9 +84,15 @@ pub(super) struct Held {
 }
 
 impl Reach {
-    pub(super) fn new(id: NodeId, access: Access, ware: Ware, token: String) -> Self {
-        let (held, notes) = (tokio::sync::Mutex::default(), Mutex::default());
-        Self { id, access, ware, token, held, notes }
+    pub(super) fn new(
+        id: NodeId,
+        access: Access,
+        ware: Ware,
+        token: String,
+        bounds: Bounds,
+    ) -> Self {
+        let (held, left) = (tokio::sync::Mutex::default(), Mutex::default());
+        Self { id, access, ware, token, bounds, held, left }
     }
 
     /// An error of this node, in one line.
@@ -83,13 +100,22 @@ impl Reach {
         HostError { node: self.id, problem: problem.into(), source: None }
     }
 
+    fn left(&self) -> MutexGuard<'_, Left> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn note(&self, note: String) {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+        self.left().notes.push(note);
+    }
+
+    /// Replaces what was known of the node to be left dirty: who looks later knows it better.
+    fn dirty(&self, dirty: &[String]) {
+        self.left().dirty = dirty.iter().map(|one| format!("{}: {one}", self.id)).collect();
     }
 
     /// What the reader of a report should know of this node.
-    pub(super) fn take_notes(&self) -> Vec<String> {
-        std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn take_left(&self) -> Left {
+        std::mem::take(&mut self.left())
     }
 
     /// The connection, made now if there is none. Rules that the node had are set again.
@@ -112,12 +138,21 @@ impl Reach {
         }
         let fresh = !state.begun;
         // The first time a program may have to be copied over a slow line; each step has its bound.
-        let limit = if fresh { FIRST_WITHIN } else { AGAIN_WITHIN };
+        let limit = if fresh { self.bounds.first() } else { self.bounds.reach };
         let opened = timeout(limit, self.open(fresh));
         let late = |_| self.error(format!("{} could not be reached within {limit:?}", self.access));
         let opened = opened.await.map_err(late).and_then(|opened| opened);
         state.failed = opened.as_ref().err().map(|error| (Instant::now(), error.problem.clone()));
         let held = Arc::new(opened?);
+        let hello = held.agent.hello();
+        if !hello.cleaned.is_empty() {
+            let cleaned = hello.cleaned.join("; ");
+            self.note(format!(
+                "{}: an agent that ended had left, and the next cleaned: {cleaned}",
+                self.id
+            ));
+        }
+        self.dirty(&hello.dirty);
         state.begun = true;
         state.told = false;
         if state.cut != Cut::default() {
@@ -136,7 +171,7 @@ impl Reach {
     async fn open(&self, fresh: bool) -> Result<Held, HostError> {
         let access = &self.access;
         let failed = |problem: String| self.error(format!("{access}: {problem}"));
-        let connection = Connection::open(access).await.map_err(failed)?;
+        let connection = Connection::open(access, &self.bounds).await.map_err(failed)?;
         let installed = match &self.ware {
             Ware::Copied(programs) => {
                 install(&connection, access, programs).await.map_err(failed)?
@@ -146,7 +181,7 @@ impl Reach {
             }
         };
         let channel = connection.channel(&self.line(&installed, fresh)).await.map_err(failed)?;
-        let agent = Agent::meet(channel, AGENT_WITHIN).await.map_err(failed)?;
+        let agent = Agent::meet(channel, self.bounds).await.map_err(failed)?;
         Ok(Held { connection, agent: Arc::new(agent), copied_bytes: installed.copied_bytes })
     }
 
@@ -162,11 +197,16 @@ impl Reach {
             &path(&folder),
             "--token",
             &self.token,
+            "--lease",
+            &format!("{}ms", self.bounds.lease.as_millis()),
             "--schism",
             &path(&installed.schism),
         ]);
         if fresh {
             line += " --fresh";
+        }
+        if self.access.disposable {
+            line += " --disposable";
         }
         script(&format!("exec {}{line} --connection \"$SSH_CONNECTION\"", self.sudo()))
     }
@@ -198,21 +238,55 @@ impl Reach {
 
     async fn tell_cut(&self, held: &Held, state: &mut State) -> Result<(), HostError> {
         state.told = false;
-        let (from, to) = state.cut.clone();
-        let set = held.agent.ask(Deed::Links { from, to }, ANSWER_WITHIN).await;
+        let Cut { from, to, slow } = state.cut.clone();
+        let set = held.agent.ask(Deed::Links { from, to, slow }, self.bounds.answer).await;
         set.map_err(|problem| self.error(problem))?;
         state.told = true;
         Ok(())
     }
 
-    /// Has the agent undo everything, and closes the connection. What is not reached undoes it by
-    /// itself.
+    /// Has the agent undo everything, and closes the connection. A node that is not reached is
+    /// tried again: what nobody saw undone counts as left.
     pub(super) async fn bye(&self) {
-        let held = self.held.lock().await.held.take();
-        let Some(held) = held else { return };
-        if let Err(problem) = held.agent.ask(Deed::Bye, BYE_WITHIN).await {
-            self.note(format!("{}: {} may be left dirty: {problem}", self.id, self.access));
+        if !self.held.lock().await.begun {
+            return;
         }
-        held.connection.close().await;
+        let mut problem = String::new();
+        for _ in 0..BYES {
+            let held = match self.held().await {
+                Ok(held) => held,
+                Err(error) => {
+                    problem = error.problem;
+                    sleep(DOWN_FOR).await;
+                    continue;
+                }
+            };
+            let bye = held.agent.ask(Deed::Bye, self.bounds.answer).await;
+            self.held.lock().await.held = None;
+            held.connection.close().await;
+            match bye {
+                Ok(Answer::Undone { dirty }) => return self.dirty(&dirty),
+                Ok(_) => problem = "its agent answered something else than it was asked".into(),
+                Err(error) => problem = error,
+            }
+        }
+        let lease = self.bounds.lease;
+        let dirty = format!(
+            "{} was not reached at the end ({problem}), so that nobody saw what its agent undoes \
+             {lease:?} after it heard the last; run: {}",
+            self.access,
+            self.cleaning()
+        );
+        self.dirty(&[dirty]);
+    }
+
+    /// What a person runs there to have everything undone.
+    fn cleaning(&self) -> String {
+        let folder = self.access.folder().display().to_string();
+        let program = match &self.ware {
+            Ware::Copied(programs) => format!("{folder}/programs/{}", programs.agent.sum),
+            Ware::Shared(path) => path.display().to_string(),
+        };
+        self.sudo().to_owned() + &words([&program, "agent", "--clean", "--folder", &folder])
     }
 }

@@ -10,9 +10,12 @@ use schism_lab::{Command, Datagrams, End, Host, LinkRule, LinkRules, NodeId};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};
 
-const SOON: Duration = Duration::from_secs(5);
+use super::leases;
+use super::look::Victim;
 
-type Done = Result<(), String>;
+pub(crate) const SOON: Duration = Duration::from_secs(5);
+
+pub(crate) type Done = Result<(), String>;
 type Scenario = fn() -> Done;
 
 /// Every scenario, by the claim that it tests.
@@ -34,34 +37,59 @@ pub(crate) const ALL: &[(&str, Scenario)] = &[
     ("a_node_behind_another_is_reached_and_given_the_program_once", || {
         in_lab(2, async |lab| jump(lab).await)
     }),
+    ("a_killed_controller_leaves_nothing", || {
+        in_lab(3, async |lab| leases::killed_controller(lab).await)
+    }),
+    ("a_killed_agent_leaves_nothing", || {
+        in_lab(3, async |lab| leases::killed(lab, Victim::Agent).await)
+    }),
+    ("a_killed_watcher_leaves_nothing", || {
+        in_lab(3, async |lab| leases::killed(lab, Victim::Watcher).await)
+    }),
+    ("a_killed_connection_leaves_nothing", || {
+        in_lab(3, async |lab| leases::killed(lab, Victim::Connection).await)
+    }),
+    ("an_agent_that_is_stopped_is_ended_by_its_watcher", || {
+        in_lab(2, async |lab| leases::stopped(lab, Victim::Agent).await)
+    }),
+    ("a_frozen_connection_ends_with_the_lease", || {
+        in_lab(2, async |lab| leases::stopped(lab, Victim::Connection).await)
+    }),
+    ("an_agent_without_a_watcher_is_cleaned_up_after_by_the_next", || {
+        in_lab(1, async |lab| leases::without_watcher(lab).await)
+    }),
+    ("what_cannot_be_cleaned_is_told_with_its_command", || {
+        in_lab(1, async |lab| leases::dirty(lab).await)
+    }),
     ("it_is_as_fast_as_promised", || in_lab(5, async |lab| speed(lab).await)),
 ];
 
 /// A local lab whose nodes run sshd.
-struct Nodes {
-    local: local::Lab,
-    access: Vec<Access>,
-    folder: PathBuf,
+pub(crate) struct Nodes {
+    pub(crate) local: local::Lab,
+    pub(crate) access: Vec<Access>,
+    pub(crate) folder: PathBuf,
     /// How long all of it took, up to here.
     began: Instant,
 }
 
 impl Nodes {
-    fn options(&self) -> ssh::Options {
+    pub(crate) fn options(&self) -> ssh::Options {
         ssh::Options {
             hosts: self.access.clone(),
             logs: self.folder.join("logs"),
             shared: std::env::current_exe().ok(),
+            bounds: ssh::Bounds::default(),
             tell: Arc::new(|_| {}),
         }
     }
 
-    async fn up(&self) -> Result<ssh::Lab, String> {
+    pub(crate) async fn up(&self) -> Result<ssh::Lab, String> {
         ssh::Lab::up(self.options()).await.map_err(text)
     }
 
     /// What a program prints that runs on a node beside everything that goes over SSH.
-    async fn aside(&self, node: usize, words: &[&str]) -> Result<String, String> {
+    pub(crate) async fn aside(&self, node: usize, words: &[&str]) -> Result<String, String> {
         let command = Command::new(words.iter().copied());
         let output = self.local.hosts()[node].run(&command, SOON).await.map_err(text)?;
         Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
@@ -80,15 +108,15 @@ pub(crate) fn run(name: &str) -> i32 {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(seen: T, expected: T) -> Done {
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(seen: T, expected: T) -> Done {
     if seen == expected { Ok(()) } else { Err(format!("{seen:?} instead of {expected:?}")) }
 }
 
-fn holds(text: &str, part: &str) -> Done {
+pub(crate) fn holds(text: &str, part: &str) -> Done {
     if text.contains(part) { Ok(()) } else { Err(format!("no `{part}` in: {text}")) }
 }
 
-fn text(error: impl std::fmt::Display) -> String {
+pub(crate) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
@@ -272,7 +300,7 @@ async fn comes(from: &dyn Datagrams, to: &dyn Datagrams) -> bool {
     came
 }
 
-fn drops(links: &[(End, End)]) -> LinkRules {
+pub(crate) fn drops(links: &[(End, End)]) -> LinkRules {
     let drop = LinkRule { drop: true, ..LinkRule::default() };
     LinkRules(links.iter().map(|&link| (link, drop)).collect())
 }
@@ -308,7 +336,7 @@ async fn cut(nodes: &Nodes) -> Done {
 }
 
 /// Kills what sshd runs for the connection to a node, as a broken link would in the end.
-async fn break_connection(nodes: &Nodes, node: usize) -> Done {
+pub(crate) async fn break_connection(nodes: &Nodes, node: usize) -> Done {
     let mut sshd = nodes.local.hosts()[node].processes().await.map_err(text)?;
     sshd.retain(|process| process.name.starts_with("sshd"));
     // The first is the one that listens.
@@ -355,8 +383,9 @@ async fn broken(nodes: &Nodes) -> Done {
     same((comes(&*one, &*two).await, comes(&*two, &*one).await), (true, false))?;
     network.set(&LinkRules::default()).await.map_err(text)?;
     same((comes(&*one, &*two).await, comes(&*two, &*one).await), (true, true))?;
-    let notes = lab.down().await;
-    holds(&notes.join("; "), "n1: the connection to root@10.77.0.1 was lost")
+    let left = lab.down().await;
+    same(left.dirty.as_slice(), &[])?;
+    holds(&left.notes.join("; "), "n1: the connection to root@10.77.0.1 was lost")
 }
 
 async fn leaves_nothing(nodes: &Nodes) -> Done {
@@ -375,7 +404,7 @@ async fn leaves_nothing(nodes: &Nodes) -> Done {
         std::fs::write(data.join("x"), "x").map_err(text)?;
         drop(host);
         if orderly {
-            same(lab.down().await, Vec::new())?;
+            same(lab.down().await, ssh::Left::default())?;
             same(data.exists(), false)?;
         } else {
             break_connection(nodes, 0).await?;
@@ -461,7 +490,7 @@ async fn second(nodes: &Nodes) -> Done {
     let lab = nodes.up().await?;
     let said = refused(nodes, |_| {}).await?;
     holds(&said, "n1: root@10.77.0.1: another schism works on this node (process ")?;
-    same(lab.down().await, Vec::new())?;
+    same(lab.down().await, ssh::Left::default())?;
     nodes.up().await.map(drop)
 }
 
@@ -486,7 +515,7 @@ async fn jump(nodes: &Nodes) -> Done {
         let output = host.run(&Command::new(["schism", "hello"]), SOON).await.map_err(text)?;
         same(output.stdout.as_slice(), b"hello\n")?;
         let logs = host.node().logs.clone();
-        same(lab.down().await, Vec::new())?;
+        same(lab.down().await, ssh::Left::default())?;
         // Logs come from the node, at the latest at the end.
         holds(&std::fs::read_to_string(logs.join("it.log")).map_err(text)?, "logged")?;
         let told = told.lock().expect("the lines").join("; ");

@@ -16,7 +16,7 @@ use crate::members::{descendants, signal_until};
 use crate::protocol::Process;
 
 /// How long a program that the agent needs itself, such as nft, may take.
-const HELP_WITHIN: Duration = Duration::from_secs(10);
+pub const HELP_WITHIN: Duration = Duration::from_secs(10);
 
 /// All children of this process.
 #[derive(Default)]
@@ -38,6 +38,7 @@ struct Inner {
 /// What a program that serves the agent left behind.
 pub struct Helped {
     pub code: i32,
+    pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
 }
 
@@ -111,7 +112,7 @@ impl Children {
 
     /// Runs a program for the agent itself, with this on its standard input.
     pub fn help(&self, mut command: Command, input: &[u8]) -> io::Result<Helped> {
-        command.stdin(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let (mut child, ended) = self.spawn_as(command, true)?;
         let pid = child.id() as i32;
         if let Some(mut stdin) = child.stdin.take() {
@@ -122,11 +123,15 @@ impl Children {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
             io::Error::other(format!("did not end within {HELP_WITHIN:?}"))
         });
-        let mut stderr = Vec::new();
+        // A program that says more than a pipe holds does not end, and is not one that helps here.
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        if let Some(stream) = child.stdout.take() {
+            stream.take(1 << 16).read_to_end(&mut stdout)?;
+        }
         if let Some(stream) = child.stderr.take() {
             stream.take(1 << 16).read_to_end(&mut stderr)?;
         }
-        Ok(Helped { code: code?, stderr })
+        Ok(Helped { code: code?, stdout, stderr })
     }
 
     /// Takes what ends away, for ever.

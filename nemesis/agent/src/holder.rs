@@ -14,6 +14,7 @@ use std::time::Duration;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use crate::boot;
 use crate::effects::{Effect, Place};
 use crate::ledger::Ledger;
 use crate::members::Members;
@@ -95,10 +96,18 @@ fn hold(order: Order) -> Result<(), String> {
     let Order { ledger, name, members, data, effect } = order;
     let entry = Ledger::at(&ledger).enter(&name, &effect);
     let entry = entry.map_err(|error| refused(format!("{}: {error}", ledger.display())))?;
+    // Nodes of the local lab are no machines: they never start anew.
+    let outlasts = effect.survives_reboot() && matches!(members, Members::Below(_));
+    let follow = || match ledger.parent().filter(|_| outlasts) {
+        Some(folder) => boot::follow_ledger(folder).map_err(|error| format!("boot unit: {error}")),
+        None => Ok(()),
+    };
     let mut place = Place { members, data, entry };
     let mut holding = effect.holding();
-    if let Err(problem) = holding.begin(&mut place) {
+    let begun = follow().and_then(|()| holding.begin(&mut place));
+    if let Err(problem) = begun {
         place.entry.remove().map_err(|error| refused(format!("{problem}; ledger: {error}")))?;
+        follow().map_err(refused)?;
         return Err(refused(problem));
     }
     say("held");
@@ -111,6 +120,7 @@ fn hold(order: Order) -> Result<(), String> {
     let dirty = |problem: String| format!("dirty: {problem}");
     holding.end(&mut place).map_err(dirty)?;
     place.entry.remove().map_err(|error| dirty(format!("ledger: {error}")))?;
+    follow().map_err(dirty)?;
     say("gone");
     Ok(())
 }

@@ -36,6 +36,12 @@ pub struct Entry {
     pub effect: Effect,
     /// The process that holds it.
     pub holder: Holder,
+    /// Whether it is still there after the node was started anew.
+    #[serde(default)]
+    pub survives_reboot: bool,
+    /// Between which two starts of the node it was begun.
+    #[serde(default)]
+    pub boot: String,
     /// What has to be known to undo it from outside.
     pub facts: Value,
     #[serde(skip)]
@@ -81,13 +87,26 @@ impl Ledger {
         fs::create_dir_all(&self.folder)?;
         let path = self.folder.join(format!("{name}.json"));
         let (name, effect) = (name.to_owned(), effect.clone());
-        let entry = Entry { name, effect, holder: Holder::own(), facts: Value::Null, path };
+        let entry = Entry {
+            name,
+            survives_reboot: effect.survives_reboot(),
+            effect,
+            holder: Holder::own(),
+            boot: boot(),
+            facts: Value::Null,
+            path,
+        };
         entry.write()?;
         Ok(entry)
     }
 
     /// All entries; a file that is none is an error, since nobody may overlook it.
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
+        self.files()?.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    /// Every file, by its name, with the entry that it should be.
+    fn files(&self) -> io::Result<Vec<(String, io::Result<Entry>)>> {
         let mut entries = Vec::new();
         let files = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(entries),
@@ -98,32 +117,35 @@ impl Ledger {
             if path.extension().is_none_or(|extension| extension != "json") {
                 continue;
             }
-            let text = match fs::read_to_string(&path) {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            match Entry::read(path) {
                 // It was undone meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                text => text?,
-            };
-            let entry: Entry = serde_json::from_str(&text)
-                .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
-            entries.push(Entry { path, ..entry });
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                entry => entries.push((name, entry)),
+            }
         }
-        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        entries.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(entries)
     }
 
     /// Undoes everything that is held by nobody, or by a holder that does not end by itself. What
     /// could not be undone stays in the ledger: `(name, problem)`.
     pub fn clean(&self) -> Vec<(String, String)> {
-        let entries = match self.entries() {
-            Ok(entries) => entries,
+        let files = match self.files() {
+            Ok(files) => files,
             Err(error) => return vec![(self.folder.display().to_string(), error.to_string())],
         };
         let deadline = Instant::now() + HOLDER_WITHIN;
         let mut problems = Vec::new();
-        for entry in entries {
-            if let Err(problem) = entry.clean(deadline) {
-                problems.push((entry.name.clone(), problem));
-            }
+        for (name, entry) in files {
+            let cleaned = match entry {
+                Ok(entry) => entry.clean(deadline),
+                Err(error) => Err(format!(
+                    "{error}; it cannot be read, so that nobody but you can undo what it says: do \
+                     that, and remove it"
+                )),
+            };
+            problems.extend(cleaned.err().map(|problem| (name, problem)));
         }
         problems
     }
@@ -141,6 +163,13 @@ impl Entry {
     pub fn note(&mut self, facts: Value) -> io::Result<()> {
         self.facts = facts;
         self.write()
+    }
+
+    fn read(path: PathBuf) -> io::Result<Self> {
+        let text = fs::read_to_string(&path)?;
+        let entry: Self = serde_json::from_str(&text)
+            .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
+        Ok(Self { path, ..entry })
     }
 
     fn write(&self) -> io::Result<()> {
@@ -164,6 +193,13 @@ impl Entry {
     /// A holder that has lost its master ends by itself; one that does not is killed, and what it
     /// held is undone here.
     fn clean(&self, deadline: Instant) -> Result<(), String> {
+        if self.boot != boot() {
+            // Its holder is dead, whoever has its number now.
+            if self.survives_reboot {
+                effects::clean(&self.effect, &self.facts)?;
+            }
+            return self.remove().map_err(|error| format!("{}: {error}", self.path.display()));
+        }
         while self.holder.lives() && Instant::now() < deadline {
             std::thread::sleep(LOOK_EVERY);
         }
@@ -183,6 +219,12 @@ impl Entry {
         effects::clean(&self.effect, &self.facts)?;
         self.remove().map_err(|error| format!("{}: {error}", self.path.display()))
     }
+}
+
+/// What the kernel calls the time since its last start; nothing where it does not say.
+fn boot() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    id.trim().to_owned()
 }
 
 #[cfg(test)]
@@ -218,9 +260,29 @@ mod tests {
     }
 
     #[test]
-    fn overlooks_no_damaged_entry() {
+    fn touches_no_process_of_another_boot() {
         let folder = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::at(folder.path());
+        // By chance this process has the number and the start of the holder.
+        let mut entry = ledger.enter("F1", &EFFECT).expect("an entry");
+        assert!(!entry.survives_reboot);
+        entry.boot = "another".into();
+        entry.note(Value::Null).expect("noted");
+        assert_eq!(ledger.clean(), []);
+        assert!(ledger.entries().expect("no entries").is_empty());
+    }
+
+    #[test]
+    fn a_damaged_entry_is_told_and_keeps_no_other_from_being_undone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = Ledger::at(folder.path());
         fs::write(folder.path().join("F1.json"), "{").expect("a file");
-        assert_eq!(Ledger::at(folder.path()).clean().len(), 1);
+        let mut entry = ledger.enter("F2", &EFFECT).expect("an entry");
+        entry.holder.started = 1;
+        entry.note(Value::Null).expect("noted");
+        let problems = ledger.clean();
+        assert!(matches!(problems.as_slice(), [(name, _)] if name == "F1"), "{problems:?}");
+        assert!(ledger.entries().is_err());
+        assert!(!folder.path().join("F2.json").exists());
     }
 }

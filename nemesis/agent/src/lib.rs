@@ -2,26 +2,32 @@
 //!
 //! The controller starts it over SSH, writes one [`protocol::Request`] a line to its standard input
 //! and reads one [`protocol::Response`] a line from its standard output. When that channel closes,
-//! for whatever reason, it kills what it started, takes its firewall table away and ends.
+//! for whatever reason, or the controller is not heard for the time of its lease, it kills what it started,
+//! takes its firewall table away and ends. Its parent, the watcher, does so when it is killed.
 //!
 //! It imports no room: it is all that a node has of schism. A new deed is a variant of
 //! [`protocol::Deed`] and the file that does it; what is done for as long as it is held, such as a
 //! wrong clock, is a variant of [`effects::Effect`].
 #![allow(unsafe_code)] // Signals, sessions and subreapers have no safe interface.
 
+mod boot;
 mod children;
 mod claim;
 mod datagrams;
 pub mod effects;
 mod files;
 pub mod holder;
+mod lease;
 pub mod ledger;
+mod leftovers;
 mod links;
 pub mod look;
 pub mod members;
 pub mod protocol;
 mod session;
+mod shape;
 mod streams;
+mod watch;
 
 pub use session::addresses;
 

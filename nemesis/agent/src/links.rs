@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-use crate::children::Children;
+use crate::children::{Children, Helped};
+use crate::session::PATH;
 
 /// Ours alone; whatever stands in it is from this agent or one before it.
-const TABLE: &str = "inet schism";
+pub const TABLE: &str = "inet schism";
 
 /// The connection that the agent speaks over, which no rule may touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,19 +38,29 @@ pub fn cut(
     from: &[IpAddr],
     to: &[IpAddr],
 ) -> Result<(), String> {
+    let help = |command, input: &[u8]| children.help(command, input);
     if from.is_empty() && to.is_empty() {
-        return apply(children, &removal());
+        return apply(help, &removal());
     }
     let lifeline = lifeline.ok_or(
         "sshd did not say where the connection comes from (SSH_CONNECTION), so that a partition \
          could cut it off",
     )?;
-    apply(children, &(removal() + &table(lifeline, from, to)))
+    apply(help, &(removal() + &table(lifeline, from, to)))
 }
 
-/// Takes the table away, if it is there.
-pub fn remove(children: &Children) -> Result<(), String> {
-    apply(children, &removal())
+/// Whether there is an `nft`.
+pub fn has_nft() -> bool {
+    PATH.split(':').any(|folder| Path::new(folder).join("nft").exists())
+}
+
+/// Takes the table away; `false` if there was none. `help` runs a program with its input.
+pub fn remove(help: impl Fn(Command, &[u8]) -> std::io::Result<Helped>) -> Result<bool, String> {
+    match apply(help, &format!("delete table {TABLE}\n")) {
+        Ok(()) => Ok(true),
+        Err(problem) if problem.contains("No such file or directory") => Ok(false),
+        Err(problem) => Err(problem),
+    }
 }
 
 /// A table that is made and removed at once is removed whether or not it was there.
@@ -80,10 +92,13 @@ fn table(lifeline: Lifeline, from: &[IpAddr], to: &[IpAddr]) -> String {
 }
 
 /// All of it or nothing: nft takes its input as one transaction.
-fn apply(children: &Children, text: &str) -> Result<(), String> {
+fn apply(
+    help: impl Fn(Command, &[u8]) -> std::io::Result<Helped>,
+    text: &str,
+) -> Result<(), String> {
     let mut command = Command::new("nft");
-    command.args(["-f", "-"]).stdout(Stdio::null());
-    let output = children.help(command, text.as_bytes()).map_err(|error| match error.kind() {
+    command.args(["-f", "-"]).env("PATH", PATH).env("LC_ALL", "C");
+    let output = help(command, text.as_bytes()).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             "there is no `nft` here; `apt-get install nftables` brings it".to_owned()
         }

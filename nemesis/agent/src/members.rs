@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -134,6 +135,25 @@ pub fn descendants(root: i32, apart: &BTreeSet<i32>) -> io::Result<Vec<Process>>
     // A zombie is dead; its children are not.
     found.retain(|process| !matches!(process.state, 'Z' | 'X'));
     found.sort_by_key(|process| process.pid);
+    Ok(found)
+}
+
+/// A variable in the environment of all that an agent starts: the agent's folder. It finds what
+/// neither the agent nor its watcher lived to kill.
+pub const MARK: &str = "SCHISM_FOLDER";
+
+/// The living processes that an agent of this folder started, and theirs.
+pub fn marked(folder: &Path) -> io::Result<Vec<Process>> {
+    let mark = [MARK.as_bytes(), b"=", folder.as_os_str().as_bytes()].concat();
+    let own = std::process::id() as i32;
+    let mut found = Vec::new();
+    for pid in pids()?.filter(|&pid| pid != own) {
+        let variables = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        if variables.split(|&byte| byte == 0).any(|variable| variable == mark) {
+            found.extend(state_of(pid));
+        }
+    }
+    found.retain(|process| !matches!(process.state, 'Z' | 'X'));
     Ok(found)
 }
 

@@ -59,6 +59,17 @@ pub struct Program {
     pub folder: Option<String>,
 }
 
+/// Addresses to which packets go late.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slow {
+    /// The addresses.
+    pub to: Vec<IpAddr>,
+    /// By how much, in microseconds …
+    pub delay_us: u64,
+    /// … plus or minus up to so much.
+    pub jitter_us: u64,
+}
+
 /// What can be asked.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -118,14 +129,19 @@ pub enum Deed {
     ResumeAll,
     /// All of them, read from /proc. `processes`.
     Processes,
-    /// Packets from and to these addresses vanish, and no others. Replaces what was set before. The
+    /// Packets from and to these addresses vanish, others come late, and no more. Replaces what was set before. The
     /// SSH connection to this agent is never among them. `done`.
     Links {
         /// What comes from here vanishes.
         from: Vec<IpAddr>,
         /// What goes there vanishes.
         to: Vec<IpAddr>,
+        /// What goes there comes late.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        slow: Vec<Slow>,
     },
+    /// Whether this kernel can slow links down. `done`.
+    TryNetem,
     /// Begin an effect, which is held until it is released. `done`.
     Hold {
         /// Under which name; nothing else is held under it.
@@ -166,7 +182,7 @@ pub enum Deed {
         /// The folder.
         folder: String,
     },
-    /// The end: everything is undone, the data folder removed. `done`, then the agent ends.
+    /// The end: everything is undone, the data folder removed. `undone`, then the agent ends.
     Bye,
 }
 
@@ -239,6 +255,11 @@ pub enum Answer {
     },
     /// Names and sizes of files.
     Files(Vec<(String, u64)>),
+    /// Everything was undone but this.
+    Undone {
+        /// What is left, each with the command that cleans it.
+        dirty: Vec<String>,
+    },
 }
 
 /// Who the agent is and where it stands.
@@ -256,6 +277,12 @@ pub struct Hello {
     pub nft: bool,
     /// The node's addresses, loopback and link-local ones left out.
     pub addresses: Vec<IpAddr>,
+    /// What an earlier agent had left, and this one has undone.
+    #[serde(default)]
+    pub cleaned: Vec<String>,
+    /// What it had left and this one could not undo, each with the command that cleans it.
+    #[serde(default)]
+    pub dirty: Vec<String>,
 }
 
 /// A process, as /proc tells it.

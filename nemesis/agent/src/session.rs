@@ -19,20 +19,26 @@ use crate::datagrams::Sockets;
 use crate::effects::Effect;
 use crate::files;
 use crate::holder::{Held, Order};
+use crate::lease::{self, Lease, Leash};
 use crate::ledger::Ledger;
+use crate::leftovers::{self, Undone};
 use crate::links::{self, Lifeline};
-use crate::members::Members;
-use crate::protocol::{Answer, Deed, Hello, Program, Request, Response, VERSION};
+use crate::members::{MARK, Members};
+use crate::protocol::{Answer, Deed, Hello, Program, Request, Response, Slow, VERSION};
+use crate::shape;
 use crate::streams::{self, Spawned};
+use crate::watch::watched;
 
-const USAGE: &str = "agent --folder FOLDER --token TOKEN [--connection TEXT] [--schism FILE] \
-                     [--fresh]";
+const USAGE: &str = "agent --folder FOLDER --token TOKEN [--lease TIME] [--connection TEXT] \
+                     [--schism FILE] [--fresh] [--disposable]\n       agent --clean --folder FOLDER";
 /// Where programs are looked for, firewalls included.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What a run leaves in the agent's folder: data and logs.
 const OURS: [&str; 2] = ["data", "logs"];
 /// The agent's exit code when it may not or cannot work on this node.
 const REFUSED: i32 = 3;
+/// Its exit code when it could not undo everything.
+const DIRTY: i32 = 4;
 
 /// The channel to the controller, one line at a time.
 pub struct Out(Mutex<io::Stdout>);
@@ -55,7 +61,12 @@ struct Options {
     token: String,
     connection: String,
     schism: Option<PathBuf>,
+    lease: Option<Duration>,
     fresh: bool,
+    /// Whether the machine may be done anything to.
+    disposable: bool,
+    /// Nobody is served: what an agent left is undone.
+    clean: bool,
 }
 
 impl Options {
@@ -65,6 +76,9 @@ impl Options {
         while let Some(word) = words.next() {
             match word.as_str() {
                 "--fresh" => options.fresh = true,
+                "--disposable" => options.disposable = true,
+                "--clean" => options.clean = true,
+                "--lease" => options.lease = Some(lease::parse(words.next()?)?),
                 "--folder" => options.folder = words.next()?.into(),
                 "--token" => options.token.clone_from(words.next()?),
                 "--connection" => options.connection.clone_from(words.next()?),
@@ -72,27 +86,61 @@ impl Options {
                 _ => return None,
             }
         }
-        let given = options.folder.is_absolute() && !options.token.is_empty();
+        let given = options.folder.is_absolute() && (options.clean || !options.token.is_empty());
         given.then_some(options)
     }
 }
 
-/// Serves one controller; returns only when it could not begin.
+/// Serves one controller, below a watcher, and returns when both have nothing more to do. With
+/// `--clean` it undoes what an agent left.
 ///
-/// Must be called while the process has one thread: signals are blocked for all of them.
+/// Must be called while the process has one thread: it forks, and blocks signals for all threads.
 pub fn main(arguments: &[String]) -> i32 {
     let Some(options) = Options::parse(arguments) else {
         eprintln!("usage: {USAGE}");
         return 64;
     };
-    let out = Arc::new(Out(Mutex::new(io::stdout())));
-    match Session::begin(options, &out) {
-        Ok(session) => session.serve(),
-        Err(problem) => {
-            out.answer(0, Answer::Refused(problem));
-            REFUSED
-        }
+    if options.clean {
+        return clean(&options.folder);
     }
+    let out = Arc::new(Out(Mutex::new(io::stdout())));
+    let refuse = |problem: String| {
+        out.answer(0, Answer::Refused(problem));
+        REFUSED
+    };
+    let mut claim = match Claim::take(&options.folder, &options.token) {
+        Ok(claim) => claim,
+        Err(problem) => return refuse(problem),
+    };
+    // Before the fork: nobody has begun anything yet, and nobody else reaps.
+    let before = Undone::by_a_successor(&options.folder);
+    let (folder, length) = (options.folder.clone(), options.lease.unwrap_or(lease::USUAL));
+    let agent =
+        |leash: Leash| match Session::begin(options, Lease::begin(length, leash), before, &out) {
+            Ok(session) => session.serve(),
+            Err(problem) => refuse(problem),
+        };
+    watched(&folder, length, &mut claim, agent).unwrap_or_else(|error| refuse(error.to_string()))
+}
+
+/// For people and the boot: undoes what an agent of this folder left, and says what that was.
+fn clean(folder: &Path) -> i32 {
+    let claim = Claim::take(folder, "clean");
+    if let Err(problem) = claim {
+        eprintln!("{problem}");
+        return REFUSED;
+    }
+    let Undone { cleaned, dirty } = Undone::by_a_successor(folder);
+    for one in &cleaned {
+        println!("cleaned: {one}");
+    }
+    for one in &dirty {
+        eprintln!("dirty: {one}");
+    }
+    if cleaned.is_empty() && dirty.is_empty() {
+        println!("clean: nothing of schism is left here");
+    }
+    if dirty.is_empty() { 0 } else { DIRTY }
 }
 
 struct Session {
@@ -110,12 +158,16 @@ struct Session {
     cuts: Sender<(u64, Deed)>,
     /// Held by whoever undoes everything: it is done once.
     ending: Mutex<()>,
-    _claim: Claim,
+    lease: Lease,
 }
 
 impl Session {
-    fn begin(options: Options, out: &Arc<Out>) -> Result<Arc<Self>, String> {
-        let claim = Claim::take(&options.folder, &options.token)?;
+    fn begin(
+        options: Options,
+        lease: Lease,
+        before: Undone,
+        out: &Arc<Out>,
+    ) -> Result<Arc<Self>, String> {
         let mut waited = SigSet::empty();
         for signal in [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT] {
             waited.add(signal);
@@ -140,33 +192,35 @@ impl Session {
             root,
             cuts,
             ending: Mutex::default(),
-            _claim: claim,
+            lease,
         });
-        let hello = session.hello();
-        if hello.nft && root {
-            // What an agent that was killed may have left.
-            links::remove(&session.children)?;
-        }
+        let hello = session.hello(before);
         let cutting = session.clone();
         std::thread::spawn(move || cutting.cut(&deeds));
         let ending = session.clone();
         std::thread::spawn(move || {
             let _ = waited.wait();
-            ending.end(false);
+            ending.end();
+        });
+        let leased = session.clone();
+        std::thread::spawn(move || {
+            leased.lease.wait_for_its_end();
+            leased.end();
         });
         session.out.answer(0, Answer::Hello(hello));
         Ok(session)
     }
 
-    fn hello(&self) -> Hello {
-        let there = |folder: &str| Path::new(folder).join("nft").exists();
+    fn hello(&self, before: Undone) -> Hello {
         Hello {
             version: VERSION,
             os: std::env::consts::OS.into(),
             arch: std::env::consts::ARCH.into(),
             root: self.root,
-            nft: PATH.split(':').any(there),
+            nft: links::has_nft(),
             addresses: addresses(),
+            cleaned: before.cleaned,
+            dirty: before.dirty,
         }
     }
 
@@ -174,11 +228,12 @@ impl Session {
     fn serve(self: Arc<Self>) -> i32 {
         for line in io::stdin().lock().lines() {
             let Ok(line) = line else { break };
+            self.lease.renew();
             match serde_json::from_str::<Request>(&line) {
                 Ok(Request { id, deed: Deed::Bye }) => {
-                    self.undo(true);
-                    self.out.answer(id, Answer::Done);
-                    self.end(true);
+                    // Data may be much, and the lease goes on: lines are read meanwhile.
+                    let session = self.clone();
+                    std::thread::spawn(move || session.bye(id));
                 }
                 Ok(request) => self.take(request),
                 Err(error) => {
@@ -187,8 +242,7 @@ impl Session {
                 }
             }
         }
-        self.end(false);
-        0
+        self.end()
     }
 
     /// Begins a deed. What takes long goes on in a thread; programs start from this one, which
@@ -249,6 +303,9 @@ impl Session {
             Deed::KillAll => done_or_refused(self.children.kill_all()),
             Deed::PauseAll => done_or_refused(self.children.pause_all()),
             Deed::ResumeAll => done_or_refused(self.children.resume_all()),
+            Deed::TryNetem => done_or_refused(shape::try_netem(&|command, input| {
+                self.children.help(command, input)
+            })),
             Deed::Release { name } => done_or_refused(self.release(&name)),
             Deed::Processes => match self.children.all() {
                 Ok(all) => Answer::Processes(all),
@@ -265,22 +322,28 @@ impl Session {
     }
 
     fn cut(&self, deeds: &Receiver<(u64, Deed)>) {
+        let mut shaped: Vec<Slow> = Vec::new();
         for (id, deed) in deeds {
-            let Deed::Links { from, to } = deed else { continue };
-            let answer = if self.root {
-                match links::cut(&self.children, self.lifeline, &from, &to) {
-                    Ok(()) => Answer::Done,
-                    Err(problem) => Answer::Refused(problem),
+            let Deed::Links { from, to, slow } = deed else { continue };
+            let mut set = || {
+                if !self.root {
+                    return Err("links can be cut by root alone".to_owned());
                 }
-            } else {
-                Answer::Refused("links can be cut by root alone".into())
+                links::cut(&self.children, self.lifeline, &from, &to)?;
+                // What waits in a queue would be lost if the queue were made anew.
+                if slow != shaped {
+                    shape::set(&|command, input| self.children.help(command, input), &slow)?;
+                    shaped.clone_from(&slow);
+                }
+                Ok(())
             };
-            self.out.answer(id, answer);
+            let done = set();
+            self.out.answer(id, done_or_refused(done));
         }
     }
 
     fn ledger(&self) -> Ledger {
-        Ledger::at(self.options.folder.join("ledger"))
+        leftovers::ledger(&self.options.folder)
     }
 
     fn held(&self) -> MutexGuard<'_, BTreeMap<String, Held>> {
@@ -291,6 +354,13 @@ impl Session {
     fn hold(&self, name: &str, effect: Effect) -> Result<Child, String> {
         if self.held().contains_key(name) {
             return Err(format!("something is held as {name} already"));
+        }
+        if effect.needs_disposable() && !self.options.disposable {
+            return Err(format!(
+                "{} is for machines that may be thrown away: `disposable: true` in the inventory \
+                 says that this is one",
+                effect.kind()
+            ));
         }
         let order = Order {
             ledger: self.ledger().folder().to_owned(),
@@ -330,6 +400,7 @@ impl Session {
         };
         command.args(arguments).env_clear();
         command.env("PATH", PATH).env("LANG", "C.UTF-8").env("HOME", &self.data);
+        command.env(MARK, &self.options.folder);
         command.envs(program.env.iter().map(|(name, value)| (name, value)));
         let folder = program.folder.as_ref().map_or(self.data.as_path(), Path::new);
         command.current_dir(folder);
@@ -352,29 +423,38 @@ impl Session {
     }
 
     /// Kills what was started, takes the table away and, at the end of a run, the data.
-    fn undo(&self, remove_data: bool) {
-        if self.root && self.hello().nft {
-            // Nobody is there to be told; the next agent's first deed is the same.
-            let _ = links::remove(&self.children);
-        }
+    fn undo(&self, remove_data: bool) -> Undone {
+        let folder = &self.options.folder;
+        let mut undone = Undone::default();
+        undone.take_rules_away(folder, |command, input| self.children.help(command, input));
         let mut held = std::mem::take(&mut *self.held());
-        // All of them at once; then what each has to say.
+        // All of them at once; what one leaves stays in the ledger, which is looked at in the end.
         held.values_mut().for_each(Held::let_go);
         for held in held.into_values() {
             let _ = held.release();
         }
-        let _ = self.children.kill_all();
+        undone.kill(folder, || self.children.all());
+        undone.clean_ledger(folder);
         if remove_data {
-            let _ = OURS.map(|name| fs::remove_dir_all(self.options.folder.join(name)));
+            let _ = OURS.map(|name| fs::remove_dir_all(folder.join(name)));
         }
+        undone
     }
 
-    fn end(&self, undone: bool) {
+    /// The orderly end, which says what is left.
+    fn bye(&self, id: u64) {
         let _once = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
-        if !undone {
-            self.undo(false);
-        }
-        std::process::exit(0);
+        let dirty = self.undo(true).dirty;
+        let code = if dirty.is_empty() { 0 } else { DIRTY };
+        self.out.answer(id, Answer::Undone { dirty });
+        std::process::exit(code);
+    }
+
+    /// The end that nobody asked for.
+    fn end(&self) -> ! {
+        let _once = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        let code = if self.undo(false).dirty.is_empty() { 0 } else { DIRTY };
+        std::process::exit(code);
     }
 }
 
@@ -451,6 +531,10 @@ mod tests {
         assert_eq!(parse("--folder x --token t"), None);
         assert_eq!(parse("--folder /x"), None);
         assert_eq!(parse("--folder /x --token t --what"), None);
+        let options = parse("--folder /x --token t --lease 1500ms").expect("options");
+        assert_eq!(options.lease, Some(Duration::from_millis(1500)));
+        assert_eq!(parse("--folder /x --token t --lease soon"), None);
+        assert!(parse("--clean --folder /x").is_some_and(|options| options.clean));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A look measures or asks; it reads nothing that a holder wrote. One file for each kind of effect.
 
 mod burn;
+mod real_clock;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,6 +50,9 @@ pub(crate) trait Look: Send + Sync {
 fn look_of(effect: &Effect) -> Arc<dyn Look> {
     match effect {
         Effect::Burn { .. } => Arc::new(burn::Share),
+        Effect::RealClock { offset_ms, drift_ppm, .. } => {
+            Arc::new(real_clock::Time { offset_ms: *offset_ms, drift_ppm: *drift_ppm })
+        }
     }
 }
 

@@ -16,8 +16,6 @@ use super::evidence;
 const ANSWER_WITHIN: Duration = Duration::from_millis(250);
 /// Over how long a stopped process must use no processor time.
 const STILL_FOR: Duration = Duration::from_millis(60);
-/// How long a node may take to answer again after it was started or resumed.
-const BACK_WITHIN: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What ran on the victims before the fault.
@@ -42,11 +40,13 @@ pub(crate) type Healed = BTreeMap<NodeId, (bool, String)>;
 pub(crate) struct ProcessProbe {
     cluster: Cluster,
     target: Arc<dyn Target>,
+    /// How long a node may take to answer again after it was started or resumed.
+    back_within: Duration,
 }
 
 impl ProcessProbe {
-    pub(crate) fn new(cluster: Cluster, target: Arc<dyn Target>) -> Self {
-        Self { cluster, target }
+    pub(crate) fn new(cluster: Cluster, target: Arc<dyn Target>, back_within: Duration) -> Self {
+        Self { cluster, target, back_within }
     }
 
     /// The same question about every node at once; the answers in the order of the nodes.
@@ -273,7 +273,7 @@ impl ProcessProbe {
             if let Some(other) = silenced() {
                 return Err(Some(other));
             }
-            if start.elapsed() > BACK_WITHIN {
+            if start.elapsed() > self.back_within {
                 return Err(None);
             }
             tokio::time::sleep(LOOK_EVERY).await;

@@ -5,6 +5,7 @@
 //! and whoever finds its entry in the [`Ledger`] ends it when the holder is gone.
 
 mod burn;
+mod real_clock;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,17 @@ pub enum Effect {
         /// How many for each processor of the node.
         threads_per_cpu: u16,
     },
+    /// The clock of the whole machine is wrong, which only a machine that is there to be thrown away
+    /// may have done to it.
+    RealClock {
+        /// By how much it jumps, in milliseconds.
+        offset_ms: i64,
+        /// By how much it drifts from then on, in parts per million, up to 100,000 either way.
+        drift_ppm: i32,
+        /// After how long it jumps to the true time, and then back again, and so on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strobe_ms: Option<u64>,
+    },
 }
 
 impl Effect {
@@ -30,6 +42,22 @@ impl Effect {
     pub fn kind(&self) -> &'static str {
         match self {
             Effect::Burn { .. } => "burn",
+            Effect::RealClock { .. } => "real-clock",
+        }
+    }
+
+    /// Whether it is about the whole machine, which must be one that may be thrown away.
+    pub fn needs_disposable(&self) -> bool {
+        matches!(self, Effect::RealClock { .. })
+    }
+
+    /// Whether it is still there when the node was started anew: processes, mounts and the kernel's
+    /// rules are not, files and clocks of the machine are.
+    pub fn survives_reboot(&self) -> bool {
+        match self {
+            // A clock may have been written into the hardware.
+            Effect::RealClock { .. } => true,
+            Effect::Burn { .. } => false,
         }
     }
 
@@ -37,6 +65,9 @@ impl Effect {
     pub(crate) fn holding(&self) -> Box<dyn Holding> {
         match *self {
             Effect::Burn { threads_per_cpu } => Box::new(burn::Burn::new(threads_per_cpu)),
+            Effect::RealClock { offset_ms, drift_ppm, strobe_ms } => {
+                Box::new(real_clock::RealClock::new(offset_ms, drift_ppm, strobe_ms))
+            }
         }
     }
 }
@@ -66,10 +97,10 @@ pub(crate) trait Holding {
 }
 
 /// Ends an effect whose holder is dead, from what the ledger says of it.
-#[allow(clippy::unnecessary_wraps)] // What leaves more than processes behind can fail.
-pub(crate) fn clean(effect: &Effect, _facts: &Value) -> Result<(), String> {
+pub(crate) fn clean(effect: &Effect, facts: &Value) -> Result<(), String> {
     match effect {
         // Its processes die with their holder.
         Effect::Burn { .. } => Ok(()),
+        Effect::RealClock { .. } => real_clock::clean(facts),
     }
 }
