@@ -50,6 +50,8 @@ const REAL: &[Real] = &[
     Real { plan: "redis-replica-reads", claims: &["read-your-writes"], least: 18 },
     Real { plan: "redis-replica-reads", claims: &["monotonic-reads"], least: 18 },
     Real { plan: "redis-counter", claims: &["counter-bounds"], least: 18 },
+    Real { plan: "redis-lock", claims: &["mutual-exclusion"], least: 18 },
+    Real { plan: "redlock", claims: &["mutual-exclusion"], least: 18 },
 ];
 
 struct Arguments {

@@ -45,10 +45,10 @@ fn serializable_reads_of_etcd_are_found_to_be_stale() {
 #[test]
 fn watches_of_etcd_miss_nothing_while_nodes_fail_and_the_past_is_compacted() {
     let Some(place) = Place::new("watches_of_etcd", Way::Local, ETCD) else { return };
-    let faults = "faults=[ { at: 2s, for: 3s, kill: one }, { at: 7s, for: 1s, compact: {} }, \
-        { at: 9s, for: 2s, defragment: all } ]";
+    let faults = "faults=[ { at: 2s, for: 3s, kill: one }, { at: 8s, for: 3s, compact: {} }, \
+        { at: 12s, for: 5s, defragment: all } ]";
     let claims = "claims=[ ordered, unique, reliable, atomic, resumable ]";
-    let settings = ["load.duration=14s", faults, claims];
+    let settings = ["load.duration=18s", faults, claims];
     let (exit, verdict, said) = place.run(&plan("etcd-watch.yaml"), Way::Local, &settings);
     assert_eq!(exit, 0, "{said}\n{verdict}");
     assert_eq!((&verdict["faults"], &verdict["faults_proven"]), (&3.into(), &3.into()), "{said}");
