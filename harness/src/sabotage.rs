@@ -13,7 +13,7 @@ use schism_lab::{
     Command, Datagrams, Effect, Host, HostError, LinkRules, Network, NetworkError, Node, NodeId,
     Output, ProcessState, Running,
 };
-use schism_targets::{Client, Cluster, Target, TargetError};
+use schism_targets::{Client, ClockSight, Cluster, Target, TargetError};
 
 /// A way to cheat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -184,6 +184,15 @@ impl Target for FakeTarget {
         within: Duration,
     ) -> Result<Option<String>, TargetError> {
         self.target.incarnation(cluster, node, within).await
+    }
+
+    async fn clock(
+        &self,
+        cluster: &Cluster,
+        node: &Node,
+        within: Duration,
+    ) -> Result<Option<ClockSight>, TargetError> {
+        self.target.clock(cluster, node, within).await
     }
 
     async fn metrics(

@@ -59,7 +59,7 @@ impl Hands {
         bounds: Bounds,
     ) -> Self {
         let processes = ProcessProbe::new(cluster.clone(), target.clone(), bounds.back);
-        let effects = EffectProbe::new(cluster.clone());
+        let effects = EffectProbe::new(cluster.clone(), target.clone());
         let (standing, notes) = (Mutex::default(), Mutex::default());
         let (wire, turn) = Default::default();
         Self {

@@ -15,10 +15,9 @@ impl Injection {
             | Injection::Pause(victims)
             | Injection::Hold { victims, .. } => victims,
             Injection::Upkeep(Upkeep::Defragment(nodes) | Upkeep::Leave(nodes)) => nodes,
-            // The others are about the system as a whole.
-            Injection::Upkeep(_) => &[],
-            // The victims of a scenario stand in the marks of its steps.
-            Injection::Scenario(_) | Injection::Nothing { .. } => &[],
+            // Other upkeep is about the system as a whole, and the victims of a scenario stand in the
+            // marks of its steps.
+            Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => &[],
         }
     }
 

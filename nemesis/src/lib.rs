@@ -56,6 +56,11 @@ pub trait Fault: Send + Sync {
     /// only those who must know ask.
     fn needs_leader(&self) -> bool;
 
+    /// Whether it is done to whole machines, which must be there to be thrown away.
+    fn needs_disposable(&self) -> bool {
+        false
+    }
+
     /// What has to be held on every node from before the target's first start to the end of the
     /// run, for the fault to be possible.
     fn prepares(&self) -> Option<Effect> {
@@ -190,6 +195,7 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::DELAY,
     faults::HOLD,
     faults::BURN,
+    faults::CLOCK,
     faults::RESHARD,
     faults::LEAVE,
     faults::COMPACT,

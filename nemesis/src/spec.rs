@@ -93,6 +93,13 @@ impl FaultSpec {
         Ok(())
     }
 
+    /// Whether one of its faults is done to whole machines.
+    pub fn needs_disposable(&self) -> bool {
+        let all = self.choices.iter().flatten();
+        all.filter_map(|(name, value)| fault(name, value).ok())
+            .any(|fault| fault.needs_disposable())
+    }
+
     /// What has to be held on every node from before the target's first start, each once.
     pub fn prepares(&self) -> Vec<Effect> {
         let all = self.choices.iter().flatten();

@@ -32,8 +32,9 @@ use schism_lab::{Command, Host, HostError, Node, NodeId};
 use tokio::time::Instant;
 
 use crate::archive::Archive;
+use crate::clock_sight::by_seconds;
 use crate::log_tail::last_lines;
-use crate::{Client, Cluster, Target, TargetEntry, TargetError, Upkeep};
+use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError, Upkeep};
 use changes::{Change, change};
 use client::EtcdClient;
 use members::{Questions, leaders, peer_url, settled, standing_on};
@@ -65,6 +66,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "hold",
         "scenario",
         "burn",
+        "clock",
         "compact",
         "defragment",
     ],
@@ -115,9 +117,10 @@ impl Etcd {
 
     /// The program, as seen on a node. One that is kept on this machine is brought there first.
     fn program(&self, node: &Node) -> PathBuf {
-        match self.is_brought() {
-            true => node.data.join("programs").join(NAME),
-            false => self.settings.binary.clone(),
+        if self.is_brought() {
+            node.data.join("programs").join(NAME)
+        } else {
+            self.settings.binary.clone()
         }
     }
 
@@ -357,6 +360,16 @@ impl Target for Etcd {
             line.map(str::to_owned)
         };
         Ok(text.and_then(line))
+    }
+
+    async fn clock(
+        &self,
+        _: &Cluster,
+        node: &Node,
+        within: Duration,
+    ) -> Result<Option<ClockSight>, TargetError> {
+        let gateway = self.questions.of(node);
+        Ok(by_seconds(within, |left| gateway.date(left)).await)
     }
 
     /// Without the counters of every method by every code, five sixths of the text and nearly all

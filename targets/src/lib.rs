@@ -4,6 +4,7 @@
 
 mod archive;
 mod cache;
+mod clock_sight;
 mod etcd;
 mod log_tail;
 mod memory;
@@ -12,6 +13,8 @@ mod redlock;
 mod reference;
 mod stream;
 mod upkeep;
+
+pub use clock_sight::ClockSight;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -189,6 +192,19 @@ pub trait Target: Send + Sync {
     ) -> Result<Option<String>, TargetError> {
         let _ = (cluster, node, within);
         Err(TargetError::Unsupported { target: self.name(), what: "tell its incarnation" })
+    }
+
+    /// How far the real-time clock that the target's process itself sees is ahead of ours, by asking
+    /// it over the network. The longer `within`, the more exact it may be; `None` if it does not
+    /// answer in that time. What probes of clocks read.
+    async fn clock(
+        &self,
+        cluster: &Cluster,
+        node: &Node,
+        within: Duration,
+    ) -> Result<Option<ClockSight>, TargetError> {
+        let _ = (cluster, node, within);
+        Err(TargetError::Unsupported { target: self.name(), what: "tell the time" })
     }
 
     /// Prometheus text of a node, or `None` if it has none.

@@ -32,7 +32,7 @@ use schism_lab::{Command, Host, HostError, Node, NodeId};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::{Client, Cluster, Target, TargetEntry, TargetError, Upkeep, log_tail};
+use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError, Upkeep, log_tail};
 use client::RedisClient;
 use health::Views;
 use locks::Locks;
@@ -77,6 +77,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "hold",
         "scenario",
         "burn",
+        "clock",
         "reshard",
         "leave",
     ],
@@ -269,6 +270,15 @@ impl Target for RedisCluster {
     ) -> Result<Option<String>, TargetError> {
         let view = nodes::view(self.address(node), within).await;
         Ok(view.and_then(|view| view.field("run_id").map(str::to_owned)))
+    }
+
+    async fn clock(
+        &self,
+        _: &Cluster,
+        node: &Node,
+        within: Duration,
+    ) -> Result<Option<ClockSight>, TargetError> {
+        Ok(nodes::clock(self.address(node), within).await)
     }
 
     async fn metrics(

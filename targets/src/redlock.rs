@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::redis_cluster::{self, PORT, metrics, nodes};
-use crate::{Client, Cluster, Target, TargetEntry, TargetError, log_tail};
+use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError, log_tail};
 use client::RedlockClient;
 use settings::Settings;
 
@@ -36,7 +36,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     summary: "Redlock: locks granted by a majority of Redis servers that know nothing of each other",
     needs_lab: true,
     operations: &["acquire", "release", "write"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "burn"],
+    faults: &["partition", "kill", "pause", "delay", "hold", "burn", "clock"],
     options: settings::OPTIONS,
     fits: |_, _| Ok(()),
     construct,
@@ -146,6 +146,16 @@ impl Target for Redlock {
     ) -> Result<Option<String>, TargetError> {
         let view = nodes::info(address(node), within).await;
         Ok(view.and_then(|view| view.field("run_id").map(str::to_owned)))
+    }
+
+    /// By which it ends what it granted.
+    async fn clock(
+        &self,
+        _: &Cluster,
+        node: &Node,
+        within: Duration,
+    ) -> Result<Option<ClockSight>, TargetError> {
+        Ok(nodes::clock(address(node), within).await)
     }
 
     async fn metrics(

@@ -18,7 +18,8 @@ use schism_history::{OptionError, Options, Process, TraceId};
 use schism_lab::{Command, Node, NodeId};
 use tokio::time::Instant;
 
-use crate::{Client, Cluster, Target, TargetEntry, TargetError};
+use crate::clock_sight::Asked;
+use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError};
 use client::ReferenceClient;
 use status::{Health, Status, leaders, settled};
 
@@ -52,7 +53,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     summary: "the bundled Raft cluster, correct or with a planted bug",
     needs_lab: true,
     operations: &["read", "write", "cas", "add", "read-set", "txn"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn"],
+    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn", "clock"],
     options: &[
         ("protocol", "which system: raft; required"),
         (
@@ -248,6 +249,17 @@ impl Target for Reference {
     ) -> Result<Option<String>, TargetError> {
         let health = self.status.health(self.http(node), within).await;
         Ok(health.map(|health| health.incarnation))
+    }
+
+    async fn clock(
+        &self,
+        _: &Cluster,
+        node: &Node,
+        within: Duration,
+    ) -> Result<Option<ClockSight>, TargetError> {
+        let (asked, health) = Asked::now(self.status.health(self.http(node), within)).await;
+        let now_us = health.and_then(|health| health.now_us);
+        Ok(now_us.map(|now_us| ClockSight::exact(asked, now_us as f64 / 1e6)))
     }
 
     async fn metrics(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use rand::RngExt;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use schism_checkers::Claim;
 use schism_history::{Event, F, Key, Kind, Mop, MopKind, Op, OptionError, Outcome, Process, Value};
 
@@ -61,7 +61,7 @@ impl Workload for Watch {
             back: self.back as i64,
             f: Functions::default(),
             value: Arc::default(),
-            watching: FxHashMap::default(),
+            watching: FxHashSet::default(),
             threads: FxHashMap::default(),
             seen: FxHashMap::default(),
         })
@@ -125,7 +125,7 @@ struct Clients {
     /// The last value that was handed out.
     value: Arc<AtomicI64>,
     /// The processes that have a watch open.
-    watching: FxHashMap<Process, ()>,
+    watching: FxHashSet<Process>,
     /// Whose process is whose thread: a retired one's successor goes on where it was.
     threads: FxHashMap<Process, u32>,
     /// The last revision that each thread's watches saw.
@@ -185,10 +185,10 @@ impl Generator for Clients {
     fn observe(&mut self, event: &Event) {
         match &event.kind {
             Kind::Invoke { op, .. } if op.f == self.f.watch => {
-                self.watching.insert(event.process, ());
+                self.watching.insert(event.process);
             }
             Kind::Complete(outcome) => {
-                if self.watching.remove(&event.process).is_none() {
+                if !self.watching.remove(&event.process) {
                     return;
                 }
                 let Some(&thread) = self.threads.get(&event.process) else { return };

@@ -166,6 +166,13 @@ pub(super) fn find_hosts(plan: &Plan) -> Result<Vec<Access>, String> {
         for fault in &plan.faults {
             let checked = fault.check(hosts.len() as u16, plan.load.duration);
             checked.map_err(|error| format!("{} hosts: {}", hosts.len(), error.problem))?;
+            let kept = hosts.iter().find(|host| !host.disposable);
+            if let Some(kept) = kept.filter(|_| fault.needs_disposable()) {
+                return Err(format!(
+                    "{kept}: the plan does something to whole machines, and this one is not \
+                     `disposable: true` in an inventory"
+                ));
+            }
         }
     }
     Ok(hosts)

@@ -55,6 +55,11 @@ impl Reader {
                 let title = format!("these are more than {FAULTS_MAX} faults in one run");
                 self.problem(item.place_of(&["every".into()]), title);
             }
+            if spec.needs_disposable() && !matches!(lab, LabPlan::Ssh { .. }) {
+                let title = "this would be done to the whole machine that schism runs on";
+                let help = "leave `machine: true` out, or take hosts that may be thrown away";
+                self.problem_with_help(item.place.clone(), title, help);
+            }
             for name in spec.names() {
                 if matches!(lab, LabPlan::Ssh { .. }) && SWITCH_ONLY.contains(&name) {
                     let title = format!(

@@ -49,15 +49,23 @@ async fn hold_everything(lab: &ssh::Lab) -> Done {
             host.hold(name, &effect).await.map_err(text)?;
         }
     }
-    lab.network().set(&all_cut(hosts.len())).await.map_err(text)
+    cut_all(lab).await
 }
 
-/// Every link is cut, those of the controller too.
-fn all_cut(nodes: usize) -> LinkRules {
-    let nodes = (1..=nodes as u16).map(|number| End::Node(NodeId(number)));
+/// Every link is cut, those of the controller too, and what is left is slow where netem is there.
+async fn cut_all(lab: &ssh::Lab) -> Done {
+    let nodes = (1..=lab.hosts().len() as u16).map(|number| End::Node(NodeId(number)));
     let ends: Vec<End> = nodes.chain([End::Controller]).collect();
     let links = ends.iter().flat_map(|one| ends.iter().map(move |two| (*one, *two)));
-    drops(&links.filter(|(one, two)| one != two).collect::<Vec<_>>())
+    let mut rules = drops(&links.filter(|(one, two)| one != two).collect::<Vec<_>>());
+    if lab.cannot_delay().await.is_none() {
+        for ((from, to), rule) in &mut rules.0 {
+            if ![from, to].contains(&&End::Controller) {
+                rule.delay = Duration::from_millis(5);
+            }
+        }
+    }
+    lab.network().set(&rules).await.map_err(text)
 }
 
 /// Lets go of one thing after the other and takes it again, for ever.
@@ -74,7 +82,7 @@ async fn stir(lab: &ssh::Lab, hosts: &[Arc<dyn Host>]) -> Done {
             host.pause_all().await.map_err(text)?;
         }
         lab.network().set(&LinkRules::default()).await.map_err(text)?;
-        lab.network().set(&all_cut(hosts.len())).await.map_err(text)?;
+        cut_all(lab).await?;
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) async fn left(nodes: &Nodes, node: usize) -> Result<Vec<String>, Stri
     }
     let tables = nodes.aside(node, &["nft", "list", "tables"]).await?;
     left.extend(tables.lines().map(|table| format!("nft {table}")));
+    let queues = nodes.aside(node, &["tc", "qdisc", "show"]).await?;
+    left.extend(queues.lines().filter(|queue| queue.contains(" 5c15:")).map(str::to_owned));
     let mounts = nodes.aside(node, &["cat", "/proc/mounts"]).await?;
     let ours = |line: &&str| line.contains("fuse") || line.contains("schism");
     left.extend(mounts.lines().filter(ours).map(|mount| format!("mount {mount}")));

@@ -55,6 +55,7 @@ impl Undone {
         undone.clean_ledger(folder);
         // One that had only begun may have entered the ledger since.
         undone.kill(folder, || reaped(descendants(own, &BTreeSet::new())));
+        undone.kill(folder, || marked(folder));
         undone.clean_ledger(folder);
         undone
     }

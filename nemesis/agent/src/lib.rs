@@ -13,6 +13,7 @@
 mod boot;
 mod children;
 mod claim;
+pub mod clock;
 mod datagrams;
 pub mod effects;
 mod files;

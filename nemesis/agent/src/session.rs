@@ -23,7 +23,7 @@ use crate::lease::{self, Lease, Leash};
 use crate::ledger::Ledger;
 use crate::leftovers::{self, Undone};
 use crate::links::{self, Lifeline};
-use crate::members::{MARK, Members};
+use crate::members::{MARK, Members, marked};
 use crate::protocol::{Answer, Deed, Hello, Program, Request, Response, Slow, VERSION};
 use crate::shape;
 use crate::streams::{self, Spawned};
@@ -434,6 +434,8 @@ impl Session {
             let _ = held.release();
         }
         undone.kill(folder, || self.children.all());
+        // Those of an agent before this one that would not die then.
+        undone.kill(folder, || marked(folder));
         undone.clean_ledger(folder);
         if remove_data {
             let _ = OURS.map(|name| fs::remove_dir_all(folder.join(name)));

@@ -1,6 +1,7 @@
 //! The faults, one a file.
 
 mod burn;
+mod clock;
 mod compact;
 mod defragment;
 mod delay;
@@ -13,6 +14,7 @@ mod reshard;
 mod scenario;
 
 pub(crate) use burn::ENTRY as BURN;
+pub(crate) use clock::{ENTRY as CLOCK, SEEN_FROM, drifts_for};
 pub(crate) use compact::ENTRY as COMPACT;
 pub(crate) use defragment::ENTRY as DEFRAGMENT;
 pub(crate) use delay::ENTRY as DELAY;

@@ -3,6 +3,7 @@
 //! A look measures or asks; it reads nothing that a holder wrote. One file for each kind of effect.
 
 mod burn;
+mod clock;
 mod real_clock;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use schism_history::{Evidence, FaultId};
 use schism_lab::{Effect, Host, NodeId};
-use schism_targets::Cluster;
+use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -32,6 +33,8 @@ pub(crate) type Sights = BTreeMap<NodeId, Sight>;
 #[derive(Clone)]
 pub(crate) struct Spot {
     pub(crate) host: Arc<dyn Host>,
+    pub(crate) cluster: Cluster,
+    pub(crate) target: Arc<dyn Target>,
 }
 
 /// How one kind of effect is looked at.
@@ -45,11 +48,19 @@ pub(crate) trait Look: Send + Sync {
 
     /// Whether what is seen afterwards is as it was before.
     fn gone(&self, before: f64, held: f64, now: f64) -> Result<String, String>;
+
+    /// How long it is looked at, at the most, until it is seen.
+    fn patience(&self) -> Duration {
+        SEEN_WITHIN
+    }
 }
 
 fn look_of(effect: &Effect) -> Arc<dyn Look> {
     match effect {
         Effect::Burn { .. } => Arc::new(burn::Share),
+        Effect::Clock { offset_ms, drift_ppm, strobe_ms } => {
+            Arc::new(clock::Clock::new(*offset_ms, *drift_ppm, *strobe_ms))
+        }
         Effect::RealClock { offset_ms, drift_ppm, .. } => {
             Arc::new(real_clock::Time { offset_ms: *offset_ms, drift_ppm: *drift_ppm })
         }
@@ -60,15 +71,17 @@ fn look_of(effect: &Effect) -> Arc<dyn Look> {
 #[derive(Clone)]
 pub(crate) struct EffectProbe {
     cluster: Cluster,
+    target: Arc<dyn Target>,
 }
 
 impl EffectProbe {
-    pub(crate) fn new(cluster: Cluster) -> Self {
-        Self { cluster }
+    pub(crate) fn new(cluster: Cluster, target: Arc<dyn Target>) -> Self {
+        Self { cluster, target }
     }
 
     fn spot(&self, node: NodeId) -> Option<Spot> {
-        Some(Spot { host: self.cluster.host(node)?.clone() })
+        let host = self.cluster.host(node)?.clone();
+        Some(Spot { host, cluster: self.cluster.clone(), target: self.target.clone() })
     }
 
     /// What is seen on the victims before.
@@ -158,7 +171,7 @@ async fn watch(
         Ok(before) => before,
         Err(problem) => return (false, format!("before: {problem}"), Err(problem)),
     };
-    let deadline = Instant::now() + SEEN_WITHIN;
+    let deadline = Instant::now() + look.patience();
     loop {
         let sight = look.look(&spot).await;
         let judged = match &sight {

@@ -1,7 +1,7 @@
 //! One request to one node's JSON gateway.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use schism_history::Code;
 use schism_lab::{Node, NodeId};
@@ -123,22 +123,28 @@ impl Gateway {
         deadline: Instant,
     ) -> Result<reqwest::Response, Trouble> {
         let sent = self.http.post(url(self.address, PORTS.clients, path)).body(body).send();
-        let answer = match tokio::time::timeout_at(deadline, sent).await {
-            Ok(answer) => answer.map_err(|error| unanswered(&error).of(&self.node))?,
-            Err(_) => {
-                let problem = format!("{}: no answer in time", self.node);
-                return Err(Trouble::Unknown(Code::Timeout, problem));
-            }
+        let Ok(answer) = tokio::time::timeout_at(deadline, sent).await else {
+            let problem = format!("{}: no answer in time", self.node);
+            return Err(Trouble::Unknown(Code::Timeout, problem));
         };
+        let answer = answer.map_err(|error| unanswered(&error).of(&self.node))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
         }
-        let body = match tokio::time::timeout_at(deadline, answer.bytes()).await {
-            Ok(Ok(body)) => body,
-            _ => Default::default(),
-        };
+        let body = tokio::time::timeout_at(deadline, answer.bytes()).await;
+        let body = body.ok().and_then(Result::ok).unwrap_or_default();
         Err(refused(&Refusal::parse(&body, status.as_u16())).of(&self.node))
+    }
+
+    /// The second that the node's clock shows, by the `Date` of its answer to a plain question: Go
+    /// asks its clock for each.
+    pub(super) async fn date(&self, within: Duration) -> Option<i64> {
+        let url = url(self.address, PORTS.clients, "/version");
+        let answer = self.http.get(url).timeout(within).send().await.ok()?;
+        let date = answer.headers().get(reqwest::header::DATE)?.to_str().ok()?;
+        let since = httpdate::parse_http_date(date).ok()?.duration_since(UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_secs()).ok()
     }
 
     /// The node's Prometheus text; `None` unless it comes `within`, and is good.

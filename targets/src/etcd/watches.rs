@@ -67,12 +67,11 @@ pub(super) async fn watch(
     deadline: Instant,
 ) -> Result<Reply, Trouble> {
     let end = (Instant::now() + span).min(deadline.checked_sub(BEFORE).unwrap_or(deadline));
-    let mut create = match key {
-        Some(key) => json!({ "key": encoded(place(KIND, key)) }),
-        None => {
-            let prefix = format!("{KIND}/");
-            json!({ "key": encoded(&prefix), "range_end": end_of(&prefix) })
-        }
+    let mut create = if let Some(key) = key {
+        json!({ "key": encoded(place(KIND, key)) })
+    } else {
+        let prefix = format!("{KIND}/");
+        json!({ "key": encoded(&prefix), "range_end": end_of(&prefix) })
     };
     if let Some(start) = start {
         create["start_revision"] = start.to_string().into();

@@ -58,9 +58,10 @@ fn destination<'a>(
         return Err(format!("{}, where slot {} is open, is no primary", open.at, open.slot));
     };
     let owner = owner_of(open.slot, owners)?;
-    let to = match open.importing {
-        true => Some(here),
-        false => owners.iter().find(|owner| owner.id == open.other),
+    let to = if open.importing {
+        Some(here)
+    } else {
+        owners.iter().find(|owner| owner.id == open.other)
     };
     Ok(to.filter(|to| to.node != owner.node).map(|to| (owner, to)))
 }

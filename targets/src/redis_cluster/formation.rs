@@ -51,16 +51,15 @@ pub(super) fn roles(nodes: usize, replicas: usize) -> Result<Vec<Role>, String> 
 /// Whether so many nodes are primaries with as many replicas each, and none is left over.
 pub(super) fn whole(nodes: usize, replicas: usize) -> Result<(), String> {
     roles(nodes, replicas)?;
-    match nodes % (replicas + 1) {
-        0 => Ok(()),
-        _ => {
-            let less = nodes - nodes % (replicas + 1);
-            let more = less + replicas + 1;
-            Err(format!(
-                "{nodes} nodes are not primaries with {replicas} replica(s) each: use {less} or {more}"
-            ))
-        }
+    let over = nodes % (replicas + 1);
+    if over == 0 {
+        return Ok(());
     }
+    let less = nodes - over;
+    let more = less + replicas + 1;
+    Err(format!(
+        "{nodes} nodes are not primaries with {replicas} replica(s) each: use {less} or {more}"
+    ))
 }
 
 /// A node that could not take part: which, and what went wrong.

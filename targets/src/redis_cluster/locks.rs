@@ -101,12 +101,7 @@ impl Locks {
     pub(super) fn learn(&mut self, op: &Op, outcome: Outcome) -> Outcome {
         let Some(key) = op.key else { return outcome };
         match (op.f.as_str(), &outcome) {
-            ("acquire", Outcome::Ok(_)) => outcome,
-            ("acquire", _) => {
-                self.held.remove(&key);
-                outcome
-            }
-            ("release", Outcome::Ok(_)) => {
+            ("acquire", Outcome::Fail(_) | Outcome::Info(_)) | ("release", Outcome::Ok(_)) => {
                 self.held.remove(&key);
                 outcome
             }
@@ -114,7 +109,9 @@ impl Locks {
                 // Somebody else has it, or nobody. A holder whose lease has not run out was promised
                 // that nobody would, and has believed it until now: it gives back what it held.
                 match self.held.remove(&key) {
-                    Some(held) if Instant::now() < held.until => Outcome::Ok(Default::default()),
+                    Some(held) if Instant::now() < held.until => {
+                        Outcome::Ok(schism_history::Reply::default())
+                    }
                     _ => Outcome::Fail(Reason::new(Code::Other, "the lease had run out")),
                 }
             }

@@ -121,11 +121,12 @@ impl RedisCluster {
             let settled = self.settle_slots_of_members(cluster, left).await;
             let views = self.views(cluster, ASK).await;
             let missing = self.place_missing(cluster, &views).await;
-            let problem = match (&settled, &missing) {
-                (_, Err(problem)) => Some(problem.clone()),
-                (_, Ok(true)) => Some("a node was on its way back".to_owned()),
-                (Some(problem), _) => Some(problem.clone()),
-                _ => health::problem(&views).map(|(node, problem)| format!("{node} {problem}")),
+            let unwell =
+                || health::problem(&views).map(|(node, problem)| format!("{node} {problem}"));
+            let problem = match missing {
+                Err(problem) => Some(problem),
+                Ok(true) => Some("a node was on its way back".to_owned()),
+                Ok(false) => settled.or_else(unwell),
             };
             let Some(problem) = problem else {
                 let primaries = owners(&views).len();

@@ -7,6 +7,8 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::resp::{Reply, write_command};
+use crate::ClockSight;
+use crate::clock_sight::Asked;
 
 /// A line of `CLUSTER NODES`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +133,22 @@ pub(crate) async fn info(address: SocketAddr, within: Duration) -> Option<View> 
     let mut connection = Connection::open(address, address.to_string(), deadline).await.ok()?;
     let text = connection.command(&["INFO"], deadline).await.ok()?.text()?;
     View::new("", &[text])
+}
+
+/// How far the clock of the node at `address` is ahead of ours.
+pub(crate) async fn clock(address: SocketAddr, within: Duration) -> Option<ClockSight> {
+    let deadline = Instant::now() + within;
+    let mut connection = Connection::open(address, address.to_string(), deadline).await.ok()?;
+    let (asked, reply) = Asked::now(connection.command(&["TIME"], deadline)).await;
+    Some(ClockSight::exact(asked, time(&reply.ok()?)?))
+}
+
+/// The answer to `TIME`: seconds since 1970, and microseconds.
+fn time(reply: &Reply) -> Option<f64> {
+    let Reply::Array(parts) = reply else { return None };
+    let [seconds, micros] = parts.as_slice() else { return None };
+    let number = |part: &Reply| part.text()?.parse::<u32>().ok().map(f64::from);
+    Some(number(seconds)? + number(micros)? / 1e6)
 }
 
 #[cfg(test)]

@@ -55,9 +55,10 @@ impl Settings {
     /// As reports say it, behind the name and the version.
     pub(super) fn words(&self) -> String {
         let lease = Span(self.lease);
-        match self.appendonly {
-            true => format!("lease {lease}, append-only, fsync {}", self.appendfsync),
-            false => format!("lease {lease}, in memory alone"),
+        if self.appendonly {
+            format!("lease {lease}, append-only, fsync {}", self.appendfsync)
+        } else {
+            format!("lease {lease}, in memory alone")
         }
     }
 

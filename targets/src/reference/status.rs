@@ -24,6 +24,8 @@ pub(super) struct Health {
     /// Changes with every start of the process.
     #[serde(deserialize_with = "text_or_number")]
     pub(super) incarnation: String,
+    /// What its real-time clock shows, in microseconds since 1970.
+    pub(super) now_us: Option<i64>,
 }
 
 impl Status {

@@ -5,13 +5,16 @@
 //! and whoever finds its entry in the [`Ledger`] ends it when the holder is gone.
 
 mod burn;
+mod clock;
 mod real_clock;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::clock::Skew;
 use crate::ledger::Entry;
 use crate::members::Members;
 
@@ -23,6 +26,15 @@ pub enum Effect {
     Burn {
         /// How many for each processor of the node.
         threads_per_cpu: u16,
+    },
+    /// The processes' real-time clocks are wrong.
+    Clock {
+        /// By how many milliseconds they are ahead.
+        offset_ms: i64,
+        /// By how many millionths they run faster, from the beginning on.
+        drift_ppm: i32,
+        /// The offset comes and goes, each for so many milliseconds; otherwise it stays.
+        strobe_ms: Option<u64>,
     },
     /// The clock of the whole machine is wrong, which only a machine that is there to be thrown away
     /// may have done to it.
@@ -42,6 +54,7 @@ impl Effect {
     pub fn kind(&self) -> &'static str {
         match self {
             Effect::Burn { .. } => "burn",
+            Effect::Clock { .. } => "clock",
             Effect::RealClock { .. } => "real-clock",
         }
     }
@@ -57,7 +70,7 @@ impl Effect {
         match self {
             // A clock may have been written into the hardware.
             Effect::RealClock { .. } => true,
-            Effect::Burn { .. } => false,
+            Effect::Burn { .. } | Effect::Clock { .. } => false,
         }
     }
 
@@ -65,6 +78,10 @@ impl Effect {
     pub(crate) fn holding(&self) -> Box<dyn Holding> {
         match *self {
             Effect::Burn { threads_per_cpu } => Box::new(burn::Burn::new(threads_per_cpu)),
+            Effect::Clock { offset_ms, drift_ppm, strobe_ms } => {
+                let strobe = strobe_ms.map(Duration::from_millis);
+                Box::new(clock::Clock::new(Skew { offset_ms, drift_ppm, strobe }))
+            }
             Effect::RealClock { offset_ms, drift_ppm, strobe_ms } => {
                 Box::new(real_clock::RealClock::new(offset_ms, drift_ppm, strobe_ms))
             }
@@ -101,6 +118,7 @@ pub(crate) fn clean(effect: &Effect, facts: &Value) -> Result<(), String> {
     match effect {
         // Its processes die with their holder.
         Effect::Burn { .. } => Ok(()),
+        Effect::Clock { .. } => clock::clean(facts),
         Effect::RealClock { .. } => real_clock::clean(facts),
     }
 }

@@ -30,6 +30,9 @@ struct Status {
     leader: Option<String>,
     commit: u64,
     applied: u64,
+    /// What the real-time clock of this very process shows when it is asked, in microseconds since
+    /// 1970. The `Date` of the answer will not do: it is kept for a second, and does not go back.
+    now_us: i64,
 }
 
 impl Health {
@@ -45,6 +48,7 @@ impl Health {
             leader: None,
             commit: 0,
             applied: 0,
+            now_us: 0,
         }))
     }
 
@@ -72,7 +76,10 @@ pub(super) async fn serve(listener: TcpListener, health: Arc<Health>, metrics: A
 }
 
 async fn answer_health(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    axum::Json(health.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    let mut status = health.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    status.now_us = now.as_micros() as i64;
+    axum::Json(status)
 }
 
 async fn answer_metrics(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
