@@ -15,7 +15,7 @@ PACKAGES += vagrant
 # A client in another language.
 PACKAGES += python3
 
-.PHONY: help build agent packages test lint docs bench nightly track-record track-record-real vm-test etcd
+.PHONY: help build agent packages test lint docs bench nightly track-record track-record-real vm-test etcd redis
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -71,3 +71,6 @@ vm-test: ## Real clock, netem and reboots in a Debian guest under QEMU, which ne
 
 etcd: ## Build a release of etcd, unmodified, for plans with `version`: make etcd VERSION=3.6.9
 	targets/etcd-build/build.sh $(VERSION)
+
+redis: ## Fetch a release of Redis for plans with `version`: make redis VERSION=8.2.3
+	targets/redis-build/fetch.sh $(VERSION)

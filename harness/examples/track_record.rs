@@ -53,6 +53,8 @@ const REAL: &[Real] = &[
     Real { plan: "redis-power-loss-everysec", claims: &["acknowledged-writes-survive"], least: 18 },
     Real { plan: "redis-power-loss", claims: &["acknowledged-writes-survive"], least: 0 },
     Real { plan: "redis-counter", claims: &["counter-bounds"], least: 18 },
+    Real { plan: "redis-lock", claims: &["mutual-exclusion"], least: 18 },
+    Real { plan: "redlock", claims: &["mutual-exclusion"], least: 18 },
 ];
 
 struct Arguments {

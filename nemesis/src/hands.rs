@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use schism_history::{FaultId, FaultMark, Phase};
+use schism_history::{Evidence, FaultId, FaultMark, Phase};
 use schism_lab::{Effect, Host, LinkRules, Network, NodeId};
-use schism_targets::{Cluster, Target};
+use schism_targets::{Cluster, Target, Upkeep};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,9 @@ use crate::{ClientPlaces, Injection, View};
 const LEADER_WITHIN: Duration = Duration::from_secs(1);
 const ASK_WITHIN: Duration = Duration::from_millis(300);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// How long what is left of an act of upkeep may take.
+const SETTLE_WITHIN: Duration = Duration::from_secs(15);
 
 /// What all faults of a run share.
 pub(crate) struct Hands {
@@ -230,13 +233,29 @@ impl Hands {
                     .extend(self.on_each(victims, &lose).await.into_iter().filter_map(|it| it.1));
                 problems
             }
-            Injection::Scenario(_) | Injection::Nothing { .. } => {
+            Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => {
                 begin(&mut self.standing());
                 Vec::new()
             }
         };
         for problem in problems {
             self.note(format!("{fault}: {problem}."));
+        }
+    }
+
+    /// Does an act of upkeep; who breaks it off has it settled.
+    pub(crate) async fn keep_up(&self, act: &Upkeep, within: Duration) -> Evidence {
+        self.target.keep_up(&self.cluster, act, within).await
+    }
+
+    /// Finishes or undoes what is left of an act of upkeep.
+    pub(crate) async fn settle(&self, act: &Upkeep) -> Evidence {
+        let settled = self.target.settle(&self.cluster, act, SETTLE_WITHIN);
+        match tokio::time::timeout(SETTLE_WITHIN * 2, settled).await {
+            Ok(settled) => settled,
+            Err(_) => {
+                evidence(false, format!("{act}: nothing was said in {:?}", SETTLE_WITHIN * 2))
+            }
         }
     }
 
@@ -310,7 +329,10 @@ impl Hands {
                 );
                 problems
             }
-            Injection::Kill(_) | Injection::Pause(_) | Injection::Nothing { .. } => Vec::new(),
+            Injection::Kill(_)
+            | Injection::Pause(_)
+            | Injection::Upkeep(_)
+            | Injection::Nothing { .. } => Vec::new(),
         };
         let deed = match injection {
             Injection::Kill(_) | Injection::PowerLoss { .. } => Deed::Start,
@@ -325,7 +347,7 @@ impl Hands {
                 let healed = self.processes.healed(before).await;
                 return self.ended(fault, problems, healed);
             }
-            Injection::Links { .. } | Injection::Nothing { .. } => {
+            Injection::Links { .. } | Injection::Upkeep(_) | Injection::Nothing { .. } => {
                 return self.ended(fault, problems, Healed::new());
             }
         };
@@ -435,6 +457,11 @@ impl Hands {
         }
         let left = self.standing().down();
         problems.extend(self.bring_up(&left, Deed::Revive).await);
+        let unsettled = self.standing().unsettled();
+        for act in unsettled {
+            let settled = self.settle(&act).await;
+            problems.extend((!settled.seen).then(|| format!("{act}: {}", settled.text)));
+        }
         let healed = problems.is_empty();
         for problem in problems {
             self.note(format!("Healing: {problem}."));

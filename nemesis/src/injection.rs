@@ -1,6 +1,7 @@
 //! Injections as they stand in a history, and rules of several faults at once.
 
 use schism_lab::{LinkRule, LinkRules, NodeId};
+use schism_targets::Upkeep;
 use serde_json::{Map, Value, json};
 
 use crate::Injection;
@@ -14,8 +15,10 @@ impl Injection {
             | Injection::Pause(victims)
             | Injection::Hold { victims, .. }
             | Injection::PowerLoss { victims, .. } => victims,
-            // The victims of a scenario stand in the marks of its steps.
-            Injection::Scenario(_) | Injection::Nothing { .. } => &[],
+            Injection::Upkeep(Upkeep::Defragment(nodes) | Upkeep::Leave(nodes)) => nodes,
+            // Other upkeep is about the system as a whole, and the victims of a scenario stand in the
+            // marks of its steps.
+            Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => &[],
         }
     }
 
@@ -44,6 +47,7 @@ impl Injection {
             Injection::PowerLoss { victims, loss } => {
                 json!({ "power-loss": names(victims), "loss": loss })
             }
+            Injection::Upkeep(act) => json!({ "upkeep": act.to_string() }),
             Injection::Scenario(scenario) => json!({ "steps": scenario.steps.len() }),
             Injection::Nothing { reason } => json!({ "nothing": reason }),
         }

@@ -148,6 +148,9 @@ impl Act {
         if let Injection::Scenario(scenario) = &injection {
             return self.play(scenario, &injection, before, &stop).await;
         }
+        if let Injection::Upkeep(act) = &injection {
+            return self.keep_up(act, &stop).await;
+        }
         let fault = self.planned.fault;
         let parcels = self.post_what_is_held(&injection);
         let mut held = Sights::new();
@@ -180,7 +183,7 @@ impl Act {
                 all(vec![gone, self.back(&before, &healed, ended).await], "")
             }
             // Nothing was done, and nothing is to be undone; a scenario has its own end.
-            Injection::Scenario(_) | Injection::Nothing { .. } => return,
+            Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => return,
         };
         record(FaultMark::Probe { fault, phase: Phase::Gone, evidence: gone });
     }
@@ -285,6 +288,7 @@ impl Act {
             }
             Injection::Pause(_) => self.hands.processes().paused(before).await,
             Injection::Scenario(_) => evidence(false, "a scenario is looked at step by step"),
+            Injection::Upkeep(_) => evidence(false, "upkeep is looked at by the target"),
             Injection::Nothing { reason } => evidence(false, reason.clone()),
         }
     }
@@ -373,3 +377,4 @@ impl Act {
 
 #[cfg(test)]
 mod tests;
+mod upkeep;

@@ -30,6 +30,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use schism_history::{FaultId, OptionError};
 use schism_lab::{Effect, End, LinkRules, Loss, NodeId};
+use schism_targets::Upkeep;
 use serde::{Deserialize, Serialize};
 
 /// A way to break a system, with its parameters.
@@ -150,6 +151,8 @@ pub enum Injection {
         /// What the loss is like.
         loss: Loss,
     },
+    /// This is done through the target while clients use it.
+    Upkeep(Upkeep),
     /// Steps, each of which is resolved when it begins.
     Scenario(Scenario),
     /// Nothing could be resolved (no leader was seen, say): the fault stays unproven.
@@ -231,5 +234,9 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::MEMORY,
     faults::DESCRIPTORS,
     faults::CLOCK,
+    faults::RESHARD,
+    faults::LEAVE,
+    faults::COMPACT,
+    faults::DEFRAGMENT,
     faults::SCENARIO,
 ];

@@ -76,6 +76,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         ),
         ("snapshot_every", "a snapshot after so many log entries; default: the node's own"),
     ],
+    fits: |_, _| Ok(()),
     construct,
 };
 

@@ -126,6 +126,7 @@ fn prepare(plan: Plan, hosts: Vec<Access>, arguments: &RunArguments) -> anyhow::
     let mut rng = stream(plan.seed, "schedule");
     let schedule = Schedule::expand(&plan.faults, plan.load.duration, &mut rng);
     let target = construct_target(&plan)?;
+    target.provide().map_err(|problem| anyhow::anyhow!(problem))?;
     let started = jiff::Timestamp::now();
     let stamp = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
     let record = describe(&plan, hosts.len(), &*target, started, arguments.sabotage);
