@@ -4,11 +4,11 @@
 //! lab knows nothing of what runs on the nodes.
 
 mod datagrams;
+mod links;
 pub mod local;
 mod running;
 pub mod ssh;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use datagrams::Datagrams;
+pub use links::{End, LinkRule, LinkRules};
 pub use running::{Control, Running};
 pub use schism_agent::effects::Effect;
 pub use schism_agent::layer::{Loss, Operation, Trouble};
@@ -199,42 +200,6 @@ pub trait Host: Send + Sync {
     /// paused). For probes of links.
     async fn datagrams(&self) -> Result<Arc<dyn Datagrams>, HostError>;
 }
-
-/// An end of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum End {
-    /// The controller, where the clients are that have no place of their own.
-    Controller,
-    /// A node, or the place of a client.
-    Node(NodeId),
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            End::Controller => formatter.write_str("controller"),
-            End::Node(node) => node.fmt(formatter),
-        }
-    }
-}
-
-/// What happens to the frames of one directed link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LinkRule {
-    /// Frames vanish.
-    pub drop: bool,
-    /// Frames are queued until a rule without `hold` is set; then they go out in order. The queue
-    /// is bounded (the switch says by how much); what does not fit vanishes.
-    pub hold: bool,
-    /// Frames come later by this much.
-    pub delay: Duration,
-    /// … plus or minus up to this much, drawn evenly from the switch's seed. Order is kept.
-    pub jitter: Duration,
-}
-
-/// The rules of all directed links; a link without an entry is left alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LinkRules(pub BTreeMap<(End, End), LinkRule>);
 
 /// Why rules could not be set.
 #[derive(Debug, thiserror::Error)]

@@ -147,7 +147,10 @@ fn prepared(stage: &Stage) -> Vec<Effect> {
 /// then: it would meet a disk that is gone.
 async fn put_away(cluster: &Cluster, prepared: &[Effect]) -> Vec<String> {
     let mut ends = JoinSet::new();
-    for host in cluster.hosts.iter().filter(|_| !prepared.is_empty()).cloned() {
+    if prepared.is_empty() {
+        return Vec::new();
+    }
+    for host in cluster.hosts.clone() {
         let prepared = prepared.to_vec();
         ends.spawn(async move {
             let end = async {
@@ -157,13 +160,13 @@ async fn put_away(cluster: &Cluster, prepared: &[Effect]) -> Vec<String> {
                 }
                 Ok::<(), schism_lab::HostError>(())
             };
-            match tokio::time::timeout(PUT_AWAY_WITHIN, end).await {
-                Ok(ended) => ended.err().map(|error| format!("After the run: {error}.")),
-                Err(_) => {
-                    let node = host.node().id;
-                    Some(format!("After the run: {node} did not end within {PUT_AWAY_WITHIN:?}."))
-                }
-            }
+            let Ok(ended) = tokio::time::timeout(PUT_AWAY_WITHIN, end).await else {
+                let node = host.node().id;
+                return Some(format!(
+                    "After the run: {node} did not end within {PUT_AWAY_WITHIN:?}."
+                ));
+            };
+            ended.err().map(|error| format!("After the run: {error}."))
         });
     }
     ends.join_all().await.into_iter().flatten().collect()
