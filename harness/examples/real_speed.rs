@@ -140,13 +140,19 @@ async fn stand(nodes: u16) -> Result<Stand, Failure> {
     }
     let folder = tempfile::tempdir()?;
     let logs = folder.path().join("logs");
-    let options =
-        local::Options { nodes, data: folder.path().join("data"), logs: logs.clone(), seed: 1 };
+    let options = local::Options {
+        nodes,
+        clients: 0,
+        data: folder.path().join("data"),
+        logs: logs.clone(),
+        seed: 1,
+    };
     let below = local::Lab::up(options).await?;
     let hosts = below.serve_ssh().await?;
     let own = std::env::current_exe().ok();
     let tell = Arc::new(|_| {});
-    let options = ssh::Options { hosts, logs, shared: own, bounds: ssh::Bounds::default(), tell };
+    let (places, bounds) = (Vec::new(), ssh::Bounds::default());
+    let options = ssh::Options { hosts, logs, shared: own, places, bounds, tell };
     let lab = ssh::Lab::up(options).await?;
     Ok(Stand { _folder: folder, _below: below, lab })
 }
@@ -225,7 +231,7 @@ async fn formed(name: &str, options: Value, nodes: u16) -> Result<Figures, Failu
 async fn benchmark() -> Result<Figures, Failure> {
     let folder = tempfile::tempdir()?;
     let (data, logs) = (folder.path().join("data"), folder.path().join("logs"));
-    let lab = local::Lab::up(local::Options { nodes: 6, data, logs, seed: 1 }).await?;
+    let lab = local::Lab::up(local::Options { nodes: 6, clients: 0, data, logs, seed: 1 }).await?;
     let cluster = form("redis_cluster", json!({ "replicas": 1 }), lab.hosts()).await?;
     let address = cluster.hosts[0].node().address.to_string();
     let mut command = Command::new("redis-benchmark");

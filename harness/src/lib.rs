@@ -1,6 +1,7 @@
 //! The roof of schism: command line, plans, controller, judge, run store and report.
 
 pub mod arguments;
+pub mod client;
 pub mod command;
 pub mod controller;
 pub mod judge;

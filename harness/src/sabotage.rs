@@ -13,6 +13,7 @@ use schism_lab::{
     Command, Datagrams, Effect, Host, HostError, LinkRules, Network, NetworkError, Node, NodeId,
     Output, ProcessState, Running,
 };
+use schism_nemesis::ClientPlaces;
 use schism_targets::{Client, ClockSight, Cluster, Target, TargetError};
 
 /// A way to cheat.
@@ -62,6 +63,57 @@ impl Sabotage {
             }
             _ => target,
         }
+    }
+}
+
+impl Sabotage {
+    /// A client that is a process, as its thread sees it.
+    pub fn client(self, client: Box<dyn Client>, node: &Node) -> Box<dyn Client> {
+        match self {
+            Sabotage::DeadClient | Sabotage::ConstantClient | Sabotage::RefusingNode => {
+                Box::new(FakeClient { client, sabotage: self, third: node.id.0 == 3 })
+            }
+            _ => client,
+        }
+    }
+
+    /// The places of clients as the nemesis sees them.
+    pub fn places(self, places: Arc<dyn ClientPlaces>) -> Arc<dyn ClientPlaces> {
+        match self {
+            Sabotage::WrongKill | Sabotage::IdleNemesis => {
+                let hosts = self.hosts(&Cluster { hosts: places.hosts().to_vec() }).hosts;
+                Arc::new(FakePlaces { places, hosts })
+            }
+            _ => places,
+        }
+    }
+}
+
+/// Places where the wrong process is struck, or none.
+struct FakePlaces {
+    places: Arc<dyn ClientPlaces>,
+    hosts: Vec<Arc<dyn Host>>,
+}
+
+#[async_trait]
+impl ClientPlaces for FakePlaces {
+    fn hosts(&self) -> &[Arc<dyn Host>] {
+        &self.hosts
+    }
+
+    fn place_of(&self, process: Process) -> Option<NodeId> {
+        self.places.place_of(process)
+    }
+
+    async fn kill(&self, place: NodeId) -> Result<(), String> {
+        let host = self.hosts.iter().find(|host| host.node().id == place);
+        let host = host.ok_or_else(|| format!("{place} is no client"))?;
+        host.kill_all().await.map_err(|error| error.to_string())
+    }
+
+    async fn start(&self, _: NodeId) -> Result<(), String> {
+        // What was never killed is not started twice.
+        Ok(())
     }
 }
 

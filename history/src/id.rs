@@ -2,13 +2,27 @@
 
 use std::fmt;
 
-/// A node of the system under test, counted from 1 and printed as `n1`.
+/// A node of the system under test, counted from 1 and printed as `n1`; or the place of a client
+/// that is a process of its own, printed as `c1`: faults strike either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub u16);
 
+/// Numbers above this one are those of clients' places.
+const CLIENTS: u16 = 1 << 15;
+
+impl NodeId {
+    /// The place of a client, counted from 1.
+    pub const fn client(number: u16) -> Self {
+        Self(CLIENTS + number)
+    }
+}
+
 impl fmt::Display for NodeId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "n{}", self.0)
+        match self.0.checked_sub(CLIENTS) {
+            Some(client) => write!(formatter, "c{client}"),
+            None => write!(formatter, "n{}", self.0),
+        }
     }
 }
 
@@ -16,11 +30,13 @@ impl std::str::FromStr for NodeId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        text.strip_prefix('n')
-            .and_then(|digits| digits.parse().ok())
-            .filter(|&number| number > 0)
-            .map(Self)
-            .ok_or_else(|| format!("`{text}` is no node: nodes are n1, n2, …"))
+        let number =
+            |digits: &str| digits.parse().ok().filter(|number| (1..CLIENTS).contains(number));
+        let node = text.strip_prefix('n').and_then(number).map(Self);
+        let client = || text.strip_prefix('c').and_then(number).map(Self::client);
+        node.or_else(client).ok_or_else(|| {
+            format!("`{text}` is no node: nodes are n1, n2, …, and clients c1, c2, …")
+        })
     }
 }
 
@@ -64,5 +80,21 @@ impl TraceId {
 impl fmt::Display for TraceId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:032x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_and_clients_are_read_as_they_are_written() {
+        for name in ["n1", "n64", "c1", "c100"] {
+            assert_eq!(name.parse::<NodeId>().map(|id| id.to_string()).as_deref(), Ok(name));
+        }
+        assert_eq!("c3".parse(), Ok(NodeId::client(3)));
+        for wrong in ["n0", "c0", "c", "d1", "n40000", "1"] {
+            assert!(wrong.parse::<NodeId>().is_err(), "{wrong}");
+        }
     }
 }

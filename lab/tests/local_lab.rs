@@ -20,7 +20,7 @@ const WITHIN: Duration = Duration::from_secs(30);
 
 type Test = (&'static str, fn() -> Result<(), String>);
 
-const TESTS: [Test; 8] = [
+const TESTS: [Test; 9] = [
     ("doctor_uses_the_lab_that_it_tries", || scenario("doctor").map(drop)),
     ("a_terminals_interrupt_reaches_the_controller_alone", interrupted_by_a_terminal),
     ("an_interrupt_from_kill_reaches_the_controller_once", || interrupted_by_kill(1)),
@@ -28,6 +28,7 @@ const TESTS: [Test; 8] = [
     ("a_covered_proc_is_refused_with_a_remedy", || scenario("covered-proc").map(drop)),
     ("nodes_start_after_the_programs_file_was_replaced", file_replaced),
     ("processes_are_those_of_the_node_in_each_of_its_lives", || scenario("lives").map(drop)),
+    ("clients_have_places_beside_the_nodes", || scenario("clients").map(drop)),
     ("a_healed_link_is_fast_at_once", || scenario("healed-link").map(drop)),
 ];
 

@@ -1,10 +1,12 @@
-//! What is done to a node.
+//! What is done to a node, or to the place of a client.
 
 use std::time::Duration;
 
 use schism_lab::{Effect, Host};
 use schism_targets::{Cluster, Target};
 use tokio::time::Instant;
+
+use crate::ClientPlaces;
 
 /// How long it takes at the most until a program that was started is inside its node.
 const THERE_WITHIN: Duration = Duration::from_secs(2);
@@ -26,8 +28,31 @@ pub(crate) enum Deed {
 }
 
 impl Deed {
-    /// Does it. Bounding it in time is the caller's.
-    pub(crate) async fn on(
+    /// Does it to the client in this place. Bounding it in time is the caller's.
+    pub(crate) async fn on_client(
+        self,
+        places: &dyn ClientPlaces,
+        host: &dyn Host,
+    ) -> Result<(), String> {
+        let place = host.node().id;
+        match self {
+            Deed::Kill => places.kill(place).await,
+            Deed::Start => places.start(place).await,
+            Deed::Pause => host.pause_all().await.map_err(|error| error.to_string()),
+            Deed::Resume => host.resume_all().await.map_err(|error| error.to_string()),
+            Deed::Hold(name, effect) => {
+                host.hold(&name, &effect).await.map_err(|error| error.to_string())
+            }
+            Deed::Release(name) => host.release(&name).await.map_err(|error| error.to_string()),
+            Deed::Revive => {
+                host.resume_all().await.map_err(|error| error.to_string())?;
+                places.start(place).await
+            }
+        }
+    }
+
+    /// Does it to a node. Bounding it in time is the caller's.
+    pub(crate) async fn on_node(
         self,
         cluster: &Cluster,
         target: &dyn Target,
@@ -39,9 +64,10 @@ impl Deed {
             Deed::Start => start(cluster, target, host).await,
             Deed::Pause => host.pause_all().await.map_err(|error| error.to_string()),
             Deed::Resume => host.resume_all().await.map_err(|error| error.to_string()),
-            Deed::Hold(name, effect) => {
-                host.hold(&name, &effect).await.map_err(|error| error.to_string())
-            }
+            Deed::Hold(name, effect) => host
+                .hold(&name, &effect.on_node(node.id.0))
+                .await
+                .map_err(|error| error.to_string()),
             Deed::Release(name) => host.release(&name).await.map_err(|error| error.to_string()),
             Deed::Revive => {
                 host.resume_all().await.map_err(|error| error.to_string())?;

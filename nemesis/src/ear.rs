@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use schism_history::{Event, F, Kind, NodeId, Outcome, Process};
+use schism_history::{Code, Event, F, Key, Kind, NodeId, Outcome, Process};
 use tokio::sync::oneshot;
 
 /// How far an operation is to get.
@@ -40,11 +40,14 @@ pub struct Ear(Arc<Mutex<Hearing>>);
 #[derive(Default)]
 struct Hearing {
     open: HashMap<Process, Open>,
+    /// Who was granted which lock and has not begun to give it back, in order of the grants.
+    holds: Vec<(Process, Option<Key>)>,
     waiting: Vec<(Wanted, oneshot::Sender<String>)>,
 }
 
 struct Open {
     f: F,
+    key: Option<Key>,
     node: Option<NodeId>,
     begun: Duration,
 }
@@ -57,12 +60,16 @@ impl Ear {
             match &event.kind {
                 Kind::Invoke { op, node, .. } => {
                     let begun = Duration::from_nanos(event.time.0);
-                    let open = Open { f: op.f, node: *node, begun };
+                    let open = Open { f: op.f, key: op.key, node: *node, begun };
+                    if op.f.as_str() == "release" {
+                        hearing.let_go(event.process, op.key);
+                    }
                     hearing.tell(&open, Began::Begun);
                     hearing.open.insert(event.process, open);
                 }
                 Kind::Complete(outcome) => {
                     let Some(open) = hearing.open.remove(&event.process) else { continue };
+                    hearing.learn(event.process, &open, outcome);
                     let outcome = match outcome {
                         Outcome::Ok(_) => Began::Ok,
                         Outcome::Fail(_) => Began::Fail,
@@ -73,6 +80,12 @@ impl Ear {
                 Kind::Fault(_) => {}
             }
         }
+    }
+
+    /// The processes that hold a lock now, as far as they know, the most recent grant first.
+    pub(crate) fn holders(&self) -> Vec<Process> {
+        let hearing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hearing.holds.iter().rev().map(|(process, _)| *process).collect()
     }
 
     /// Comes when such an operation has come so far: what it was, in words.
@@ -87,6 +100,27 @@ impl Ear {
 }
 
 impl Hearing {
+    /// What the end of an operation says of locks.
+    fn learn(&mut self, process: Process, open: &Open, outcome: &Outcome) {
+        match outcome {
+            Outcome::Ok(_) if open.f.as_str() == "acquire" => {
+                self.holds.push((process, open.key));
+            }
+            // A newer token was seen: it has learnt that the lock is lost.
+            Outcome::Fail(reason) if reason.code == Code::Mismatch => {
+                self.let_go(process, open.key);
+            }
+            // Whoever the process was, it is no more.
+            Outcome::Info(_) => self.holds.retain(|(holder, _)| *holder != process),
+            Outcome::Ok(_) | Outcome::Fail(_) => {}
+        }
+    }
+
+    /// The process holds this lock no more.
+    fn let_go(&mut self, process: Process, key: Option<Key>) {
+        self.holds.retain(|hold| *hold != (process, key));
+    }
+
     fn tell(&mut self, open: &Open, outcome: Began) {
         let meant = |wanted: &Wanted| {
             wanted.outcome == outcome
@@ -158,6 +192,31 @@ mod tests {
         assert!(heard.try_recv().is_err(), "only begun");
         ear.hear(&[ok(17, 1)]);
         assert_eq!(heard.try_recv().as_deref(), Ok("write at n2 ok"));
+    }
+
+    #[test]
+    fn knows_who_holds_a_lock() {
+        let ear = Ear::default();
+        let holders = || ear.holders().iter().map(|holder| holder.0).collect::<Vec<_>>();
+        let fail = |at_ms, process| {
+            let reason = schism_history::Reason::new(Code::Mismatch, "too old");
+            event(at_ms, process, Kind::Complete(Outcome::Fail(reason)))
+        };
+        let info = |at_ms, process| {
+            let reason = schism_history::Reason::new(Code::Timeout, "late");
+            event(at_ms, process, Kind::Complete(Outcome::Info(reason)))
+        };
+        ear.hear(&[invoke(1, 1, "acquire", 1), invoke(2, 2, "acquire", 2), ok(3, 2)]);
+        assert_eq!(holders(), [2]);
+        ear.hear(&[ok(4, 1), invoke(5, 2, "write", 2), ok(6, 2)]);
+        assert_eq!(holders(), [1, 2]);
+        // It gives the lock back as soon as it asks for that, and loses it when it hears so.
+        ear.hear(&[invoke(7, 1, "release", 1)]);
+        assert_eq!(holders(), [2]);
+        ear.hear(&[ok(8, 1), invoke(9, 2, "write", 2), fail(10, 2)]);
+        assert_eq!(holders(), Vec::<u32>::new());
+        ear.hear(&[invoke(11, 3, "acquire", 1), ok(12, 3), invoke(13, 3, "write", 1), info(14, 3)]);
+        assert_eq!(holders(), Vec::<u32>::new());
     }
 
     #[test]

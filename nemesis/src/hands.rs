@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use schism_history::{FaultId, FaultMark, Phase};
-use schism_lab::{LinkRules, Network, NodeId};
-use schism_targets::{Cluster, Target};
+use schism_history::{Evidence, FaultId, FaultMark, Phase};
+use schism_lab::{Effect, Host, LinkRules, Network, NodeId};
+use schism_targets::{Cluster, Target, Upkeep};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,16 +17,21 @@ use crate::probe::effects::EffectProbe;
 use crate::probe::evidence;
 use crate::probe::processes::{Before, Healed, ProcessProbe};
 use crate::standing::{Standing, Tick};
-use crate::{Injection, View};
+use crate::{ClientPlaces, Injection, View};
 
 /// How long the nodes are asked who leads, and how long one of them may take.
 const LEADER_WITHIN: Duration = Duration::from_secs(1);
 const ASK_WITHIN: Duration = Duration::from_millis(300);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
+/// How long what is left of an act of upkeep may take.
+const SETTLE_WITHIN: Duration = Duration::from_secs(15);
+
 /// What all faults of a run share.
 pub(crate) struct Hands {
     cluster: Cluster,
+    /// Where clients are processes of their own.
+    places: Option<Arc<dyn ClientPlaces>>,
     target: Arc<dyn Target>,
     network: Arc<dyn Network>,
     recorder: Arc<dyn Recorder>,
@@ -43,36 +48,63 @@ pub(crate) struct Hands {
     turn: tokio::sync::Mutex<()>,
 }
 
+/// What a fault must know of the cluster to find its victims.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Matters {
+    /// Who leads.
+    pub(crate) leader: bool,
+    /// Which client holds a lock.
+    pub(crate) holder: bool,
+}
+
 /// The right to touch things.
 pub(crate) type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 impl Hands {
     pub(crate) fn new(
-        cluster: Cluster,
+        (cluster, places): (Cluster, Option<Arc<dyn ClientPlaces>>),
         target: Arc<dyn Target>,
         network: Arc<dyn Network>,
         recorder: Arc<dyn Recorder>,
         ear: Option<Ear>,
         bounds: Bounds,
     ) -> Self {
-        let processes = ProcessProbe::new(cluster.clone(), target.clone(), bounds.back);
-        let effects = EffectProbe::new(cluster.clone(), target.clone());
-        let (standing, notes) = (Mutex::default(), Mutex::default());
-        let (wire, turn) = Default::default();
+        let clients = places.as_ref().map_or(&[][..], |places| places.hosts());
+        let clients = clients.to_vec();
+        let effects = EffectProbe::new(cluster.clone(), clients.clone(), target.clone());
+        let processes = ProcessProbe::new(cluster.clone(), clients, target.clone(), bounds.back);
         Self {
             cluster,
+            places,
             target,
             network,
             recorder,
             processes,
             effects,
-            standing,
-            notes,
-            ear,
             bounds,
-            wire,
-            turn,
+            standing: Mutex::default(),
+            notes: Mutex::default(),
+            ear,
+            wire: tokio::sync::Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The places of clients that are processes.
+    pub(crate) fn clients(&self) -> &[Arc<dyn Host>] {
+        self.places.as_ref().map_or(&[], |places| places.hosts())
+    }
+
+    /// The places of the clients that hold a lock now, as far as was heard, the most recent first.
+    fn holders(&self) -> Vec<NodeId> {
+        let (Some(ear), Some(places)) = (&self.ear, &self.places) else { return Vec::new() };
+        let mut holders: Vec<NodeId> = Vec::new();
+        for place in ear.holders().into_iter().filter_map(|holder| places.place_of(holder)) {
+            if !holders.contains(&place) {
+                holders.push(place);
+            }
+        }
+        holders
     }
 
     /// What hears of operations, if anything does.
@@ -128,11 +160,12 @@ impl Hands {
     }
 
     /// A turn, and the cluster as it is then. Who leads is asked only where it matters, since asking
-    /// takes time; others may have their turn meanwhile, so that no fault is made longer by it.
-    pub(crate) async fn turn_with_view(&self, leader_matters: bool) -> (Turn<'_>, View) {
+    /// takes time; others may have their turn meanwhile, so that no fault is made longer by it. Where
+    /// it matters who holds a lock, it is waited for that somebody does who is not down.
+    pub(crate) async fn turn_with_view(&self, matters: Matters) -> (Turn<'_>, View) {
         let deadline = Instant::now() + LEADER_WITHIN;
         loop {
-            let asked = if leader_matters {
+            let asked = if matters.leader {
                 self.target.primaries(&self.cluster, ASK_WITHIN).await
             } else {
                 Ok(Vec::new())
@@ -147,9 +180,13 @@ impl Hands {
             let mut primaries = asked.unwrap_or_default();
             // One that was struck while we asked leads no more.
             primaries.retain(|node| !down.contains(node));
-            if !leader_matters || !primaries.is_empty() || hopeless {
+            let holders = self.holders();
+            let found = !matters.holder || holders.iter().any(|holder| !down.contains(holder));
+            if (!matters.leader || !primaries.is_empty()) && found || hopeless {
                 let nodes = self.cluster.nodes().map(|node| node.id).collect();
-                return (turn, View { nodes, primaries, down, held });
+                let clients = self.clients().iter().map(|host| host.node().id).collect();
+                let all = View { nodes, primaries, down, clients, holders, held };
+                return (turn, all);
             }
             drop(turn);
             tokio::time::sleep(ASK_AGAIN).await;
@@ -187,13 +224,38 @@ impl Hands {
                 let deed = Deed::Hold(fault.to_string(), effect.clone());
                 problems(self.on_each(victims, &deed).await)
             }
-            Injection::Scenario(_) | Injection::Nothing { .. } => {
+            Injection::PowerLoss { victims, loss } => {
+                begin(&mut self.standing());
+                let mut problems = problems(self.on_each(victims, &Deed::Kill).await);
+                // Nothing writes any more: now it is lost.
+                let lose = Deed::Hold(fault.to_string(), Effect::Loss(*loss));
+                problems
+                    .extend(self.on_each(victims, &lose).await.into_iter().filter_map(|it| it.1));
+                problems
+            }
+            Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => {
                 begin(&mut self.standing());
                 Vec::new()
             }
         };
         for problem in problems {
             self.note(format!("{fault}: {problem}."));
+        }
+    }
+
+    /// Does an act of upkeep; who breaks it off has it settled.
+    pub(crate) async fn keep_up(&self, act: &Upkeep, within: Duration) -> Evidence {
+        self.target.keep_up(&self.cluster, act, within).await
+    }
+
+    /// Finishes or undoes what is left of an act of upkeep.
+    pub(crate) async fn settle(&self, act: &Upkeep) -> Evidence {
+        let settled = self.target.settle(&self.cluster, act, SETTLE_WITHIN);
+        match tokio::time::timeout(SETTLE_WITHIN * 2, settled).await {
+            Ok(settled) => settled,
+            Err(_) => {
+                evidence(false, format!("{act}: nothing was said in {:?}", SETTLE_WITHIN * 2))
+            }
         }
     }
 
@@ -256,10 +318,24 @@ impl Hands {
                 self.set_rules(|standing| standing.lift(fault)).await
             }
             Injection::Hold { .. } => self.release(fault).await,
-            Injection::Kill(_) | Injection::Pause(_) | Injection::Nothing { .. } => Vec::new(),
+            Injection::PowerLoss { victims, .. } => {
+                let mut problems = self.release(fault).await;
+                // A look that was still under way would be taken for the target.
+                let left = self.standing().held_by(fault);
+                let left: Vec<NodeId> =
+                    victims.iter().copied().filter(|node| left.contains(node)).collect();
+                problems.extend(
+                    self.on_each(&left, &Deed::Kill).await.into_iter().filter_map(|it| it.1),
+                );
+                problems
+            }
+            Injection::Kill(_)
+            | Injection::Pause(_)
+            | Injection::Upkeep(_)
+            | Injection::Nothing { .. } => Vec::new(),
         };
         let deed = match injection {
-            Injection::Kill(_) => Deed::Start,
+            Injection::Kill(_) | Injection::PowerLoss { .. } => Deed::Start,
             Injection::Pause(_) => Deed::Resume,
             Injection::Scenario(_) => Deed::Revive,
             Injection::Hold { victims, .. } => {
@@ -271,7 +347,7 @@ impl Hands {
                 let healed = self.processes.healed(before).await;
                 return self.ended(fault, problems, healed);
             }
-            Injection::Links { .. } | Injection::Nothing { .. } => {
+            Injection::Links { .. } | Injection::Upkeep(_) | Injection::Nothing { .. } => {
                 return self.ended(fault, problems, Healed::new());
             }
         };
@@ -336,11 +412,18 @@ impl Hands {
     async fn on_each(&self, nodes: &[NodeId], deed: &Deed) -> Vec<(NodeId, Option<String>)> {
         let mut deeds = JoinSet::new();
         for &node in nodes {
-            let Some(host) = self.cluster.host(node).cloned() else { continue };
+            let client = self.clients().iter().find(|host| host.node().id == node);
+            let Some(host) = client.or_else(|| self.cluster.host(node)).cloned() else { continue };
             let (cluster, target) = (self.cluster.clone(), self.target.clone());
             let (deed, within) = (deed.clone(), self.bounds.act);
+            let places = self.places.clone().filter(|_| node.is_client());
             deeds.spawn(async move {
-                let done = deed.on(&cluster, &*target, &*host);
+                let done = async {
+                    match places {
+                        Some(places) => deed.on_client(&*places, &*host).await,
+                        None => deed.on_node(&cluster, &*target, &*host).await,
+                    }
+                };
                 let problem = match tokio::time::timeout(within, done).await {
                     Ok(done) => done.err(),
                     Err(_) => Some(format!("{node}: nothing happened within {within:?}")),
@@ -374,6 +457,11 @@ impl Hands {
         }
         let left = self.standing().down();
         problems.extend(self.bring_up(&left, Deed::Revive).await);
+        let unsettled = self.standing().unsettled();
+        for act in unsettled {
+            let settled = self.settle(&act).await;
+            problems.extend((!settled.seen).then(|| format!("{act}: {}", settled.text)));
+        }
         let healed = problems.is_empty();
         for problem in problems {
             self.note(format!("Healing: {problem}."));

@@ -6,12 +6,12 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use schism_history::{Evidence, FaultMark, Phase};
-use schism_lab::{LinkRules, Network};
+use schism_lab::{Effect, LinkRules, Network};
 use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::hands::Hands;
+use crate::hands::{Hands, Matters};
 use crate::probe::effects::Sights;
 use crate::probe::links::LinkProbe;
 use crate::probe::links::parcels::Parcels;
@@ -19,7 +19,7 @@ use crate::probe::processes::{Before, Healed};
 use crate::probe::{all, evidence};
 use crate::scenario::Performance;
 use crate::standing::Tick;
-use crate::{Ear, Injection, Planned, Scenario, Schedule, spec};
+use crate::{ClientPlaces, Ear, Injection, Planned, Scenario, Schedule, spec};
 
 /// How often healing is tried before it is left to the end of the run, and the pause between.
 const HEAL_TRIES: u32 = 3;
@@ -70,6 +70,7 @@ pub struct Nemesis {
     network: Arc<dyn Network>,
     recorder: Arc<dyn Recorder>,
     ear: Option<Ear>,
+    places: Option<Arc<dyn ClientPlaces>>,
     bounds: Bounds,
 }
 
@@ -82,13 +83,18 @@ impl Nemesis {
         schedule: Schedule,
         recorder: Arc<dyn Recorder>,
     ) -> Self {
-        let bounds = Bounds::default();
-        Self { schedule, cluster, target, network, recorder, ear: None, bounds }
+        let (ear, places, bounds) = (None, None, Bounds::default());
+        Self { schedule, cluster, target, network, recorder, ear, places, bounds }
     }
 
     /// The same nemesis, with an ear for the operations that scenarios wait for.
     pub fn hearing(self, ear: Ear) -> Self {
         Self { ear: Some(ear), ..self }
+    }
+
+    /// The same nemesis, with clients in its reach that are processes of their own.
+    pub fn reaching(self, places: Arc<dyn ClientPlaces>) -> Self {
+        Self { places: Some(places), ..self }
     }
 
     /// The same nemesis, with other bounds than the usual ones.
@@ -98,10 +104,10 @@ impl Nemesis {
 
     /// Carries out the schedule. Returns when every fault is healed, which `stop` brings forward.
     pub async fn run(self, stop: CancellationToken) -> Healing {
-        let Self { schedule, cluster, target, network, recorder, ear, bounds } = self;
-        let hands = Hands::new(cluster, target, network, recorder, ear, bounds);
-        let hands = Arc::new(hands);
-        let links = match LinkProbe::open(hands.cluster()).await {
+        let Self { schedule, cluster, target, network, recorder, ear, places, bounds } = self;
+        let reached = (cluster, places);
+        let hands = Arc::new(Hands::new(reached, target, network, recorder, ear, bounds));
+        let links = match LinkProbe::open(hands.cluster(), hands.clients()).await {
             Ok(links) => Some(Arc::new(links)),
             Err(problem) => {
                 hands.note(format!("Links cannot be probed: {problem}."));
@@ -142,6 +148,9 @@ impl Act {
         if let Injection::Scenario(scenario) = &injection {
             return self.play(scenario, &injection, before, &stop).await;
         }
+        if let Injection::Upkeep(act) = &injection {
+            return self.keep_up(act, &stop).await;
+        }
         let fault = self.planned.fault;
         let parcels = self.post_what_is_held(&injection);
         let mut held = Sights::new();
@@ -164,7 +173,9 @@ impl Act {
         record(FaultMark::Stop { fault });
         let gone = match &injection {
             Injection::Links { rules, .. } => self.links_gone(rules, parcels).await,
-            Injection::Kill(_) | Injection::Pause(_) => self.back(&before, &healed, ended).await,
+            Injection::Kill(_) | Injection::Pause(_) | Injection::PowerLoss { .. } => {
+                self.back(&before, &healed, ended).await
+            }
             Injection::Hold { effect, .. } => {
                 let hands = self.hands.clone();
                 let silenced = move |node| hands.standing().silenced_since(ended, node, fault);
@@ -172,7 +183,7 @@ impl Act {
                 all(vec![gone, self.back(&before, &healed, ended).await], "")
             }
             // Nothing was done, and nothing is to be undone; a scenario has its own end.
-            Injection::Scenario(_) | Injection::Nothing { .. } => return,
+            Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => return,
         };
         record(FaultMark::Probe { fault, phase: Phase::Gone, evidence: gone });
     }
@@ -270,8 +281,14 @@ impl Act {
                 None => evidence(false, "links could not be probed"),
             },
             Injection::Kill(_) => self.hands.processes().killed(before).await,
+            Injection::PowerLoss { loss, .. } => {
+                let killed = self.hands.processes().killed(before).await;
+                let (lost, _) = self.hands.effects().bites(&Effect::Loss(*loss), sights).await;
+                all(vec![killed, lost], "")
+            }
             Injection::Pause(_) => self.hands.processes().paused(before).await,
             Injection::Scenario(_) => evidence(false, "a scenario is looked at step by step"),
+            Injection::Upkeep(_) => evidence(false, "upkeep is looked at by the target"),
             Injection::Nothing { reason } => evidence(false, reason.clone()),
         }
     }
@@ -305,8 +322,11 @@ impl Act {
             None => (String::new(), serde_json::Value::Null),
         };
         let fault = spec::fault(&name, &value);
-        let needs_leader = fault.as_ref().is_ok_and(|fault| fault.needs_leader());
-        let (turn, view) = hands.turn_with_view(needs_leader).await;
+        let matters = fault.as_ref().map_or_else(
+            |_| Matters::default(),
+            |fault| Matters { leader: fault.needs_leader(), holder: fault.needs_holder() },
+        );
+        let (turn, view) = hands.turn_with_view(matters).await;
         if stop.is_cancelled() {
             return None;
         }
@@ -318,7 +338,9 @@ impl Act {
             Err(error) => (value.to_string(), Injection::Nothing { reason: error.problem }),
         };
         let before = match &injection {
-            Injection::Kill(victims) => hands.processes().before(victims, true).await,
+            Injection::Kill(victims) | Injection::PowerLoss { victims, .. } => {
+                hands.processes().before(victims, true).await
+            }
             Injection::Pause(victims) => hands.processes().before(victims, false).await,
             Injection::Hold { victims, .. } => {
                 let mut before = hands.processes().before(victims, false).await;
@@ -329,12 +351,16 @@ impl Act {
             }
             // Whom its steps will strike is not known yet.
             Injection::Scenario(scenario) if scenario.strikes_nodes() => {
-                hands.processes().before(&view.nodes, false).await
+                let all = [&view.nodes[..], &view.clients].concat();
+                hands.processes().before(&all, false).await
             }
             _ => Before::new(),
         };
         let sights = match &injection {
             Injection::Hold { victims, effect } => hands.effects().before(effect, victims).await,
+            Injection::PowerLoss { victims, loss } => {
+                hands.effects().before(&Effect::Loss(*loss), victims).await
+            }
             _ => Sights::new(),
         };
         hands.record(FaultMark::Start {
@@ -351,3 +377,4 @@ impl Act {
 
 #[cfg(test)]
 mod tests;
+mod upkeep;

@@ -6,6 +6,7 @@
 //!
 //! A new fault is one file and one line in [`FAULTS`].
 
+mod clients;
 mod deed;
 mod ear;
 mod faults;
@@ -19,6 +20,7 @@ mod spec;
 mod standing;
 mod victims;
 
+pub use clients::ClientPlaces;
 pub use ear::Ear;
 pub use injector::{Bounds, Healing, Nemesis, Recorder};
 pub use scenario::Scenario;
@@ -27,7 +29,8 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use schism_history::{FaultId, OptionError};
-use schism_lab::{Effect, LinkRules, NodeId};
+use schism_lab::{Effect, End, LinkRules, Loss, NodeId};
+use schism_targets::Upkeep;
 use serde::{Deserialize, Serialize};
 
 /// A way to break a system, with its parameters.
@@ -40,6 +43,13 @@ pub trait Fault: Send + Sync {
 
     /// Whether a cluster of `nodes` can be broken in this way; otherwise why not.
     fn fits(&self, nodes: u16) -> Result<(), String>;
+
+    /// The same of a cluster whose `clients` are processes in places of their own; 0: they live in
+    /// the controller, where no fault can strike them.
+    fn fits_with(&self, nodes: u16, clients: u16) -> Result<(), String> {
+        let _ = clients;
+        self.fits(nodes)
+    }
 
     /// How long it must last at least, so that a probe has time to see it.
     fn least(&self) -> Duration {
@@ -54,6 +64,11 @@ pub trait Fault: Send + Sync {
     /// Whether the victims depend on who leads. Asking takes time while nodes are silent, so that
     /// only those who must know ask.
     fn needs_leader(&self) -> bool;
+
+    /// Whether the victims depend on which client holds a lock.
+    fn needs_holder(&self) -> bool {
+        false
+    }
 
     /// Whether it is done to whole machines, which must be there to be thrown away.
     fn needs_disposable(&self) -> bool {
@@ -77,13 +92,25 @@ pub struct View {
     pub nodes: Vec<NodeId>,
     /// The nodes that say that they lead, the most recent first.
     pub primaries: Vec<NodeId>,
-    /// Nodes that another fault already holds down (killed or paused).
+    /// Nodes and clients that another fault already holds down (killed or paused).
     pub down: Vec<NodeId>,
+    /// The places of clients that are processes; empty where clients live in the controller.
+    pub clients: Vec<NodeId>,
+    /// The clients that were granted a lock and have not given it back, the most recent first.
+    pub holders: Vec<NodeId>,
     /// Nodes on which another fault holds an effect, with its kind.
     pub held: Vec<(NodeId, &'static str)>,
 }
 
 impl View {
+    /// The ends of links where clients are.
+    pub(crate) fn client_ends(&self) -> Vec<End> {
+        if self.clients.is_empty() {
+            return vec![End::Controller];
+        }
+        self.clients.iter().copied().map(End::Node).collect()
+    }
+
     /// The nodes on which an effect of this kind can't be held now: one of the kind is there already,
     /// or nothing runs that it could be about.
     pub(crate) fn taken(&self, kind: &str) -> Vec<NodeId> {
@@ -116,6 +143,16 @@ pub enum Injection {
         /// What is held there.
         effect: Effect,
     },
+    /// These nodes lose their power: they die, and what they had not synced is lost. They start
+    /// again when the fault ends.
+    PowerLoss {
+        /// The nodes.
+        victims: Vec<NodeId>,
+        /// What the loss is like.
+        loss: Loss,
+    },
+    /// This is done through the target while clients use it.
+    Upkeep(Upkeep),
     /// Steps, each of which is resolved when it begins.
     Scenario(Scenario),
     /// Nothing could be resolved (no leader was seen, say): the fault stays unproven.
@@ -192,6 +229,14 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::DELAY,
     faults::HOLD,
     faults::BURN,
+    faults::DISK,
+    faults::POWER_LOSS,
+    faults::MEMORY,
+    faults::DESCRIPTORS,
     faults::CLOCK,
+    faults::RESHARD,
+    faults::LEAVE,
+    faults::COMPACT,
+    faults::DEFRAGMENT,
     faults::SCENARIO,
 ];

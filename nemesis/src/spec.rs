@@ -40,8 +40,9 @@ impl FaultSpec {
         Ok(Self { when, length, choices: choices(given)?, listed: given.contains_key("any") })
     }
 
-    /// Whether `nodes` nodes can be broken in this way within `load`.
-    pub fn check(&self, nodes: u16, load: Duration) -> Result<(), OptionError> {
+    /// Whether `nodes` nodes, and so many `clients` in places of their own, can be broken in this way
+    /// within `load`.
+    pub fn check(&self, nodes: u16, clients: u16, load: Duration) -> Result<(), OptionError> {
         let (key, needs) = match self.when {
             When::At(at) => ("at", at + self.length),
             When::Every(every) => ("every", every),
@@ -52,7 +53,7 @@ impl FaultSpec {
             return Err(error(&[key], problem));
         }
         for (number, choice) in self.choices.iter().enumerate() {
-            self.check_choice(nodes, choice).map_err(|inner| {
+            self.check_choice((nodes, clients), choice).map_err(|inner| {
                 let place =
                     if self.listed { vec!["any".into(), number.to_string()] } else { vec![] };
                 OptionError::new(place.into_iter().chain(inner.path), inner.problem)
@@ -62,24 +63,28 @@ impl FaultSpec {
     }
 
     /// Whether each fault of a choice strikes somebody, alone and after each of the others.
-    fn check_choice(&self, nodes: u16, choice: &Map<String, Value>) -> Result<(), OptionError> {
+    fn check_choice(
+        &self,
+        all: (u16, u16),
+        choice: &Map<String, Value>,
+    ) -> Result<(), OptionError> {
         let mut faults = Vec::new();
         for (name, value) in choice {
             let fault = fault(name, value)?;
             let at = |problem: String| error(&[name], format!("{name}: {problem}"));
-            fault.fits(nodes).map_err(at)?;
+            fault.fits_with(all.0, all.1).map_err(at)?;
             if self.length < fault.least() {
                 let (length, least) = (Span(self.length), Span(fault.least()));
                 let detail = fault.detail();
                 let problem = format!("{detail} needs more than {length}; use `for: {least}`");
                 return Err(at(problem));
             }
-            strikes(&*fault, nodes, None).map_err(at)?;
+            strikes(&*fault, all, None).map_err(at)?;
             faults.push(fault);
         }
         for first in &faults {
             for second in faults.iter().filter(|second| second.name() != first.name()) {
-                strikes(&**second, nodes, Some(&**first)).map_err(|reason| {
+                strikes(&**second, all, Some(&**first)).map_err(|reason| {
                     let (one, other) = (first.name(), second.name());
                     let (of, to) = (first.detail(), second.detail());
                     let problem = format!(
@@ -126,19 +131,31 @@ impl FaultSpec {
 
 /// Whether the fault strikes somebody in a healthy cluster, or in one that `after` has just struck;
 /// otherwise why not. Tried with several leaders and draws, since victims depend on them.
-fn strikes(fault: &dyn Fault, nodes: u16, after: Option<&dyn Fault>) -> Result<(), String> {
+fn strikes(
+    fault: &dyn Fault,
+    (nodes, clients): (u16, u16),
+    after: Option<&dyn Fault>,
+) -> Result<(), String> {
     const DRAWS: u64 = 8;
     let all: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
+    let clients: Vec<NodeId> = (1..=clients).map(NodeId::client).collect();
     for seed in 0..DRAWS {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let leader = (seed % u64::from(nodes.max(1))) as usize;
         let healthy = View {
             nodes: all.clone(),
             primaries: all.get(leader).copied().into_iter().collect(),
+            clients: clients.clone(),
+            // Locks are many, and whoever is struck leaves some to others.
+            holders: clients.clone(),
             ..View::default()
         };
         let down = match after.map(|after| after.plan(&healthy, &mut rng)) {
-            Some(Injection::Kill(victims) | Injection::Pause(victims)) => victims,
+            Some(
+                Injection::Kill(victims)
+                | Injection::Pause(victims)
+                | Injection::PowerLoss { victims, .. },
+            ) => victims,
             _ => Vec::new(),
         };
         // Those that are left have a leader again.
@@ -243,7 +260,7 @@ mod tests {
         let check = |value: Value, names: &[&str], choices: usize| {
             let spec = FaultSpec::parse(&value).expect("a fault");
             assert_eq!((spec.names().as_slice(), spec.choices.len()), (names, choices), "{value}");
-            spec.check(5, Duration::from_secs(20)).expect("it fits");
+            spec.check(5, 0, Duration::from_secs(20)).expect("it fits");
         };
         check(json!({"at": "5s", "for": "2s", "partition": "halves"}), &["partition"], 1);
         let both = json!({"every": "6s", "for": "3s", "kill": "one", "pause": "leader"});
@@ -256,7 +273,7 @@ mod tests {
     fn says_where_a_fault_is_wrong() {
         let check = |value: Value, path: &str, problem: &str| {
             let spec = FaultSpec::parse(&value);
-            let fits = |spec: FaultSpec| spec.check(3, Duration::from_secs(20)).map(|()| spec);
+            let fits = |spec: FaultSpec| spec.check(3, 0, Duration::from_secs(20)).map(|()| spec);
             let error = spec.and_then(fits).expect_err("it is wrong");
             assert_eq!(error.path.join("."), path, "{value}");
             assert!(error.problem.contains(problem), "{value}: {}", error.problem);
@@ -286,7 +303,7 @@ mod tests {
             let mut value = json!({"at": "5s", "for": "3s"});
             value.as_object_mut().expect("a map").extend(fault.as_object().expect("one").clone());
             let spec = FaultSpec::parse(&value).expect("it can be read");
-            let error = spec.check(3, Duration::from_secs(20)).expect_err("it is refused");
+            let error = spec.check(3, 0, Duration::from_secs(20)).expect_err("it is refused");
             assert_eq!(error.path.join("."), path, "{fault}");
             assert!(error.problem.contains(problem), "{fault}: {}", error.problem);
         };
@@ -302,6 +319,7 @@ mod tests {
             "down already",
         );
         check(json!({"delay": {"by": "2s", "jitter": "1s"}}), "delay", "needs more than 3s");
+        check(json!({"pause": {"clients": "one"}}), "pause", "add `load: { host: process }`");
     }
 
     #[test]
@@ -310,12 +328,13 @@ mod tests {
             let mut value = json!({"at": "5s", "for": "3s"});
             value.as_object_mut().expect("a map").extend(fault.as_object().expect("one").clone());
             let spec = FaultSpec::parse(&value).expect("it can be read");
-            assert_eq!(spec.check(5, Duration::from_secs(20)), Ok(()), "{fault}");
+            assert_eq!(spec.check(5, 3, Duration::from_secs(20)), Ok(()), "{fault}");
         };
         check(json!({"kill": "leader", "pause": "leader"}));
         check(json!({"kill": "one", "pause": "one"}));
         check(json!({"kill": "n1", "pause": ["n2", "n3"]}));
         check(json!({"partition": {"isolate": "leader"}, "delay": {"by": "100ms"}}));
         check(json!({"kill": "all", "partition": "halves"}));
+        check(json!({"kill": "all", "pause": {"clients": "holder"}}));
     }
 }

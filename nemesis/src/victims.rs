@@ -23,8 +23,95 @@ pub(crate) enum Victims {
     Leader,
     /// Every node but the one that leads now.
     Followers,
+    /// The client that was granted a lock most recently, of those that have not given it back.
+    Holder,
     /// These.
     Named(Vec<NodeId>),
+}
+
+/// Whom a fault strikes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Whom {
+    Nodes(Victims),
+    /// Clients that are processes.
+    Clients(Victims),
+}
+
+/// Why no client can be struck.
+pub(crate) const NO_CLIENTS: &str =
+    "clients live in the controller, where no fault strikes them; add `load: { host: process }`";
+
+impl Whom {
+    /// `leader`, `n1`, `[n1, n2]`; or `{ clients: holder }`.
+    pub(crate) fn parse(value: &Value) -> Result<Self, String> {
+        match value.as_object() {
+            Some(given) if given.len() == 1 && given.contains_key("clients") => {
+                Victims::parse_clients(&given["clients"]).map(Whom::Clients)
+            }
+            Some(_) => Err(format!("{value} names no victims; use {{ clients: one }}")),
+            None => Victims::parse(value).map(Whom::Nodes),
+        }
+    }
+
+    /// As a report says it.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Whom::Nodes(victims) => victims.words(),
+            Whom::Clients(victims) => format!("clients: {}", victims.words()),
+        }
+    }
+
+    pub(crate) fn needs_leader(&self) -> bool {
+        matches!(self, Whom::Nodes(victims) if victims.by_role())
+    }
+
+    pub(crate) fn needs_holder(&self) -> bool {
+        *self == Whom::Clients(Victims::Holder)
+    }
+
+    /// Whether a cluster of `nodes` with so many `clients` in places of their own has such victims.
+    pub(crate) fn fit(&self, nodes: u16, clients: u16) -> Result<(), String> {
+        let victims = match self {
+            Whom::Nodes(victims) => return victims.fit(nodes),
+            Whom::Clients(_) if clients == 0 => return Err(NO_CLIENTS.into()),
+            Whom::Clients(victims) => victims,
+        };
+        match victims {
+            Victims::Minority if clients < 3 => {
+                Err(format!("{clients} clients have no minority; use 3 or more"))
+            }
+            Victims::Named(names) => match names.iter().find(|name| name.number() > clients) {
+                Some(name) => {
+                    Err(format!("there is no client {name}; the clients are c1 to c{clients}"))
+                }
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// The places meant, in order, of those that are not in `down`.
+    pub(crate) fn resolve(
+        &self,
+        view: &View,
+        down: &[NodeId],
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Vec<NodeId>, String> {
+        let (clients, nodes): (Vec<NodeId>, Vec<NodeId>) =
+            down.iter().partition(|place| place.is_client());
+        match self {
+            Whom::Nodes(victims) => victims.resolve(view, &nodes, rng),
+            Whom::Clients(_) if view.clients.is_empty() => Err(NO_CLIENTS.into()),
+            Whom::Clients(victims) => {
+                let among = View {
+                    nodes: view.clients.clone(),
+                    holders: view.holders.clone(),
+                    ..View::default()
+                };
+                victims.resolve(&among, &clients, rng)
+            }
+        }
+    }
 }
 
 const WORDS: [(&str, Victims); 6] = [
@@ -60,10 +147,37 @@ impl Victims {
         }
     }
 
+    /// The same of clients: a word, `c3`, or `[c1, c3]`.
+    fn parse_clients(value: &Value) -> Result<Self, String> {
+        const ROLES: [&str; 2] = ["leader", "followers"];
+        let words = || WORDS.into_iter().filter(|(word, _)| !ROLES.contains(word));
+        let wrong = || {
+            let words: Vec<&str> = words().map(|(word, _)| word).chain(["holder"]).collect();
+            let near = did_you_mean(value.as_str().unwrap_or_default(), &words);
+            format!("{value} names no clients{near}; use {}, c1, or [c1, c2]", words.join(", "))
+        };
+        let name = |value: &Value| value.as_str().and_then(client).ok_or_else(wrong);
+        match value {
+            Value::String(word) if word == "holder" => Ok(Victims::Holder),
+            Value::String(word) => match words().find(|(name, _)| name == word) {
+                Some((_, victims)) => Ok(victims),
+                None => Ok(Victims::Named(vec![name(value)?])),
+            },
+            Value::Array(names) if !names.is_empty() => {
+                let mut places = names.iter().map(name).collect::<Result<Vec<_>, _>>()?;
+                places.sort_unstable();
+                places.dedup();
+                Ok(Victims::Named(places))
+            }
+            _ => Err(wrong()),
+        }
+    }
+
     /// As a report says it.
     pub(crate) fn words(&self) -> String {
         match self {
             Victims::Named(nodes) => list(nodes),
+            Victims::Holder => "holder".into(),
             other => {
                 let found = WORDS.iter().find(|(_, victims)| victims == other);
                 found.map_or("", |(word, _)| word).to_owned()
@@ -121,6 +235,10 @@ impl Victims {
                 Some(leader) => up.into_iter().filter(|node| *node != leader).collect(),
                 None => return Err("no node said that it leads".into()),
             },
+            Victims::Holder => match view.holders.iter().find(|holder| up.contains(holder)) {
+                Some(holder) => vec![*holder],
+                None => return Err("no client holds a lock".into()),
+            },
             Victims::Named(names) => up.into_iter().filter(|node| names.contains(node)).collect(),
         };
         chosen.sort_unstable();
@@ -135,6 +253,13 @@ impl Victims {
 pub(crate) fn node(name: &str) -> Option<NodeId> {
     let number: u16 = name.strip_prefix('n')?.parse().ok()?;
     (number > 0 && NodeId(number).to_string() == name).then_some(NodeId(number))
+}
+
+/// `c3` as the place of a client.
+pub(crate) fn client(name: &str) -> Option<NodeId> {
+    let number: u16 = name.strip_prefix('c')?.parse().ok()?;
+    let place = NodeId::client(number.min(1 << 14));
+    (number > 0 && place.to_string() == name).then_some(place)
 }
 
 /// `n1, n2`; `none` for no node.
@@ -202,10 +327,42 @@ mod tests {
         check(json!("n2"), &[1], Ok(1));
     }
 
+    fn check_clients(victims: Value, down: &[NodeId], expected: Result<&str, &str>) {
+        let (first, second, third) = (NodeId::client(1), NodeId::client(2), NodeId::client(3));
+        let view = View {
+            nodes: vec![NodeId(1)],
+            clients: vec![first, second, third],
+            holders: vec![second, third],
+            ..View::default()
+        };
+        let whom = Whom::parse(&json!({ "clients": victims })).expect("victims");
+        let chosen = whom.resolve(&view, down, &mut ChaCha8Rng::seed_from_u64(1));
+        let chosen = chosen.map(|chosen| list(&chosen));
+        let chosen = chosen.as_ref().map(String::as_str).map_err(String::as_str);
+        assert_eq!(chosen, expected, "{whom:?}");
+    }
+
+    #[test]
+    fn clients_are_struck_by_share_by_name_and_by_what_they_hold() {
+        check_clients(json!("holder"), &[], Ok("c2"));
+        check_clients(json!("holder"), &[NodeId::client(2)], Ok("c3"));
+        check_clients(json!("all"), &[NodeId(1)], Ok("c1, c2, c3"));
+        check_clients(json!("minority"), &[NodeId::client(1)], Err("c1 are down already"));
+        check_clients(json!(["c3", "c1"]), &[], Ok("c1, c3"));
+        let two = [NodeId::client(2), NodeId::client(3)];
+        check_clients(json!("holder"), &two, Err("no client holds a lock"));
+        let named = Whom::parse(&json!({ "clients": "c4" })).expect("a client");
+        assert_eq!(named.fit(3, 0), Err(NO_CLIENTS.into()));
+        assert!(named.fit(3, 3).is_err() && named.fit(3, 4).is_ok());
+    }
+
     #[test]
     fn refuses_what_names_nobody() {
         for wrong in [json!("some"), json!("n0"), json!("n01"), json!([]), json!(3), json!(["x"])] {
             assert!(Victims::parse(&wrong).is_err(), "{wrong}");
+        }
+        for wrong in [json!("leader"), json!("n1"), json!("c0"), json!(["c1", "n1"]), json!({})] {
+            assert!(Whom::parse(&json!({ "clients": wrong })).is_err(), "{wrong}");
         }
         assert!(Victims::Named(vec![NodeId(6)]).fit(5).is_err());
         assert!(Victims::Minority.fit(2).is_err());

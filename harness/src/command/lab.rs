@@ -50,8 +50,13 @@ fn up(nodes: u16, json: bool) -> anyhow::Result<i32> {
 
 fn keep(nodes: u16, json: bool, folder: &Path, socket: &Path) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let options =
-        local::Options { nodes, data: folder.join("data"), logs: folder.join("logs"), seed: 0 };
+    let options = local::Options {
+        nodes,
+        clients: 0,
+        data: folder.join("data"),
+        logs: folder.join("logs"),
+        seed: 0,
+    };
     let lab: Lab = runtime.block_on(Lab::up(options))?;
     show(&lab, json);
     control::serve(&lab, socket)?;

@@ -54,6 +54,7 @@ fn hidden(line: &[String]) -> Option<i32> {
         return Some(code);
     }
     match line.get(1)?.as_str() {
+        "client" => Some(crate::client::main()),
         "node" => Some(schism_reference::main(&line[2..])),
         "lab-init" => Some(found_node(line.get(2)?)),
         "lab-enter" => {

@@ -126,6 +126,7 @@ fn prepare(plan: Plan, hosts: Vec<Access>, arguments: &RunArguments) -> anyhow::
     let mut rng = stream(plan.seed, "schedule");
     let schedule = Schedule::expand(&plan.faults, plan.load.duration, &mut rng);
     let target = construct_target(&plan)?;
+    target.provide().map_err(|problem| anyhow::anyhow!(problem))?;
     let started = jiff::Timestamp::now();
     let stamp = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
     let record = describe(&plan, hosts.len(), &*target, started, arguments.sabotage);
@@ -239,6 +240,7 @@ async fn conduct_in_lab(
     let plan = &prepared.plan;
     let wanted = Wanted {
         plan: &plan.lab,
+        clients: plan.load.places(),
         bounds: plan.bounds,
         hosts: &prepared.hosts,
         data: prepared.folder.join("data"),
@@ -290,6 +292,7 @@ async fn conduct_on(
         schedule: prepared.schedule.clone(),
         target: target.clone(),
         cluster: Cluster { hosts: stand.hosts() },
+        clients: stand.clients(),
         network: stand.network(),
         question: question(plan, &*workload),
         workload,

@@ -26,6 +26,8 @@ pub(super) enum Stand {
 /// What a lab is to be.
 pub(super) struct Wanted<'a> {
     pub(super) plan: &'a LabPlan,
+    /// How many places for clients.
+    pub(super) clients: u16,
     pub(super) bounds: Bounds,
     /// The hosts, where the plan has some.
     pub(super) hosts: &'a [Access],
@@ -38,7 +40,7 @@ pub(super) struct Wanted<'a> {
 impl Stand {
     /// Brings it up.
     pub(super) async fn up(wanted: Wanted<'_>) -> anyhow::Result<Self> {
-        let Wanted { plan, bounds, hosts, data, logs, seed, quiet } = wanted;
+        let Wanted { plan, clients, bounds, hosts, data, logs, seed, quiet } = wanted;
         let bounds = |lease| ssh::Bounds {
             lease,
             reach: bounds.reach,
@@ -52,7 +54,7 @@ impl Stand {
         match *plan {
             LabPlan::None => Ok(Stand::None),
             LabPlan::Local { nodes, ssh, lease } => {
-                let options = local::Options { nodes, data, logs: logs.clone(), seed };
+                let options = local::Options { nodes, clients, data, logs: logs.clone(), seed };
                 let lab = local::Lab::up(options).await?;
                 if !ssh {
                     return Ok(Stand::Local(lab));
@@ -61,14 +63,18 @@ impl Stand {
                 // The nodes share this machine's files, the program among them.
                 let own = std::env::current_exe().ok().filter(|path| path.exists());
                 let tell: Tell = Arc::new(|_| {});
-                let over = ssh::Options { hosts, logs, shared: own, bounds: bounds(lease), tell };
+                let place = |host: &Arc<dyn Host>| (host.node().id, host.node().address);
+                let places = lab.clients().iter().map(place).collect();
+                let bounds = bounds(lease);
+                let over = ssh::Options { hosts, logs, shared: own, places, bounds, tell };
                 let over = ssh::Lab::up(over).await.context("local lab over SSH")?;
                 Ok(Stand::LocalOverSsh(lab, over))
             }
             LabPlan::Ssh { lease, .. } => {
                 let hosts = hosts.to_vec();
-                let bounds = bounds(lease);
-                let options = ssh::Options { hosts, logs, shared: None, bounds, tell: shown };
+                let (places, bounds) = (Vec::new(), bounds(lease));
+                let options =
+                    ssh::Options { hosts, logs, shared: None, places, bounds, tell: shown };
                 Ok(Stand::Ssh(ssh::Lab::up(options).await?))
             }
         }
@@ -87,6 +93,14 @@ impl Stand {
             Stand::None => Vec::new(),
             Stand::Local(lab) => lab.hosts(),
             Stand::LocalOverSsh(_, lab) | Stand::Ssh(lab) => lab.hosts(),
+        }
+    }
+
+    /// The places of clients, in order. They stand on this machine's switch alone.
+    pub(super) fn clients(&self) -> Vec<Arc<dyn Host>> {
+        match self {
+            Stand::Local(lab) | Stand::LocalOverSsh(lab, _) => lab.clients(),
+            Stand::None | Stand::Ssh(_) => Vec::new(),
         }
     }
 
@@ -164,7 +178,7 @@ pub(super) fn find_hosts(plan: &Plan) -> Result<Vec<Access>, String> {
     let hosts = plan.lab.hosts()?;
     if !hosts.is_empty() {
         for fault in &plan.faults {
-            let checked = fault.check(hosts.len() as u16, plan.load.duration);
+            let checked = fault.check(hosts.len() as u16, plan.load.places(), plan.load.duration);
             checked.map_err(|error| format!("{} hosts: {}", hosts.len(), error.problem))?;
             let kept = hosts.iter().find(|host| !host.disposable);
             if let Some(kept) = kept.filter(|_| fault.needs_disposable()) {

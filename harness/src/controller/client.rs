@@ -10,8 +10,10 @@ use schism_workloads::Next;
 use tokio_util::sync::CancellationToken;
 
 use super::arrivals::Arrivals;
+use super::places::Places;
 use super::recorder::Pen;
 use super::source::Source;
+use crate::sabotage::Sabotage;
 
 /// A client that has not answered this long after its time-out is given up: a fault in the client
 /// itself must not hang a run.
@@ -33,6 +35,10 @@ pub struct Load {
     pub stride: u32,
     /// Names the run in traces.
     pub run: u64,
+    /// Where clients are processes of their own; otherwise they live in the controller.
+    pub places: Option<Arc<Places>>,
+    /// How the run is cheated, if it is.
+    pub sabotage: Option<Sabotage>,
 }
 
 /// A thread of the load, with the process under which it now goes.
@@ -43,6 +49,8 @@ pub struct Worker {
     process: Process,
     node: Option<Node>,
     client: Option<Box<dyn Client>>,
+    /// The life of the client's own process under which `process` asks, where it has one.
+    life: Option<u32>,
     completed: u64,
 }
 
@@ -51,7 +59,8 @@ impl Worker {
     pub fn new(load: Arc<Load>, pen: Pen, thread: u32) -> Self {
         let nodes: Vec<Node> = load.cluster.nodes().cloned().collect();
         let node = (!nodes.is_empty()).then(|| nodes[thread as usize % nodes.len()].clone());
-        Self { load, pen, thread, process: Process(thread), node, client: None, completed: 0 }
+        let (process, client, life) = (Process(thread), None, None);
+        Self { load, pen, thread, process, node, client, life, completed: 0 }
     }
 
     /// How many operations it has recorded to their ends.
@@ -63,6 +72,9 @@ impl Worker {
     /// way is finished first. Returns itself, to go on in the next phase of the run.
     pub async fn work(mut self, arrivals: Option<Arc<Arrivals>>, stop: CancellationToken) -> Self {
         loop {
+            if !self.is_there(&stop).await {
+                return self;
+            }
             let due = match &arrivals {
                 None => None,
                 Some(arrivals) => tokio::select! {
@@ -89,6 +101,23 @@ impl Worker {
             // timers, and whoever is to stop it, from running.
             tokio::task::consume_budget().await;
         }
+    }
+
+    /// Waits until the client's process, if it has one, runs and is idle; `false` if `stop` came
+    /// first. After a death it is another client, which holds nothing of what the one before held.
+    async fn is_there(&mut self, stop: &CancellationToken) -> bool {
+        let Some(places) = &self.load.places else { return true };
+        let patience = self.load.timeout + GRACE;
+        let Some(life) = places.ready(self.thread, patience, stop).await else { return false };
+        if self.life.replace(life).is_some_and(|before| before != life) && self.client.is_some() {
+            self.retire();
+        }
+        true
+    }
+
+    fn retire(&mut self) {
+        self.process = Process(self.process.0 + self.load.stride);
+        self.client = None;
     }
 
     async fn ask(&mut self, stop: &CancellationToken) -> Option<Op> {
@@ -118,8 +147,7 @@ impl Worker {
         self.pen.record(self.process, Kind::Complete(outcome));
         self.completed += 1;
         if retired {
-            self.process = Process(self.process.0 + self.load.stride);
-            self.client = None;
+            self.retire();
         }
         refused
     }
@@ -155,18 +183,26 @@ impl Worker {
     }
 
     async fn connect(&mut self) -> Result<Box<dyn Client>, String> {
-        connect(&self.load, self.node.as_ref(), self.process).await
+        connect(&self.load, self.node.as_ref(), self.thread, self.process).await
     }
 }
 
-/// A client for `node`, or for the target inside the controller.
+/// A client of `thread` for `node`, or for the target inside the controller.
 pub async fn connect(
     load: &Load,
     node: Option<&Node>,
+    thread: u32,
     process: Process,
 ) -> Result<Box<dyn Client>, String> {
     let nowhere = nowhere();
     let node = node.unwrap_or(&nowhere);
+    let placed = load.places.as_ref().and_then(|places| places.client(thread, process));
+    if let Some(client) = placed {
+        return Ok(match load.sabotage {
+            Some(sabotage) => sabotage.client(client, node),
+            None => client,
+        });
+    }
     let connecting = load.target.connect(&load.cluster, node, process);
     match tokio::time::timeout(load.timeout, connecting).await {
         Ok(client) => client.map_err(|error| error.to_string()),

@@ -7,6 +7,7 @@ mod arrivals;
 mod canary;
 mod client;
 mod clock;
+mod places;
 mod prefix;
 mod preflight;
 mod progress;
@@ -20,8 +21,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use schism_checkers::Question;
 use schism_history::{FaultMark, Kind, Process, Time};
-use schism_lab::{Effect, Network};
-use schism_nemesis::{Ear, FaultSpec, Nemesis, Schedule};
+use schism_lab::{Effect, Host, Network};
+use schism_nemesis::{ClientPlaces, Ear, FaultSpec, Nemesis, Schedule};
 use schism_targets::{Cluster, Target};
 use schism_workloads::generator::Limit;
 use schism_workloads::{Generator, Workload};
@@ -31,15 +32,19 @@ use tokio_util::sync::CancellationToken;
 use self::arrivals::{Arrivals, Shedder};
 use self::client::{Load, Worker};
 use self::clock::Clock;
+use self::places::Places;
 use self::prefix::Prefix;
 use self::progress::Progress;
 use self::recorder::{Observer, Pen, Recorder};
 use self::source::Source;
 use crate::machine;
-use crate::plan::{self, Plan, Stop};
+use crate::plan::{self, ClientHost, Plan, Stop};
 use crate::sabotage::Sabotage;
 use crate::store::RunFolder;
 use crate::streams::stream;
+
+/// How long the end of what was held for the whole run may take on a node.
+const PUT_AWAY_WITHIN: Duration = Duration::from_secs(15);
 
 /// What a run needs besides its plan.
 pub struct Stage {
@@ -53,7 +58,9 @@ pub struct Stage {
     pub target: Arc<dyn Target>,
     /// Its nodes.
     pub cluster: Cluster,
-    /// The links between them; `None` without a lab.
+    /// The places of clients that are processes of their own; empty where the controller asks.
+    pub clients: Vec<Arc<dyn Host>>,
+    /// The links between them all; `None` without a lab.
     pub network: Option<Arc<dyn Network>>,
     /// What is asked.
     pub workload: Arc<dyn Workload>,
@@ -95,6 +102,7 @@ pub struct Conduct {
 /// Conducts a run. An error means that it could not be carried out.
 pub async fn conduct(stage: Stage) -> anyhow::Result<Conduct> {
     bring_up(&stage).await?;
+    let places = start_clients(&stage).await?;
     let threads = stage.plan.load.clients;
     let seed = stage.plan.seed;
     let sabotage = stage.sabotage;
@@ -106,6 +114,8 @@ pub async fn conduct(stage: Stage) -> anyhow::Result<Conduct> {
         timeout: stage.plan.load.timeout,
         stride: threads + 1,
         run: jiff::Timestamp::now().as_nanosecond() as u64,
+        places,
+        sabotage,
     });
     if let Err(finding) = preflight::check(&load, &stage.workload).await {
         return Ok(Conduct { preflight: Some(finding), ..Conduct::default() });
@@ -122,14 +132,46 @@ fn operations(stage: &Stage) -> Box<dyn Generator> {
     }
 }
 
-async fn bring_up(stage: &Stage) -> anyhow::Result<()> {
-    let Stage { target, cluster, .. } = stage;
+/// What the plan's faults need to be held on every node, each once.
+fn prepared(stage: &Stage) -> Vec<Effect> {
     let mut prepared: Vec<Effect> = Vec::new();
     for effect in stage.plan.faults.iter().flat_map(FaultSpec::prepares) {
         if !prepared.contains(&effect) {
             prepared.push(effect);
         }
     }
+    prepared
+}
+
+/// Ends what was held for the whole run; says where that failed. Nothing may run on the nodes by
+/// then: it would meet a disk that is gone.
+async fn put_away(cluster: &Cluster, prepared: &[Effect]) -> Vec<String> {
+    let mut ends = JoinSet::new();
+    for host in cluster.hosts.iter().filter(|_| !prepared.is_empty()).cloned() {
+        let prepared = prepared.to_vec();
+        ends.spawn(async move {
+            let end = async {
+                host.kill_all().await?;
+                for effect in &prepared {
+                    host.release(effect.kind()).await?;
+                }
+                Ok::<(), schism_lab::HostError>(())
+            };
+            match tokio::time::timeout(PUT_AWAY_WITHIN, end).await {
+                Ok(ended) => ended.err().map(|error| format!("After the run: {error}.")),
+                Err(_) => {
+                    let node = host.node().id;
+                    Some(format!("After the run: {node} did not end within {PUT_AWAY_WITHIN:?}."))
+                }
+            }
+        });
+    }
+    ends.join_all().await.into_iter().flatten().collect()
+}
+
+async fn bring_up(stage: &Stage) -> anyhow::Result<()> {
+    let Stage { target, cluster, .. } = stage;
+    let prepared = prepared(stage);
     let mut starts = JoinSet::new();
     for node in cluster.nodes() {
         let (target, cluster, node) = (target.clone(), cluster.clone(), node.clone());
@@ -159,6 +201,15 @@ async fn bring_up(stage: &Stage) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Starts the clients that are processes; `None` where there are none.
+async fn start_clients(stage: &Stage) -> anyhow::Result<Option<Arc<Places>>> {
+    let ClientHost::Process { command } = &stage.plan.load.host else { return Ok(None) };
+    let Stage { clients, plan, cluster, .. } = stage;
+    let places = Places::new(clients.clone(), command.as_deref(), &plan.target, cluster);
+    places.start_all().await.map_err(anyhow::Error::msg)?;
+    Ok(Some(Arc::new(places)))
+}
+
 /// A run whose recorder is open.
 struct Run {
     stage: Stage,
@@ -179,8 +230,10 @@ impl Run {
         if stage.plan.stop == Stop::FirstViolation {
             observers.push(Box::new(prefix.clone()));
         }
-        // Only scenarios wait for operations.
-        if stage.plan.faults.iter().any(|fault| fault.names().contains(&"scenario")) {
+        // Only scenarios wait for operations, and only clients with places of their own can be told
+        // apart by what they hold.
+        let waits = stage.plan.faults.iter().any(|fault| fault.names().contains(&"scenario"));
+        if waits || load.places.is_some() {
             observers.push(Box::new(ear.clone()));
         }
         let clock = Clock::start();
@@ -212,10 +265,16 @@ impl Run {
         if let Ok(Some(problem)) = scrapes.await {
             conduct.notes.push(format!("Metrics could not be stored: {problem}."));
         }
+        if let Some(places) = &self.load.places {
+            conduct.notes.extend(places.take_notes());
+        }
+        let cluster = self.stage.cluster.clone();
+        let prepared = prepared(&self.stage);
         let Self { pen, recording, load, .. } = self;
         drop((pen, load));
         let written = tokio::task::spawn_blocking(move || recording.finish()).await;
         written.context("the recorder broke off")?.map_err(anyhow::Error::msg)?;
+        conduct.notes.extend(put_away(&cluster, &prepared).await);
         Ok(conduct)
     }
 
@@ -278,7 +337,13 @@ impl Run {
         let nemesis = Nemesis::new(cluster, target.clone(), network, schedule.clone(), recorder);
         let plan::Bounds { act, back, .. } = self.stage.plan.bounds;
         let bounds = schism_nemesis::Bounds { act, back };
-        Some(nemesis.hearing(self.ear.clone()).within(bounds))
+        let nemesis = nemesis.hearing(self.ear.clone()).within(bounds);
+        let Some(places) = self.load.places.clone() else { return Some(nemesis) };
+        let places: Arc<dyn ClientPlaces> = places;
+        Some(nemesis.reaching(match sabotage {
+            Some(sabotage) => sabotage.places(places),
+            None => places,
+        }))
     }
 
     /// The queue of an open loop, and the task that fills it.

@@ -60,7 +60,7 @@ async fn check_node(
         // Numbers above every process of the load, and objects that no attempt has touched.
         let token = place * ATTEMPTS + attempt;
         let process = Process(u32::MAX - 1 - token);
-        let mut client = match connect(load, node, process).await {
+        let mut client = match connect(load, node, place, process).await {
             Ok(client) => client,
             Err(problem) => {
                 last = problem;

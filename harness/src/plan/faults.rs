@@ -21,7 +21,7 @@ impl Reader {
         &mut self,
         document: &Node,
         lab: &LabPlan,
-        duration: Option<Duration>,
+        (duration, clients): (Option<Duration>, u16),
         target: Option<&TargetEntry>,
     ) -> Vec<FaultSpec> {
         let Some(node) = document.get("faults") else { return Vec::new() };
@@ -45,7 +45,7 @@ impl Reader {
             // Where the load could not be read, what does not fit into it is no second mistake.
             if let (Some(nodes), Some(duration)) =
                 (lab.nodes().filter(|nodes| *nodes > 0), duration)
-                && let Err(error) = spec.check(nodes, duration)
+                && let Err(error) = spec.check(nodes, clients, duration)
             {
                 self.problems.push(refuse(error));
             }

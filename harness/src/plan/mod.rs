@@ -2,6 +2,7 @@
 
 mod bounds;
 mod claims;
+mod clients;
 mod diagnose;
 mod document;
 mod faults;
@@ -106,6 +107,31 @@ pub struct Load {
     pub timeout: Duration,
     /// At most this many operations in all; `None`: no limit but the duration.
     pub operations: Option<u64>,
+    /// Where the clients run.
+    pub host: ClientHost,
+}
+
+impl Load {
+    /// How many places of their own the clients need.
+    pub fn places(&self) -> u16 {
+        match self.host {
+            ClientHost::Controller => 0,
+            ClientHost::Process { .. } => self.clients as u16,
+        }
+    }
+}
+
+/// Where clients run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ClientHost {
+    /// In the controller.
+    #[default]
+    Controller,
+    /// Each as a process in a place of its own, where faults can strike it.
+    Process {
+        /// The program, which speaks the lines of docs/clients.md; `None`: `schism client`.
+        command: Option<Vec<String>>,
+    },
 }
 
 /// When a run ends before its time.

@@ -18,7 +18,8 @@ use super::{Choice, Load, Plan, Stop};
 const SIZE_MAX: u64 = 1 << 20;
 const KEYS: &[&str] =
     &["name", "seed", "lab", "target", "workload", "load", "faults", "claims", "stop", "bounds"];
-const LOAD_KEYS: &[&str] = &["clients", "duration", "rate", "timeout", "operations"];
+const LOAD_KEYS: &[&str] =
+    &["clients", "duration", "rate", "timeout", "operations", "host", "command"];
 /// More errors than these help nobody.
 const PROBLEMS_SHOWN: usize = 20;
 /// More than a machine can offer in a day, or keep in memory.
@@ -132,9 +133,23 @@ impl Reader {
             });
         }
         let lab = self.lab(document, path, target.as_ref().map(|(entry, _, _)| *entry));
+        if let Some(load) = &load {
+            self.fits_clients(document, load, &lab);
+        }
+        if let (Some((entry, choice, place)), Some(nodes)) = (&target, lab.nodes())
+            && entry.needs_lab
+            && let Err(problem) = (entry.fits)(&choice.options, nodes)
+        {
+            self.problem(place.clone(), format!("{}: {problem}", entry.name));
+        }
         let duration = load.as_ref().map(|load| load.duration);
-        let faults =
-            self.faults(document, &lab, duration, target.as_ref().map(|(entry, _, _)| *entry));
+        let places = load.as_ref().map_or(0, Load::places);
+        let faults = self.faults(
+            document,
+            &lab,
+            (duration, places),
+            target.as_ref().map(|(entry, _, _)| *entry),
+        );
         let claims = self.claims(document, workload.as_ref().map(|(entry, _, _)| *entry));
         let (target_entry, target, _) = target?;
         let (workload_entry, workload, place) = workload?;
@@ -247,7 +262,7 @@ impl Reader {
         Stop::AtTheEnd
     }
 
-    fn load(&mut self, document: &Node) -> Option<Load> {
+    pub(super) fn load(&mut self, document: &Node) -> Option<Load> {
         let Some(node) = document.get("load") else {
             self.problem_with_help(
                 0..0,
@@ -282,7 +297,8 @@ impl Reader {
             let place = node.place_of(&["rate".into()]);
             self.problem_with_help(place, title, "lower the rate or the duration");
         }
-        Some(Load { clients, duration, rate, timeout, operations })
+        let host = self.client_host(node);
+        Some(Load { clients, duration, rate, timeout, operations, host })
     }
 
     /// A name from a table, alone or with its options: `memory`, `{ reference: { … } }`.

@@ -16,6 +16,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use nix::sched::{CloneFlags, unshare};
 
 use super::{LabError, netlink, packet};
+use crate::NodeId;
 
 const DEVICE: &str = "eth0";
 /// The end of a veth pair that the switch holds.
@@ -67,9 +68,52 @@ impl LinkLayer {
     }
 }
 
-/// The address of a port: the controller is .254, node k is .k.
-pub(super) fn address(port: usize) -> Ipv4Addr {
-    Ipv4Addr::new(10, 77, 0, if port == 0 { 254 } else { port as u8 })
+/// The ports of a switch: the controller's, then those of nodes, then those of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ports {
+    pub nodes: u16,
+    pub clients: u16,
+}
+
+impl Ports {
+    /// How many there are.
+    pub(super) fn count(self) -> usize {
+        1 + usize::from(self.nodes) + usize::from(self.clients)
+    }
+
+    /// Whose it is; `None`: the controller's, or nobody's.
+    pub(super) fn owner(self, port: usize) -> Option<NodeId> {
+        let port = port as u16;
+        if port > self.nodes + self.clients {
+            return None;
+        }
+        match port.checked_sub(self.nodes) {
+            None | Some(0) => (port > 0).then_some(NodeId(port)),
+            Some(client) => Some(NodeId::client(client)),
+        }
+    }
+
+    /// The port of a node or of a client's place.
+    pub(super) fn of(self, id: NodeId) -> Option<usize> {
+        let (most, before) =
+            if id.is_client() { (self.clients, self.nodes) } else { (self.nodes, 0) };
+        let there = (1..=most).contains(&id.number());
+        there.then(|| usize::from(before + id.number()))
+    }
+
+    fn address(self, port: usize) -> Ipv4Addr {
+        address(self.owner(port))
+    }
+}
+
+/// The controller is .254, node k is .k, and the place of client k is .100 + k, whatever the sizes.
+pub(super) fn address(owner: Option<NodeId>) -> Ipv4Addr {
+    let last = match owner {
+        None => 254,
+        Some(client) if client.is_client() => 100 + client.number(),
+        Some(node) => node.number(),
+    };
+    Ipv4Addr::new(10, 77, 0, last as u8)
 }
 
 /// The hardware address of a port; its last byte is the port.
@@ -78,7 +122,7 @@ pub(super) fn hardware_address(port: usize) -> [u8; 6] {
 }
 
 /// Makes the controller's own port, in the namespace that it is in.
-pub(super) fn attach_controller(layer: LinkLayer, ports: usize) -> Result<Attachment, LabError> {
+pub(super) fn attach_controller(layer: LinkLayer, ports: Ports) -> Result<Attachment, LabError> {
     Ok(Attachment { frames: open_port(layer, 0, ports)?, namespace: None })
 }
 
@@ -86,7 +130,7 @@ pub(super) fn attach_controller(layer: LinkLayer, ports: usize) -> Result<Attach
 pub(super) fn attach_node(
     layer: LinkLayer,
     port: usize,
-    ports: usize,
+    ports: Ports,
 ) -> Result<Attachment, LabError> {
     let maker = std::thread::spawn(move || -> Result<Attachment, LabError> {
         unshare(CloneFlags::CLONE_NEWNET)
@@ -100,7 +144,7 @@ pub(super) fn attach_node(
     maker.join().map_err(|_| broke())?
 }
 
-fn open_port(layer: LinkLayer, port: usize, ports: usize) -> Result<OwnedFd, LabError> {
+fn open_port(layer: LinkLayer, port: usize, ports: Ports) -> Result<OwnedFd, LabError> {
     let failed = |error| LabError::new(format!("the device of port {port}"), error);
     match layer {
         LinkLayer::Tap => {
@@ -184,7 +228,7 @@ fn bring_up(device: &str) -> io::Result<()> {
 }
 
 /// Address, neighbours and flags of this namespace's device.
-fn configure(port: usize, ports: usize) -> io::Result<()> {
+fn configure(port: usize, ports: Ports) -> io::Result<()> {
     bring_up("lo")?;
     let owned = any_socket()?;
     let socket = owned.as_raw_fd();
@@ -194,26 +238,51 @@ fn configure(port: usize, ports: usize) -> io::Result<()> {
     control(socket, libc::SIOCSIFMTU as _, &Request::new(DEVICE).with(0, &MTU.to_ne_bytes()))?;
     // SIOCSIFTXQLEN is refused in a user namespace, rtnetlink is not.
     netlink::set_queue_length(DEVICE, QUEUE_LENGTH)?;
-    control(socket, libc::SIOCSIFADDR as _, &Request::new(DEVICE).with_address(address(port)))?;
+    control(
+        socket,
+        libc::SIOCSIFADDR as _,
+        &Request::new(DEVICE).with_address(ports.address(port)),
+    )?;
     let mask = Ipv4Addr::new(255, 255, 255, 0);
     control(socket, libc::SIOCSIFNETMASK as _, &Request::new(DEVICE).with_address(mask))?;
     bring_up(DEVICE)?;
-    for other in (0..ports).filter(|&other| other != port) {
-        set_neighbour(socket, other)?;
+    for other in (0..ports.count()).filter(|&other| other != port) {
+        set_neighbour(socket, other, ports.address(other))?;
     }
     Ok(())
 }
 
 /// A permanent ARP entry: without one a partition would surface as "no route to host" instead of
 /// silence.
-fn set_neighbour(socket: c_int, port: usize) -> io::Result<()> {
+fn set_neighbour(socket: c_int, port: usize, address: Ipv4Addr) -> io::Result<()> {
     const ATF_COM_PERM: i32 = 0x02 | 0x04;
     let mut request = [0u8; 68];
     request[..2].copy_from_slice(&(libc::AF_INET as u16).to_ne_bytes());
-    request[4..8].copy_from_slice(&address(port).octets());
+    request[4..8].copy_from_slice(&address.octets());
     request[16..18].copy_from_slice(&1u16.to_ne_bytes());
     request[18..24].copy_from_slice(&hardware_address(port));
     request[32..36].copy_from_slice(&ATF_COM_PERM.to_ne_bytes());
     request[52..52 + DEVICE.len()].copy_from_slice(DEVICE.as_bytes());
     control(socket, libc::SIOCSARP as _, &request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_port_has_an_owner_and_an_address_of_its_own() {
+        let ports = Ports { nodes: 64, clients: 100 };
+        let mut addresses = std::collections::BTreeSet::new();
+        for port in 0..ports.count() {
+            assert_eq!(ports.owner(port).map_or(Some(0), |owner| ports.of(owner)), Some(port));
+            addresses.insert(ports.address(port));
+        }
+        assert_eq!(addresses.len(), 165);
+        let few = Ports { nodes: 3, clients: 2 };
+        assert_eq!(few.owner(4), Some(NodeId::client(1)));
+        assert_eq!(few.address(4), Ipv4Addr::new(10, 77, 0, 101));
+        let strangers = [NodeId(0), NodeId(4), NodeId::client(0), NodeId::client(3)];
+        assert_eq!(strangers.map(|stranger| few.of(stranger)), [None; 4]);
+    }
 }

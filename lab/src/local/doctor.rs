@@ -68,8 +68,13 @@ fn try_lab() -> Result<String, String> {
     let folder = std::env::temp_dir().join(format!("schism-doctor-{}", std::process::id()));
     let inside = folder.clone();
     let ended = supervise(move || {
-        let options =
-            Options { nodes: 2, data: inside.join("data"), logs: inside.join("logs"), seed: 0 };
+        let options = Options {
+            nodes: 2,
+            clients: 0,
+            data: inside.join("data"),
+            logs: inside.join("logs"),
+            seed: 0,
+        };
         let (code, text) = match try_inside(options) {
             Ok(text) => (0, text),
             Err(problem) => (1, problem),

@@ -25,19 +25,25 @@ use std::time::Duration;
 
 pub use self::supervise::{Ended, Refused, supervise};
 
-use self::device::{Attachment, LinkLayer};
+use self::device::{Attachment, LinkLayer, Ports};
 use self::host::LocalHost;
 use self::switch::{Switch, SwitchHandle};
-use crate::{Host, Network, Node, NodeId, Platform};
+use crate::{Host, Network, Node, Platform};
 
 /// How long the making of a whole lab may take; the kernel is slow with 64 nodes, never that slow.
 const UP_WITHIN: Duration = Duration::from_mins(1);
+
+/// How many places for clients a lab can have: the addresses that nodes leave free.
+pub const CLIENTS_MAX: u16 = 100;
 
 /// What a lab is made of.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How many nodes, 1 to 64.
     pub nodes: u16,
+    /// How many places for clients, at most [`CLIENTS_MAX`]: ports of the switch with namespaces
+    /// like a node's, which are no part of the cluster.
+    pub clients: u16,
     /// The folder under which each node keeps its data.
     pub data: PathBuf,
     /// The folder under which each node's logs end up.
@@ -66,6 +72,7 @@ impl LabError {
 /// A running lab. Dropping it takes it down.
 pub struct Lab {
     hosts: Vec<Arc<LocalHost>>,
+    clients: Vec<Arc<LocalHost>>,
     switch: Arc<SwitchHandle>,
     link_layer: &'static str,
 }
@@ -85,11 +92,11 @@ impl Lab {
     }
 
     fn build(options: &Options) -> Result<Self, LabError> {
-        let ports = usize::from(options.nodes) + 1;
-        let mut attachments = Vec::with_capacity(ports);
+        let ports = Ports { nodes: options.nodes, clients: options.clients };
+        let mut attachments = Vec::with_capacity(ports.count());
         let layer = LinkLayer::choose();
         attachments.push(device::attach_controller(layer, ports)?);
-        for port in 1..ports {
+        for port in 1..ports.count() {
             attachments.push(device::attach_node(layer, port, ports)?);
         }
         let mut hosts = Vec::new();
@@ -97,8 +104,7 @@ impl Lab {
         for (port, attachment) in attachments.into_iter().enumerate() {
             let Attachment { frames: descriptor, namespace } = attachment;
             frames.push(descriptor);
-            let Some(namespace) = namespace else { continue };
-            let id = NodeId(port as u16);
+            let (Some(namespace), Some(id)) = (namespace, ports.owner(port)) else { continue };
             let make = |root: &PathBuf| -> Result<PathBuf, LabError> {
                 let folder = root.join(id.to_string());
                 std::fs::create_dir_all(&folder)
@@ -107,7 +113,7 @@ impl Lab {
             };
             let node = Node {
                 id,
-                address: device::address(port).into(),
+                address: device::address(Some(id)).into(),
                 data: make(&options.data)?,
                 logs: make(&options.logs)?,
                 platform: Platform {
@@ -120,8 +126,9 @@ impl Lab {
                 .map_err(|error| LabError::new(format!("{id}: its network"), error))?;
             hosts.push(Arc::new(host));
         }
-        let switch = Switch::start(frames, options.seed)?;
-        Ok(Self { hosts, switch: Arc::new(switch), link_layer: layer.name() })
+        let clients = hosts.split_off(usize::from(options.nodes));
+        let switch = Switch::start(frames, ports, options.seed)?;
+        Ok(Self { hosts, clients, switch: Arc::new(switch), link_layer: layer.name() })
     }
 
     /// The nodes, in order.
@@ -129,14 +136,19 @@ impl Lab {
         self.hosts.iter().map(|host| host.clone() as Arc<dyn Host>).collect()
     }
 
-    /// The links between the nodes and the controller.
+    /// The places of clients, in order. They share the switch with the nodes and nothing else.
+    pub fn clients(&self) -> Vec<Arc<dyn Host>> {
+        self.clients.iter().map(|host| host.clone() as Arc<dyn Host>).collect()
+    }
+
+    /// The links between the nodes, the places of clients, and the controller.
     pub fn network(&self) -> Arc<dyn Network> {
         self.switch.clone()
     }
 
     /// The controller's own address on the lab's network.
     pub fn controller_address(&self) -> std::net::IpAddr {
-        device::address(0).into()
+        device::address(None).into()
     }
 
     /// The lab in words.
@@ -155,7 +167,7 @@ fn rootless() -> bool {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        for host in &self.hosts {
+        for host in self.hosts.iter().chain(&self.clients) {
             host.take_down();
         }
     }

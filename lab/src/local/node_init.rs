@@ -17,10 +17,11 @@ use std::process::Command;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::{ForkResult, fork, pipe2};
 
-use super::device;
 use super::supervise::{
     as_code, die_with_parent, drop_capabilities, exit, mount, pass_signals_to, wait_for,
 };
+use super::{CLIENTS_MAX, device};
+use crate::NodeId;
 
 /// `lab-init`: prints the pid of the node's init when it is ready, and ends with it.
 pub fn found_node(name: &str) -> i32 {
@@ -80,11 +81,12 @@ fn furnish(name: &str) {
     }
 }
 
-/// Names for every node that a lab can have.
+/// Names for every node and every client that a lab can have.
 fn hosts_file() -> String {
-    let mut text = format!("127.0.0.1 localhost\n{} controller\n", device::address(0));
-    for port in 1..=64 {
-        let _ = writeln!(text, "{} n{port}", device::address(port));
+    let mut text = format!("127.0.0.1 localhost\n{} controller\n", device::address(None));
+    let clients = (1..=CLIENTS_MAX).map(NodeId::client);
+    for place in (1..=64).map(NodeId).chain(clients) {
+        let _ = writeln!(text, "{} {place}", device::address(Some(place)));
     }
     text
 }

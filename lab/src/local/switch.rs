@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::LabError;
+use super::device::Ports;
 use super::wire::{Decision, Frame, Wire};
 use crate::{End, LinkRule, LinkRules, Network, NetworkError};
 
@@ -34,7 +35,7 @@ pub(super) struct Switch {
 
 /// The controller's hand on the switch.
 pub(super) struct SwitchHandle {
-    ports: usize,
+    ports: Ports,
     wire: Arc<Mutex<Wire>>,
     /// Written to when frames were released or the switch is to end.
     wake: Arc<OwnedFd>,
@@ -45,7 +46,11 @@ pub(super) struct SwitchHandle {
 impl Switch {
     /// Starts the thread. It lives as long as the process: the descriptors of the ports are the
     /// devices' lives, and they go with the controller.
-    pub(super) fn start(ports: Vec<OwnedFd>, seed: u64) -> Result<SwitchHandle, LabError> {
+    pub(super) fn start(
+        ports: Vec<OwnedFd>,
+        owners: Ports,
+        seed: u64,
+    ) -> Result<SwitchHandle, LabError> {
         let failed = |error| LabError::new("the switch", error);
         let wire = Arc::new(Mutex::new(Wire::new(ports.len(), seed)));
         // SAFETY: eventfd has no preconditions; the descriptor is owned from here on.
@@ -58,7 +63,7 @@ impl Switch {
         };
         let frames: Arc<Vec<RawFd>> = Arc::new(ports.iter().map(AsRawFd::as_raw_fd).collect());
         let handle = SwitchHandle {
-            ports: ports.len(),
+            ports: owners,
             wire: wire.clone(),
             wake: Arc::clone(&wake),
             frames,
@@ -157,10 +162,11 @@ impl Switch {
 #[async_trait]
 impl Network for SwitchHandle {
     async fn set(&self, rules: &LinkRules) -> Result<(), NetworkError> {
-        let mut matrix = vec![LinkRule::default(); self.ports * self.ports];
+        let ports = self.ports.count();
+        let mut matrix = vec![LinkRule::default(); ports * ports];
         for ((from, to), rule) in &rules.0 {
             let (from, to) = (self.port(*from)?, self.port(*to)?);
-            matrix[from * self.ports + to] = *rule;
+            matrix[from * ports + to] = *rule;
         }
         let mut wire = lock(&self.wire);
         // Under the lock, so that no frame that comes later overtakes what was held.
@@ -183,13 +189,10 @@ impl SwitchHandle {
 
     fn port(&self, end: End) -> Result<usize, NetworkError> {
         let port = match end {
-            End::Controller => 0,
-            End::Node(node) => usize::from(node.0),
+            End::Controller => Some(0),
+            End::Node(node) => self.ports.of(node),
         };
-        if port < self.ports && (port > 0 || end == End::Controller) {
-            return Ok(port);
-        }
-        Err(NetworkError { problem: format!("{end} is not in this lab") })
+        port.ok_or_else(|| NetworkError { problem: format!("{end} is not in this lab") })
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Options {
     /// This program as the nodes see it, where they share this machine's files; otherwise it is
     /// copied there.
     pub shared: Option<PathBuf>,
+    /// The places of clients, which stand beside the hosts and are reached by nobody over SSH.
+    pub places: Vec<(NodeId, IpAddr)>,
     /// How long it may wait for what.
     pub bounds: Bounds,
     /// Is told how it goes.
@@ -107,6 +109,8 @@ impl Lab {
             addresses.dedup();
             all.insert(End::Node(reach.id), addresses);
         }
+        let places = options.places.iter();
+        all.extend(places.map(|(place, address)| (End::Node(*place), vec![*address])));
         let addresses = distinct(all);
         let mut hosts = Vec::new();
         let mut problems = Vec::new();

@@ -21,7 +21,8 @@ pub(super) struct SshNetwork {
 
 impl SshNetwork {
     /// What each node has to drop. A link is cut where it arrives, so that the sender notices
-    /// nothing; one to the controller where it leaves, since no rule is ever set on this machine.
+    /// nothing; one to the controller or to a client's place where it leaves, since no rule is ever
+    /// set on this machine.
     ///
     /// One between nodes is slowed down where it leaves.
     fn cuts(&self, rules: &LinkRules) -> Result<BTreeMap<NodeId, Cut>, String> {
@@ -38,10 +39,15 @@ impl SshNetwork {
             if !rule.drop {
                 continue;
             }
-            let (node, other) = match (from, to) {
-                (_, End::Node(node)) => (node, from),
-                (End::Node(node), End::Controller) => (node, to),
-                (End::Controller, End::Controller) => continue,
+            let hosted = |end: End| match end {
+                End::Node(node) => (!node.is_client()).then_some(node),
+                End::Controller => None,
+            };
+            let (node, other) = match (hosted(from), hosted(to)) {
+                (_, Some(node)) => (node, from),
+                (Some(node), None) => (node, to),
+                // Nothing goes between those who only ask.
+                (None, None) => continue,
             };
             let addresses = self.addresses_of(other, from, to)?;
             let cut = cuts.entry(node).or_default();
@@ -72,11 +78,14 @@ impl SshNetwork {
         if rule.delay.is_zero() && rule.jitter.is_zero() {
             return Ok(());
         }
-        let (End::Node(node), End::Node(_)) = (from, to) else {
-            return Err(format!(
-                "{from} → {to}: over SSH links between nodes can be slowed down, not those to the \
-                 controller, which the agents are spoken to over"
-            ));
+        let node = match (from, to) {
+            (End::Node(node), End::Node(other)) if !node.is_client() && !other.is_client() => node,
+            _ => {
+                return Err(format!(
+                    "{from} → {to}: over SSH links between nodes can be slowed down, not those to \
+                     the controller, which the agents are spoken to over"
+                ));
+            }
         };
         let addresses = self.addresses_of(to, from, to)?.to_vec();
         let (delay_us, jitter_us) = (rule.delay.as_micros() as u64, rule.jitter.as_micros() as u64);
@@ -140,6 +149,7 @@ mod tests {
             (End::Controller, vec![address("10.0.0.9")]),
             (End::Node(NodeId(1)), vec![address("10.0.0.1"), address("fd00::1"), nat]),
             (End::Node(NodeId(2)), vec![address("10.0.0.2"), nat]),
+            (End::Node(NodeId::client(1)), vec![address("10.0.0.101")]),
         ]);
         SshNetwork { reaches: vec![reach(1), reach(2)], addresses: distinct(addresses) }
     }
@@ -163,6 +173,9 @@ mod tests {
         check(&[(one, two)], "n1 [] []; n2 [10.0.0.1, fd00::1] []");
         check(&[(two, End::Controller)], "n1 [] []; n2 [] [10.0.0.9]");
         check(&[(End::Controller, one)], "n1 [10.0.0.9] []; n2 [] []");
+        let client = End::Node(NodeId::client(1));
+        check(&[(client, one), (two, client)], "n1 [10.0.0.101] []; n2 [] [10.0.0.101]");
+        check(&[(client, End::Controller)], "n1 [] []; n2 [] []");
         check(&[], "n1 [] []; n2 [] []");
     }
 

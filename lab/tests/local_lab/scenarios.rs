@@ -20,6 +20,7 @@ pub(crate) fn run(name: &str) -> i32 {
         "interrupted" => in_lab(async |lab| interrupted(lab).await),
         "replaced" => in_lab(async |lab| replaced(lab).await),
         "lives" => in_lab(async |lab| lives(lab).await),
+        "clients" => in_lab(async |lab| clients(lab).await),
         "healed-link" => in_lab(async |lab| healed_link(lab).await),
         other => Err(format!("there is no scenario {other}")),
     };
@@ -49,7 +50,9 @@ fn in_lab(body: impl AsyncFnOnce(&Lab) -> Result<(), String>) -> Result<(), Stri
         let done = runtime.map_err(text).and_then(|runtime| {
             runtime.block_on(async {
                 let (data, logs) = (root.join("data"), root.join("logs"));
-                let lab = Lab::up(Options { nodes: 2, data, logs, seed: 1 }).await.map_err(text)?;
+                let lab = Lab::up(Options { nodes: 2, clients: 2, data, logs, seed: 1 })
+                    .await
+                    .map_err(text)?;
                 body(&lab).await
             })
         });
@@ -62,6 +65,38 @@ fn in_lab(body: impl AsyncFnOnce(&Lab) -> Result<(), String>) -> Result<(), Stri
         }
     });
     same(ended.map_err(text)?, Ended::Exit(0))
+}
+
+/// A client's place has processes, a name and links of its own, and is none of the nodes.
+async fn clients(lab: &Lab) -> Result<(), String> {
+    let names = |hosts: Vec<Arc<dyn Host>>| {
+        hosts.iter().map(|host| host.node().id.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    same((names(lab.hosts()), names(lab.clients())), ("n1 n2".into(), "c1 c2".into()))?;
+    let client = lab.clients().swap_remove(0);
+    let output = client.run(&Command::new(["hostname"]), SOON).await.map_err(text)?;
+    same(String::from_utf8_lossy(&output.stdout).trim(), "c1")?;
+    let sleeper = client.spawn(&Command::new(["sleep", "60"])).await.map_err(text)?;
+    members(&*client, 1).await?;
+    same(first(lab).processes().await.map_err(text)?.len(), 0)?;
+    client.kill_all().await.map_err(text)?;
+    members(&*client, 0).await?;
+    drop(sleeper);
+    // A cut between the two leaves the client's other links alone.
+    let (own, node) = (client.datagrams().await.map_err(text)?, first(lab));
+    let there = node.datagrams().await.map_err(text)?;
+    let other = lab.hosts().swap_remove(1).datagrams().await.map_err(text)?;
+    let cut = LinkRule { drop: true, ..LinkRule::default() };
+    let link = (End::Node(client.node().id), End::Node(node.node().id));
+    lab.network().set(&LinkRules([(link, cut)].into())).await.map_err(text)?;
+    own.send(b"lost", there.address());
+    own.send(b"kept", other.address());
+    let (came, _) = timeout(SOON, other.receive()).await.map_err(text)?.map_err(text)?;
+    same(came, b"kept".to_vec())?;
+    lab.network().set(&LinkRules::default()).await.map_err(text)?;
+    own.send(b"healed", there.address());
+    let (came, _) = timeout(SOON, there.receive()).await.map_err(text)?.map_err(text)?;
+    same(came, b"healed".to_vec())
 }
 
 fn first(lab: &Lab) -> Arc<dyn Host> {

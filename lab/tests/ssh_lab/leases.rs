@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use schism_lab::ssh::{self, Access, UnknownHosts};
-use schism_lab::{Command, Effect, End, Host, LinkRules, NodeId};
+use schism_lab::{Command, Effect, End, Host, LinkRules, NodeId, Trouble};
 use tokio::time::sleep;
 
 use super::look::{Victim, left, nothing_is_left, strike};
@@ -31,6 +31,10 @@ fn effects() -> Vec<(&'static str, Effect)> {
     vec![
         ("burn", Effect::Burn { threads_per_cpu: 1 }),
         ("clock", Effect::Clock { offset_ms: 60_000, drift_ppm: 100, strobe_ms: Some(200) }),
+        ("layer", Effect::Layer),
+        ("disk", Effect::Disk(Trouble::Full)),
+        ("memory", Effect::Memory { bytes: 16 << 20 }),
+        ("descriptors", Effect::Descriptors { leave: 0 }),
     ]
 }
 
@@ -294,6 +298,7 @@ pub(crate) fn controller(words: &[&str]) -> i32 {
             hosts,
             logs: PathBuf::from(folder).join("logs"),
             shared: std::env::current_exe().ok(),
+            places: Vec::new(),
             bounds: ssh::Bounds { lease: LEASE, ..ssh::Bounds::default() },
             tell: Arc::new(|_| {}),
         };

@@ -79,6 +79,7 @@ impl Nodes {
             hosts: self.access.clone(),
             logs: self.folder.join("logs"),
             shared: std::env::current_exe().ok(),
+            places: Vec::new(),
             bounds: ssh::Bounds::default(),
             tell: Arc::new(|_| {}),
         }
@@ -129,7 +130,7 @@ fn in_lab(nodes: u16, body: impl AsyncFnOnce(&Nodes) -> Done) -> Done {
             runtime.block_on(async {
                 let began = Instant::now();
                 let (data, logs) = (root.join("data"), root.join("logs"));
-                let options = local::Options { nodes, data, logs, seed: 1 };
+                let options = local::Options { nodes, clients: 0, data, logs, seed: 1 };
                 let local = local::Lab::up(options).await.map_err(text)?;
                 let access = local.serve_ssh().await.map_err(text)?;
                 body(&Nodes { local, access, folder: root.clone(), began }).await

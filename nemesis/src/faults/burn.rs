@@ -5,7 +5,7 @@ use schism_history::{OptionError, Options};
 use schism_lab::Effect;
 use serde_json::Value;
 
-use crate::victims::Victims;
+use crate::victims::{Victims, Whom};
 use crate::{Fault, FaultEntry, Injection, View};
 
 pub(crate) const ENTRY: FaultEntry = FaultEntry {
@@ -13,7 +13,7 @@ pub(crate) const ENTRY: FaultEntry = FaultEntry {
     summary: "threads that use the processor; whatever runs on the node gets less of it",
     forms: &[
         "burn: one | minority | majority | all | leader | followers | n1 | [n1, n2]",
-        "burn: { of: leader, threads: 8 }",
+        "burn: { of: leader | { clients: one }, threads: 8 }",
     ],
     construct,
 };
@@ -25,20 +25,20 @@ const THREADS_MAX: u64 = 256;
 const THREADS_MIN: u64 = 2;
 
 struct Burn {
-    of: Victims,
+    of: Whom,
     threads: u16,
 }
 
 fn construct(given: &Value) -> Result<Box<dyn Fault>, OptionError> {
     if !given.is_object() {
-        let victims = Victims::parse(given);
+        let victims = Whom::parse(given);
         let of = victims.map_err(|problem| OptionError::new(Vec::<String>::new(), problem))?;
         return Ok(Box::new(Burn { of, threads: THREADS as u16 }));
     }
     let options = Options::read(given, &["of", "threads"])?;
     let of = match given.get("of") {
-        Some(of) => Victims::parse(of).map_err(|problem| options.error("of", problem))?,
-        None => Victims::All,
+        Some(of) => Whom::parse(of).map_err(|problem| options.error("of", problem))?,
+        None => Whom::Nodes(Victims::All),
     };
     let threads = options.count("threads", THREADS_MIN..=THREADS_MAX)?.unwrap_or(THREADS);
     Ok(Box::new(Burn { of, threads: threads as u16 }))
@@ -54,11 +54,19 @@ impl Fault for Burn {
     }
 
     fn fits(&self, nodes: u16) -> Result<(), String> {
-        self.of.fit(nodes)
+        self.of.fit(nodes, u16::MAX)
+    }
+
+    fn fits_with(&self, nodes: u16, clients: u16) -> Result<(), String> {
+        self.of.fit(nodes, clients)
+    }
+
+    fn needs_holder(&self) -> bool {
+        self.of.needs_holder()
     }
 
     fn needs_leader(&self) -> bool {
-        self.of.by_role()
+        self.of.needs_leader()
     }
 
     fn plan(&self, view: &View, rng: &mut ChaCha8Rng) -> Injection {

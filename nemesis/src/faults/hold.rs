@@ -24,7 +24,7 @@ pub(crate) const ENTRY: FaultEntry = FaultEntry {
 /// An end of the links.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Side {
-    /// The controller's end, where the clients are.
+    /// Where the clients are.
     Clients,
     /// These nodes.
     Nodes(Victims),
@@ -99,7 +99,7 @@ impl Side {
         let others: Vec<NodeId> =
             view.nodes.iter().copied().filter(|node| !taken.contains(node)).collect();
         let nodes = match self {
-            Side::Clients => return Ok(vec![End::Controller]),
+            Side::Clients => return Ok(view.client_ends()),
             Side::Others => others,
             // A share of the other side is a share of those that are left.
             Side::Nodes(victims) => {
@@ -158,7 +158,7 @@ impl Fault for Hold {
         if rules.0.is_empty() {
             return Injection::Nothing { reason: "no link would have been held".into() };
         }
-        let victims = if from == [End::Controller] { nodes(&to) } else { nodes(&from) };
+        let victims = if self.from == Side::Clients { nodes(&to) } else { nodes(&from) };
         Injection::Links { victims, rules }
     }
 }
@@ -220,7 +220,7 @@ mod tests {
         for seed in 0..10 {
             let fault = construct(&json!({"from": "one", "to": "one"})).expect("a fault");
             let nodes = (1..=3).map(NodeId).collect();
-            let view = View { nodes, primaries: Vec::new(), ..View::default() };
+            let view = View { nodes, ..View::default() };
             let injection = fault.plan(&view, &mut ChaCha8Rng::seed_from_u64(seed));
             let Injection::Links { rules, .. } = injection else { panic!("{injection:?}") };
             assert!(rules.0.len() == 1 && rules.0.keys().all(|(from, to)| from != to));

@@ -5,7 +5,7 @@ use schism_history::{OptionError, Options, did_you_mean};
 use schism_lab::{End, LinkRule, LinkRules, NodeId};
 use serde_json::Value;
 
-use crate::victims::{Victims, shuffle};
+use crate::victims::{Victims, Whom, shuffle};
 use crate::{Fault, FaultEntry, Injection, View};
 
 pub(crate) const ENTRY: FaultEntry = FaultEntry {
@@ -16,8 +16,9 @@ pub(crate) const ENTRY: FaultEntry = FaultEntry {
         "partition: majorities-ring    each node sees a majority, no two the same",
         "partition: bridge             two halves, and one node that sees both",
         "partition: { isolate: leader | one | minority | n1 … }   cut off from the other nodes",
+        "partition: { isolate: { clients: one | holder | c1 … } }   clients cut off from all nodes, with `load: { host: process }`",
         "partition: { one-way: leader | one | … , direction: out | in }   out: they are not heard; in: they hear nothing",
-        "partition: { clients: leader | one | … }   cut off from the clients alone",
+        "partition: { clients: leader | one | … }   nodes cut off from all clients, and from them alone",
     ],
     construct,
 };
@@ -30,7 +31,7 @@ enum Partition {
     Halves,
     MajoritiesRing,
     Bridge,
-    Isolate(Victims),
+    Isolate(Whom),
     OneWay { victims: Victims, inwards: bool },
     Clients(Victims),
 }
@@ -61,8 +62,10 @@ fn from_options(given: &Value) -> Result<Partition, OptionError> {
         let victims = given.get(key).map(Victims::parse);
         victims.transpose().map_err(|problem| options.error(key, problem))
     };
+    let isolated = given.get("isolate").map(Whom::parse).transpose();
+    let isolated = isolated.map_err(|problem| options.error("isolate", problem))?;
     let direction = options.choice("direction", &["out", "in"])?;
-    match (victims("isolate")?, victims("one-way")?, victims("clients")?) {
+    match (isolated, victims("one-way")?, victims("clients")?) {
         (Some(victims), None, None) if direction.is_none() => Ok(Partition::Isolate(victims)),
         (None, Some(victims), None) => {
             Ok(Partition::OneWay { victims, inwards: direction == Some("in") })
@@ -102,7 +105,8 @@ impl Fault for Partition {
             Partition::MajoritiesRing => 4,
             Partition::Bridge => 3,
             Partition::Halves => 2,
-            Partition::Isolate(victims) | Partition::OneWay { victims, .. } => {
+            Partition::Isolate(Whom::Clients(_)) => 1,
+            Partition::Isolate(Whom::Nodes(victims)) | Partition::OneWay { victims, .. } => {
                 victims.fit(nodes)?;
                 2
             }
@@ -117,11 +121,21 @@ impl Fault for Partition {
         Ok(())
     }
 
+    fn fits_with(&self, nodes: u16, clients: u16) -> Result<(), String> {
+        if let Partition::Isolate(whom) = self {
+            whom.fit(nodes, clients)?;
+        }
+        self.fits(nodes)
+    }
+
+    fn needs_holder(&self) -> bool {
+        matches!(self, Partition::Isolate(whom) if whom.needs_holder())
+    }
+
     fn needs_leader(&self) -> bool {
         match self {
-            Partition::Isolate(victims)
-            | Partition::OneWay { victims, .. }
-            | Partition::Clients(victims) => victims.by_role(),
+            Partition::Isolate(whom) => whom.needs_leader(),
+            Partition::OneWay { victims, .. } | Partition::Clients(victims) => victims.by_role(),
             Partition::Halves | Partition::MajoritiesRing | Partition::Bridge => false,
         }
     }
@@ -135,9 +149,10 @@ impl Fault for Partition {
             Partition::Halves => Ok(ring[..half].to_vec()),
             Partition::MajoritiesRing => Ok(view.nodes.clone()),
             Partition::Bridge => Ok(ring.get(half).copied().into_iter().collect()),
-            Partition::Isolate(victims)
-            | Partition::OneWay { victims, .. }
-            | Partition::Clients(victims) => victims.resolve(view, &[], rng),
+            Partition::Isolate(whom) => whom.resolve(view, &[], rng),
+            Partition::OneWay { victims, .. } | Partition::Clients(victims) => {
+                victims.resolve(view, &[], rng)
+            }
         };
         let mut victims = match chosen {
             Ok(victims) => victims,
@@ -165,11 +180,20 @@ impl Fault for Partition {
             Partition::Clients(_) => false,
         };
         let mut rules = links(&view.nodes, cut);
-        if let Partition::Clients(_) = self {
-            for &node in &victims {
-                rules.0.insert((End::Controller, End::Node(node)), DROP);
-                rules.0.insert((End::Node(node), End::Controller), DROP);
+        let mut cut_between = |ones: &[End], others: &[End]| {
+            for &one in ones {
+                for &other in others {
+                    rules.0.extend([((one, other), DROP), ((other, one), DROP)]);
+                }
             }
+        };
+        let ends = |places: &[NodeId]| places.iter().copied().map(End::Node).collect::<Vec<_>>();
+        match self {
+            Partition::Clients(_) => cut_between(&view.client_ends(), &ends(&victims)),
+            Partition::Isolate(Whom::Clients(_)) => {
+                cut_between(&ends(&victims), &ends(&view.nodes));
+            }
+            _ => {}
         }
         if rules.0.is_empty() {
             return Injection::Nothing { reason: "no link would have been cut".into() };
@@ -259,6 +283,30 @@ mod tests {
     #[test]
     fn clients_are_cut_off_from_their_node_alone() {
         assert_eq!(heard_by(json!({"clients": "leader"}), 3, 1), (vec![3, 3, 3], 2));
+    }
+
+    #[test]
+    fn cuts_where_the_clients_are() {
+        let check = |given: Value, expected: &str| {
+            let fault = construct(&given).expect("a fault");
+            let view = View {
+                nodes: vec![NodeId(1), NodeId(2)],
+                primaries: vec![NodeId(2)],
+                clients: vec![NodeId::client(1), NodeId::client(2)],
+                holders: vec![NodeId::client(2)],
+                ..View::default()
+            };
+            let injection = fault.plan(&view, &mut ChaCha8Rng::seed_from_u64(1));
+            let Injection::Links { rules, .. } = injection else { panic!("{injection:?}") };
+            let link = |(from, to): &(End, End)| format!("{from}-{to}");
+            let links: Vec<String> = rules.0.keys().map(link).collect();
+            assert_eq!(links.join(" "), expected, "{given}");
+        };
+        check(json!({"clients": "leader"}), "n2-c1 n2-c2 c1-n2 c2-n2");
+        check(json!({"isolate": {"clients": "holder"}}), "n1-c2 n2-c2 c2-n1 c2-n2");
+        let fault = construct(&json!({"isolate": {"clients": "holder"}})).expect("a fault");
+        assert!(fault.fits_with(2, 0).is_err_and(|why| why.contains("host: process")));
+        assert_eq!((fault.fits_with(2, 2), fault.needs_holder()), (Ok(()), true));
     }
 
     #[test]

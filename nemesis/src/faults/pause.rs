@@ -4,20 +4,23 @@ use rand_chacha::ChaCha8Rng;
 use schism_history::OptionError;
 use serde_json::Value;
 
-use crate::victims::Victims;
+use crate::victims::Whom;
 use crate::{Fault, FaultEntry, Injection, View};
 
 pub(crate) const ENTRY: FaultEntry = FaultEntry {
     name: "pause",
     summary: "SIGSTOP of every process of a node; it goes on when the fault ends",
-    forms: &["pause: one | minority | majority | all | leader | followers | n1 | [n1, n2]"],
+    forms: &[
+        "pause: one | minority | majority | all | leader | followers | n1 | [n1, n2]",
+        "pause: { clients: one | minority | all | holder | c1 | [c1, c2] }   with `load: { host: process }`",
+    ],
     construct,
 };
 
-struct Pause(Victims);
+struct Pause(Whom);
 
 fn construct(given: &Value) -> Result<Box<dyn Fault>, OptionError> {
-    let victims = Victims::parse(given);
+    let victims = Whom::parse(given);
     let victims = victims.map_err(|problem| OptionError::new(Vec::<String>::new(), problem))?;
     Ok(Box::new(Pause(victims)))
 }
@@ -32,11 +35,19 @@ impl Fault for Pause {
     }
 
     fn fits(&self, nodes: u16) -> Result<(), String> {
-        self.0.fit(nodes)
+        self.0.fit(nodes, u16::MAX)
+    }
+
+    fn fits_with(&self, nodes: u16, clients: u16) -> Result<(), String> {
+        self.0.fit(nodes, clients)
     }
 
     fn needs_leader(&self) -> bool {
-        self.0.by_role()
+        self.0.needs_leader()
+    }
+
+    fn needs_holder(&self) -> bool {
+        self.0.needs_holder()
     }
 
     fn plan(&self, view: &View, rng: &mut ChaCha8Rng) -> Injection {

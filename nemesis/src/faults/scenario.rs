@@ -15,9 +15,10 @@ pub(crate) const ENTRY: FaultEntry = FaultEntry {
     forms: &[
         "scenario: [ STEP, … ]         one step after the other, within `for`; then all is healed. A STEP is:",
         "  roles: { L: leader, F: follower, G: other | one | n1 }   named when the step begins; names can be given anew",
+        "  roles: { H: holder | client | c1 }   clients, with `load: { host: process }`; the holder of a lock",
         "  hold | release | drop | heal: { from: L, to: F } | { between: [L, clients] } | { links: L }   heal: all",
         "  delay: { from: L, to: F, by: 100ms, jitter: 20ms }",
-        "  pause | resume | kill | start: L | n1 | [L, F]",
+        "  pause | resume | kill | start: L | n1 | [L, F] | H | clients",
         "  wait: 300ms | 100ms..450ms    drawn evenly from the seed",
         "  until: { leader: { not: L }, within: 5s }   a node that is not L says that it leads",
         "  until: { operation: { f: write, outcome: begun | ok | fail | info, at: F }, within: 5s }   one begun since then",
@@ -40,7 +41,11 @@ impl Fault for Scenario {
     }
 
     fn fits(&self, nodes: u16) -> Result<(), String> {
-        Scenario::fits(self, nodes)
+        Scenario::fits(self, nodes, 0)
+    }
+
+    fn fits_with(&self, nodes: u16, clients: u16) -> Result<(), String> {
+        Scenario::fits(self, nodes, clients)
     }
 
     fn least(&self) -> Duration {

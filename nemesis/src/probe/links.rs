@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use schism_history::Evidence;
-use schism_lab::{Datagrams, End, LinkRules};
+use schism_lab::{Datagrams, End, Host, LinkRules};
 use schism_targets::Cluster;
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
@@ -79,10 +79,10 @@ impl Drop for LinkProbe {
 
 impl LinkProbe {
     /// Opens the sockets, and looks at every link while nothing is broken yet.
-    pub(crate) async fn open(cluster: &Cluster) -> Result<Self, String> {
+    pub(crate) async fn open(cluster: &Cluster, clients: &[Arc<dyn Host>]) -> Result<Self, String> {
         let mut sockets = BTreeMap::new();
         let mut first = None;
-        for host in &cluster.hosts {
+        for host in cluster.hosts.iter().chain(clients) {
             let node = host.node();
             let socket = host.datagrams().await.map_err(|error| error.to_string())?;
             let address = socket.address();
@@ -120,7 +120,10 @@ impl LinkProbe {
 
     fn links(&self) -> Vec<Link> {
         let ends = || self.sockets.keys().copied();
-        ends().flat_map(|from| ends().map(move |to| (from, to))).filter(|(a, b)| a != b).collect()
+        // Clients have nothing to say to each other.
+        let is_node = |end: &End| matches!(end, End::Node(node) if !node.is_client());
+        let meant = |(from, to): &Link| from != to && (is_node(from) || is_node(to));
+        ends().flat_map(|from| ends().map(move |to| (from, to))).filter(meant).collect()
     }
 
     /// Sends datagrams over `links`, and waits until all have come, at most `patience` after the

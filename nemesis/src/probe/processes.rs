@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schism_history::{Evidence, FaultId};
-use schism_lab::{NodeId, ProcessState};
+use schism_lab::{Host, NodeId, ProcessState};
 use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -39,14 +39,26 @@ pub(crate) type Healed = BTreeMap<NodeId, (bool, String)>;
 #[derive(Clone)]
 pub(crate) struct ProcessProbe {
     cluster: Cluster,
+    /// The places of clients. They answer nobody, so that only /proc tells of them.
+    clients: Vec<Arc<dyn Host>>,
     target: Arc<dyn Target>,
     /// How long a node may take to answer again after it was started or resumed.
     back_within: Duration,
 }
 
 impl ProcessProbe {
-    pub(crate) fn new(cluster: Cluster, target: Arc<dyn Target>, back_within: Duration) -> Self {
-        Self { cluster, target, back_within }
+    pub(crate) fn new(
+        cluster: Cluster,
+        clients: Vec<Arc<dyn Host>>,
+        target: Arc<dyn Target>,
+        back_within: Duration,
+    ) -> Self {
+        Self { cluster, clients, target, back_within }
+    }
+
+    fn host(&self, id: NodeId) -> Option<&Arc<dyn Host>> {
+        let client = self.clients.iter().find(|host| host.node().id == id);
+        client.or_else(|| self.cluster.host(id))
     }
 
     /// The same question about every node at once; the answers in the order of the nodes.
@@ -87,7 +99,7 @@ impl ProcessProbe {
     /// What runs on the victims now, who are to be killed or only paused.
     pub(crate) async fn before(&self, victims: &[NodeId], killed: bool) -> Before {
         self.each(victims.iter().copied(), move |probe, node| async move {
-            let Some(host) = probe.cluster.host(node) else { return Was::default() };
+            let Some(host) = probe.host(node) else { return Was::default() };
             let processes = host.processes().await.unwrap_or_default();
             Was { processes, incarnation: probe.incarnation(node).await, killed, spared: false }
         })
@@ -101,7 +113,7 @@ impl ProcessProbe {
     }
 
     async fn killed_one(&self, victim: NodeId, was: &Was) -> (bool, String) {
-        let Some(host) = self.cluster.host(victim) else {
+        let Some(host) = self.host(victim) else {
             return (false, "is not in the cluster".into());
         };
         if was.processes.is_empty() {
@@ -139,7 +151,7 @@ impl ProcessProbe {
 
     /// What /proc alone says at once: whether a node that was struck is down.
     pub(crate) async fn is_down(&self, victim: NodeId, was: &Was) -> Result<String, String> {
-        let host = self.cluster.host(victim).ok_or("is not in the cluster")?;
+        let host = self.host(victim).ok_or("is not in the cluster")?;
         let now = host.processes().await.map_err(|error| error.to_string())?;
         if was.processes.is_empty() {
             return Err("nothing ran there before".into());
@@ -168,7 +180,7 @@ impl ProcessProbe {
     }
 
     async fn paused_one(&self, victim: NodeId, was: &Was) -> Result<String, String> {
-        let host = self.cluster.host(victim).ok_or("is not in the cluster")?;
+        let host = self.host(victim).ok_or("is not in the cluster")?;
         let look = async || host.processes().await.map_err(|error| error.to_string());
         let first = look().await?;
         tokio::time::sleep(STILL_FOR).await;
@@ -207,7 +219,7 @@ impl ProcessProbe {
     }
 
     async fn healed_one(&self, node: NodeId, was: &Was) -> Result<String, String> {
-        let host = self.cluster.host(node).ok_or("is not in the cluster")?;
+        let host = self.host(node).ok_or("is not in the cluster")?;
         let now = host.processes().await.map_err(|error| error.to_string())?;
         if now.is_empty() {
             return Err("nothing runs there".into());
@@ -238,8 +250,8 @@ impl ProcessProbe {
             let (seen, silenced) = (healed.get(&node).cloned(), silenced.clone());
             async move {
                 let (seen, text) = seen.unwrap_or((false, "was not looked at".into()));
-                if !seen {
-                    return (false, text);
+                if !seen || node.is_client() {
+                    return (seen, text);
                 }
                 match probe.answers(node, &was, || silenced(node)).await {
                     Ok(answer) => (true, answer),

@@ -106,9 +106,9 @@ pub(crate) enum Links {
 /// A node or several, as a plan names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// The controller's end of a link, where the clients are.
+    /// Where the clients are: in the controller, or all of their places.
     Clients,
-    /// This node.
+    /// This node, or the place of this client.
     Node(NodeId),
     /// The nodes that were given this name.
     Role(String),
@@ -125,6 +125,10 @@ pub(crate) enum Who {
     One,
     /// All that have no other role of the same step.
     Other,
+    /// The client that was granted a lock most recently, of those that have not given it back.
+    Holder,
+    /// A random client that is a process and has no other role of the same step.
+    Client,
     /// This one.
     Node(NodeId),
 }

@@ -58,10 +58,11 @@ impl Performance {
         before: Before,
     ) -> Self {
         let nodes = hands.cluster().nodes().map(|node| node.id).collect();
+        let clients = hands.clients().iter().map(|host| host.node().id).collect();
         let begun = hands.standing().now();
         Self {
             rng: ChaCha8Rng::seed_from_u64(planned.seed),
-            stage: Stage::new(nodes),
+            stage: Stage::new(nodes, clients),
             parcels: links.map(Parcels::new),
             begun,
             touched: BTreeMap::new(),

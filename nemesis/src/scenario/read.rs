@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use schism_history::{OptionError, Options, Span, did_you_mean};
+use schism_lab::NodeId;
 use serde_json::{Map, Value};
 
 use super::{Act, Change, Condition, Links, Place, Scenario, Spread, Step, Touch, Who};
 use crate::ear::Began;
-use crate::victims::node;
+use crate::victims::{client, node};
 
 /// Every word that a step may begin with.
 const STEPS: [&str; 13] = [
@@ -26,11 +27,13 @@ const STEPS: [&str; 13] = [
     "until",
     "in-any-order",
 ];
-const WHO: [(&str, Who); 4] = [
+const WHO: [(&str, Who); 6] = [
     ("leader", Who::Leader),
     ("follower", Who::Follower),
     ("one", Who::One),
     ("other", Who::Other),
+    ("holder", Who::Holder),
+    ("client", Who::Client),
 ];
 const BEGAN: [(&str, Began); 4] =
     [("begun", Began::Begun), ("ok", Began::Ok), ("fail", Began::Fail), ("info", Began::Info)];
@@ -75,7 +78,7 @@ impl Reader {
 
     fn touch(&self, given: &Value) -> Read<Touch> {
         let (name, value) = single(given)?;
-        let act = |act| self.places(value, false).map(|places| Touch::Nodes(act, places));
+        let act = |act| self.places(value, true).map(|places| Touch::Nodes(act, places));
         let change = |change| self.links(value, &[]).map(|links| Touch::Links(change, links));
         let touch = match name.as_str() {
             "hold" => change(Change::Hold),
@@ -103,14 +106,17 @@ impl Reader {
         let mut roles = Vec::new();
         for (name, who) in given {
             let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-            if name == "clients" || name == "all" || node(name).is_some() || !name.chars().all(fits)
+            if name == "clients"
+                || name == "all"
+                || place(name).is_some()
+                || !name.chars().all(fits)
             {
                 let problem = format!("`{name}` is no name for a role; take one such as L");
                 return Err(at([name], problem));
             }
             let word = who.as_str().unwrap_or_default();
             let known = WHO.iter().find(|(known, _)| *known == word).map(|(_, who)| *who);
-            let Some(who) = known.or_else(|| node(word).map(Who::Node)) else {
+            let Some(who) = known.or_else(|| place(word).map(Who::Node)) else {
                 let words = WHO.map(|(word, _)| word);
                 let near = did_you_mean(word, &words);
                 let words = words.join(", ");
@@ -230,8 +236,8 @@ impl Reader {
         if clients && word == "clients" {
             return Ok(Place::Clients);
         }
-        if let Some(node) = node(word) {
-            return Ok(Place::Node(node));
+        if let Some(place) = place(word) {
+            return Ok(Place::Node(place));
         }
         if self.roles.contains(word) {
             return Ok(Place::Role(word.into()));
@@ -244,6 +250,11 @@ impl Reader {
         };
         Err(wrong(format!("there is no role `{word}` here{near}; {known}")))
     }
+}
+
+/// `n1` or `c1`.
+fn place(word: &str) -> Option<NodeId> {
+    node(word).or_else(|| client(word))
 }
 
 /// The one key of a step, and what stands behind it.

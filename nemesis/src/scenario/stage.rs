@@ -8,19 +8,21 @@ use schism_lab::{End, LinkRule, LinkRules, NodeId};
 use super::{Change, Links, Place, Scenario, Step, Touch, Who};
 use crate::View;
 use crate::probe::links::Link;
-use crate::victims::{list, shuffle};
+use crate::victims::{NO_CLIENTS, list, shuffle};
 
 /// The roles and the rules of a scenario at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stage {
     nodes: Vec<NodeId>,
+    /// The places of clients that are processes.
+    clients: Vec<NodeId>,
     roles: BTreeMap<String, Vec<NodeId>>,
     rules: LinkRules,
 }
 
 impl Stage {
-    pub(crate) fn new(nodes: Vec<NodeId>) -> Self {
-        Self { nodes, ..Self::default() }
+    pub(crate) fn new(nodes: Vec<NodeId>, clients: Vec<NodeId>) -> Self {
+        Self { nodes, clients, ..Self::default() }
     }
 
     pub(crate) fn rules(&self) -> &LinkRules {
@@ -38,6 +40,10 @@ impl Stage {
         let mut given: BTreeMap<&str, Vec<NodeId>> = BTreeMap::new();
         let mut free = view.nodes.clone();
         shuffle(&mut free, rng);
+        let mut clients = view.clients.clone();
+        if wanted.iter().any(|(_, who)| *who == Who::Client) {
+            shuffle(&mut clients, rng);
+        }
         let mut order: Vec<&(String, Who)> = wanted.iter().collect();
         order.sort_by_key(|(_, who)| rank(*who));
         for (name, who) in order {
@@ -50,11 +56,17 @@ impl Stage {
                 }
                 Who::One => free.iter().copied().take(1).collect(),
                 Who::Other => std::mem::take(&mut free),
+                Who::Holder => {
+                    let up = |holder: &&NodeId| !view.down.contains(holder);
+                    vec![*view.holders.iter().find(up).ok_or("no client holds a lock")?]
+                }
+                Who::Client => clients.iter().copied().take(1).collect(),
             };
             if chosen.is_empty() {
                 return Err(format!("no node is left for {name}"));
             }
             free.retain(|node| !chosen.contains(node));
+            clients.retain(|client| !chosen.contains(client));
             given.insert(name, chosen);
         }
         let cast: Vec<(String, Vec<NodeId>)> = wanted
@@ -86,7 +98,8 @@ impl Stage {
 
     fn ends_at(&self, places: &[Place]) -> Vec<End> {
         let ends = |place: &Place| match place {
-            Place::Clients => vec![End::Controller],
+            Place::Clients if self.clients.is_empty() => vec![End::Controller],
+            Place::Clients => self.clients.iter().copied().map(End::Node).collect(),
             Place::Node(node) => vec![End::Node(*node)],
             Place::Role(name) => {
                 let nodes = self.roles.get(name).map(Vec::as_slice).unwrap_or_default();
@@ -155,23 +168,35 @@ impl Stage {
 /// Those with the least choice come first.
 fn rank(who: Who) -> u8 {
     match who {
-        Who::Leader | Who::Node(_) => 0,
+        Who::Leader | Who::Node(_) | Who::Holder => 0,
         Who::Follower => 1,
-        Who::One => 2,
+        Who::One | Who::Client => 2,
         Who::Other => 3,
     }
 }
 
 impl Scenario {
-    /// Whether a cluster of `nodes` can play it: every role finds a node, every step something to
-    /// touch. Played in thought, with each node as the leader.
-    pub(crate) fn fits(&self, nodes: u16) -> Result<(), String> {
+    /// Whether a cluster of `nodes`, with so many `clients` in places of their own, can play it: every
+    /// role finds a node, every step something to touch. Played in thought, with each node as the
+    /// leader.
+    pub(crate) fn fits(&self, nodes: u16, clients: u16) -> Result<(), String> {
         use rand_chacha::rand_core::SeedableRng;
-        let all: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
-        for (seed, leader) in (0..).zip(&all) {
+        if clients == 0 && self.strikes_clients() {
+            return Err(NO_CLIENTS.into());
+        }
+        let nodes: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
+        let clients: Vec<NodeId> = (1..=clients).map(NodeId::client).collect();
+        let all = [&nodes[..], &clients].concat();
+        for (seed, leader) in (0..).zip(&nodes) {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let view = View { nodes: all.clone(), primaries: vec![*leader], ..View::default() };
-            let mut stage = Stage::new(all.clone());
+            let view = View {
+                nodes: nodes.clone(),
+                primaries: vec![*leader],
+                clients: clients.clone(),
+                holders: clients.clone(),
+                ..View::default()
+            };
+            let mut stage = Stage::new(nodes.clone(), clients.clone());
             for (number, step) in (1..).zip(&self.steps) {
                 let done = match step {
                     Step::Roles(wanted) => stage.cast(wanted, &view, &mut rng).map(drop),
@@ -189,6 +214,23 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// Whether it gives a role to a client, or does something to clients as such.
+    fn strikes_clients(&self) -> bool {
+        let cast = |step: &Step| match step {
+            Step::Roles(roles) => {
+                roles.iter().any(|(_, who)| matches!(who, Who::Holder | Who::Client))
+            }
+            _ => false,
+        };
+        let all = |touch: &Touch| match touch {
+            Touch::Nodes(_, places) => places.contains(&Place::Clients),
+            Touch::Links(..) => false,
+        };
+        self.steps.iter().any(cast) || self.touches().any(all)
+    }
+}
+
 impl Stage {
     fn try_out(&mut self, touch: &Touch) -> Result<(), String> {
         match touch {
@@ -196,10 +238,13 @@ impl Stage {
                 let links = self.links(links);
                 self.change(*change, &links)
             }
-            Touch::Nodes(_, places) => match self.nodes_at(places).iter().max() {
-                Some(last) if !self.nodes.contains(last) => Err(no_node(*last, &self.nodes)),
-                _ => Ok(()),
-            },
+            Touch::Nodes(_, places) => {
+                let all = [&self.nodes[..], &self.clients].concat();
+                match self.nodes_at(places).iter().find(|place| !all.contains(place)) {
+                    Some(stranger) => Err(no_node(*stranger, &all)),
+                    None => Ok(()),
+                }
+            }
         }
     }
 

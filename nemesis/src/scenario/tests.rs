@@ -39,8 +39,8 @@ fn reads_every_kind_of_step() {
     assert_eq!(scenario.steps.len(), 13);
     assert_eq!(scenario.least(), Duration::from_millis(115));
     assert_eq!(scenario.faults(), ["hold", "pause"]);
-    assert_eq!(scenario.fits(3), Ok(()));
-    assert_eq!(scenario.fits(2), Err("step 1: no node is left for G".into()));
+    assert_eq!(scenario.fits(3, 0), Ok(()));
+    assert_eq!(scenario.fits(2, 0), Err("step 1: no node is left for G".into()));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn says_at_which_step_it_is_wrong() {
 #[test]
 fn refuses_steps_that_cannot_be_taken() {
     let check = |steps: Value, problem: &str| {
-        let fits = scenario(steps.clone()).fits(3);
+        let fits = scenario(steps.clone()).fits(3, 0);
         assert!(fits.as_ref().is_err_and(|fits| fits.contains(problem)), "{steps}: {fits:?}");
     };
     check(json!([{"pause": "n4"}]), "step 1: there is no node n4; the nodes are n1, n2, n3");
@@ -97,7 +97,7 @@ fn roles_of_one_step_never_share_a_node_and_others_are_the_rest() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let leader = NodeId(1 + (seed % 5) as u16);
         let view = View { nodes: all.clone(), primaries: vec![leader], ..View::default() };
-        let mut stage = Stage::new(all.clone());
+        let mut stage = Stage::new(all.clone(), Vec::new());
         let wanted = [("G", Who::Other), ("F", Who::Follower), ("L", Who::Leader), ("X", Who::One)]
             .map(|(name, who)| (name.to_owned(), who));
         let cast = stage.cast(&wanted, &view, &mut rng).expect("roles");
@@ -112,7 +112,7 @@ fn roles_of_one_step_never_share_a_node_and_others_are_the_rest() {
 #[test]
 fn rules_follow_the_steps() {
     let link = |from, to| (End::Node(NodeId(from)), End::Node(NodeId(to)));
-    let mut stage = Stage::new((1..=3).map(NodeId).collect());
+    let mut stage = Stage::new((1..=3).map(NodeId).collect(), Vec::new());
     let between = Links::Between(vec![Place::Node(NodeId(1)), Place::Node(NodeId(2))]);
     assert_eq!(stage.links(&between), [link(1, 2), link(2, 1)]);
     let of = Links::Of(vec![Place::Node(NodeId(1))]);

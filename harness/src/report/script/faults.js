@@ -19,7 +19,21 @@ function topology(fault) {
   };
   topologyLinks(figure, fault, at, crowded);
   nodes.forEach((name, i) => topologyNode(figure, fault, name, at(i), crowded));
+  topologyClients(figure, fault);
   return figure;
+}
+
+/* Clients that are processes stand in the middle, where a fault struck some. */
+function topologyClients(figure, fault) {
+  const struck = fault.victims.filter((name) => name.startsWith('c'));
+  if (!struck.length) return;
+  const inside = { killed: '✕', paused: '‖' }[fault.state] || '';
+  const text = struck.length > 1 ? `c ×${struck.length}` : struck[0];
+  figure.append(
+    box(37, 30, 18, 18, { fill: 'var(--text)' }),
+    label(46, 43, inside, { 'text-anchor': 'middle', style: 'fill:var(--bg);font-weight:700' }),
+    label(46, 61, text, { 'text-anchor': 'middle', class: 'mu' }),
+  );
 }
 
 function topologyLinks(figure, fault, at, crowded) {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Performance;
 use crate::ear::{Began, Wanted};
+use crate::hands::Matters;
 use crate::scenario::{Condition, Place, Spread, Who};
 use crate::victims::list;
 
@@ -27,14 +28,20 @@ impl Performance {
         wanted: &[(String, Who)],
         stop: &CancellationToken,
     ) -> Result<Vec<(String, Vec<NodeId>)>, String> {
-        let matters = wanted.iter().any(|(_, who)| matches!(who, Who::Leader | Who::Follower));
+        let matters = Matters {
+            leader: wanted.iter().any(|(_, who)| matches!(who, Who::Leader | Who::Follower)),
+            holder: wanted.iter().any(|(_, who)| matches!(who, Who::Holder)),
+        };
         let deadline = Instant::now() + CAST_WITHIN;
         let hands = self.hands.clone();
         let asked = async move {
             loop {
                 let (turn, view) = hands.turn_with_view(matters).await;
                 drop(turn);
-                if !matters || !view.primaries.is_empty() || Instant::now() >= deadline {
+                let led = !matters.leader || !view.primaries.is_empty();
+                let up = |holder: &schism_lab::NodeId| !view.down.contains(holder);
+                let held = !matters.holder || view.holders.iter().any(up);
+                if led && held || Instant::now() >= deadline {
                     return view;
                 }
             }
