@@ -26,10 +26,8 @@ impl Look for Memory {
 
     fn gone(&self, before: f64, held: f64, now: f64) -> Result<String, String> {
         let text = format!("{now:.0} MiB of memory are available again");
-        let filled = mebibytes(self.0 as f64);
-        // Others may have taken some meanwhile, or given it back before.
-        let well = now - held > SEEN * filled || before - now < (1.0 - SEEN) * filled;
-        if well { Ok(text) } else { Err(text) }
+        // Others take and give memory meanwhile, so that it counts which of both it is nearer to.
+        if now > f64::midpoint(before, held) { Ok(text) } else { Err(text) }
     }
 }
 
@@ -72,7 +70,7 @@ mod tests {
         let memory = Memory(100 << 20);
         assert!(memory.bites(1000.0, 905.0).is_ok() && memory.bites(1000.0, 960.0).is_err());
         assert!(memory.gone(1000.0, 900.0, 990.0).is_ok());
-        assert!(memory.gone(1000.0, 900.0, 910.0).is_err());
+        assert!(memory.gone(1000.0, 900.0, 940.0).is_err());
         let few = Descriptors(2);
         assert!(few.bites(1000.0, 2.0).is_ok() && few.bites(1000.0, 990.0).is_err());
         assert!(few.gone(1000.0, 2.0, 998.0).is_ok() && few.gone(1000.0, 2.0, 4.0).is_err());
