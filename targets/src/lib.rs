@@ -5,6 +5,7 @@
 mod archive;
 mod cache;
 mod clock_sight;
+mod error;
 mod etcd;
 mod log_tail;
 mod memory;
@@ -15,15 +16,15 @@ mod stream;
 mod upkeep;
 
 pub use clock_sight::ClockSight;
+pub use error::TargetError;
+pub use upkeep::Upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use schism_history::{Call, Evidence, OptionError, Outcome, Process};
-use schism_lab::{Host, HostError, Node, NodeId};
-
-pub use upkeep::Upkeep;
+use schism_lab::{Host, Node, NodeId};
 
 /// The nodes of a lab with a target on them.
 #[derive(Clone)]
@@ -42,50 +43,6 @@ impl Cluster {
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.hosts.iter().map(|host| host.node())
     }
-}
-
-/// Why a target could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum TargetError {
-    /// The node could not.
-    #[error(transparent)]
-    Host(#[from] HostError),
-    /// A node or the cluster did not come up in time.
-    #[error("{who}: {what} within {within:?}{log}")]
-    NotReady {
-        /// The node or the target.
-        who: String,
-        /// What did not happen.
-        what: String,
-        /// How long was waited.
-        within: Duration,
-        /// The last lines of its log, or nothing.
-        log: String,
-    },
-    /// The target has no such operation.
-    #[error("{target} cannot {what}")]
-    Unsupported {
-        /// The target.
-        target: &'static str,
-        /// What was asked.
-        what: &'static str,
-    },
-    /// The nodes do not suffice for what the plan asks.
-    #[error("{target}: {problem}")]
-    Unfit {
-        /// The target.
-        target: &'static str,
-        /// What is missing, and the remedy.
-        problem: String,
-    },
-    /// No connection to a node.
-    #[error("{node}: no connection: {problem}")]
-    Connect {
-        /// The node.
-        node: NodeId,
-        /// What went wrong.
-        problem: String,
-    },
 }
 
 /// A system under test.
