@@ -8,12 +8,14 @@ SEEDS ?= 20
 PACKAGES := chromium
 # What runs of real systems start, and what nodes behind SSH need.
 PACKAGES += etcd-server redis-server openssh-server nftables iproute2
+# Programs whose clocks are set wrong by tests.
+PACKAGES += golang-go default-jdk-headless
 # What says whether the Vagrantfile is one.
 PACKAGES += vagrant
 # A client in another language.
 PACKAGES += python3
 
-.PHONY: help build agent packages test lint docs bench nightly track-record track-record-real vm-test etcd
+.PHONY: help build agent packages test lint docs bench nightly track-record track-record-real vm-test etcd redis
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -69,3 +71,6 @@ vm-test: ## Real clock, netem and reboots in a Debian guest under QEMU, which ne
 
 etcd: ## Build a release of etcd, unmodified, for plans with `version`: make etcd VERSION=3.6.9
 	targets/etcd-build/build.sh $(VERSION)
+
+redis: ## Fetch a release of Redis for plans with `version`: make redis VERSION=8.2.3
+	targets/redis-build/fetch.sh $(VERSION)

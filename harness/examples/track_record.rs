@@ -32,6 +32,7 @@ const BUGS: &[Bug] = &[
     Bug { name: "ack-before-commit", claims: &["linearizable", "acknowledged-writes-survive"] },
     Bug { name: "buffered-log", claims: &["linearizable", "acknowledged-writes-survive"] },
     Bug { name: "drop-on-snapshot", claims: &["linearizable", "acknowledged-writes-survive"] },
+    Bug { name: "no-fsync", claims: &["acknowledged-writes-survive", "no-lost-elements"] },
     Bug { name: "apply-twice", claims: &["read-uncommitted", "strict-serializable"] },
 ];
 
@@ -49,7 +50,11 @@ const REAL: &[Real] = &[
     Real { plan: "redis-wait", claims: &["no-lost-elements"], least: 0 },
     Real { plan: "redis-replica-reads", claims: &["read-your-writes"], least: 18 },
     Real { plan: "redis-replica-reads", claims: &["monotonic-reads"], least: 18 },
+    Real { plan: "redis-power-loss-everysec", claims: &["acknowledged-writes-survive"], least: 18 },
+    Real { plan: "redis-power-loss", claims: &["acknowledged-writes-survive"], least: 0 },
     Real { plan: "redis-counter", claims: &["counter-bounds"], least: 18 },
+    Real { plan: "redis-lock", claims: &["mutual-exclusion"], least: 18 },
+    Real { plan: "redlock", claims: &["mutual-exclusion"], least: 18 },
 ];
 
 struct Arguments {

@@ -42,6 +42,36 @@ fn serializable_reads_of_etcd_are_found_to_be_stale() {
     assert_eq!(word(&verdict, "acknowledged-writes-survive"), "upheld", "{said}");
 }
 
+#[test]
+fn watches_of_etcd_miss_nothing_while_nodes_fail_and_the_past_is_compacted() {
+    let Some(place) = Place::new("watches_of_etcd", Way::Local, ETCD) else { return };
+    let faults = "faults=[ { at: 2s, for: 3s, kill: one }, { at: 8s, for: 3s, compact: {} }, \
+        { at: 12s, for: 5s, defragment: all } ]";
+    let claims = "claims=[ ordered, unique, reliable, atomic, resumable ]";
+    let settings = ["load.duration=18s", faults, claims];
+    let (exit, verdict, said) = place.run(&plan("etcd-watch.yaml"), Way::Local, &settings);
+    assert_eq!(exit, 0, "{said}\n{verdict}");
+    assert_eq!((&verdict["faults"], &verdict["faults_proven"]), (&3.into(), &3.into()), "{said}");
+}
+
+#[test]
+fn an_archive_is_refused_where_its_checksum_is_another() {
+    let Some(place) = Place::new("an_archive_is_refused", Way::Local, ETCD) else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let archive = folder.path().join("etcd.tar.gz");
+    std::fs::write(&archive, b"no archive").expect("a file");
+    let path = archive.display();
+    let target =
+        format!("target={{ etcd: {{ archive: '{path}', sha256: '{}' }} }}", "0".repeat(64));
+    let (exit, _, said) = place.run(
+        &plan("etcd-watch.yaml"),
+        Way::Local,
+        &["load.duration=14s", &target, "faults=[]"],
+    );
+    assert_eq!(exit, 3, "{said}");
+    assert!(said.contains("its checksum is") && said.contains("the plan wants 0000"), "{said}");
+}
+
 /// Two pauses of clients that hold a lock, each far longer than its lease.
 const PAUSES: &str = "faults=[ { at: 2s, for: 6s, pause: { clients: holder } }, \
     { at: 12s, for: 6s, pause: { clients: holder } } ]";

@@ -109,12 +109,12 @@ fn sshd_and_below(place: &Place, node: &str) -> Vec<i32> {
 }
 
 /// A run in the middle of which `signal` is sent to everything of one host's sshd: it ends in time,
-/// with a report that names the node.
-fn ends_in_a_report(test: &str, signal: &str) {
-    let Some(place) = Place::new(test, Way::Ssh, &[]) else { return };
+/// with a report that names the node. Only those are struck whose names are `among` them.
+fn ends_in_a_report(test: &str, signal: &str, among: fn(&str) -> bool) -> Option<String> {
+    let place = Place::new(test, Way::Ssh, &[])?;
     let plan = plan("quickstart.yaml");
     let faults = "faults=[ { at: 9s, for: 2s, kill: n2 } ]";
-    let bounds = "bounds={ reach: 2s, act: 3s, back: 2s, settle: 3s, final-reads: 4s, logs: 2s }";
+    let bounds = "bounds={ reach: 4s, act: 3s, back: 2s, settle: 3s, final-reads: 4s, logs: 2s }";
     let mut command = Command::new("timeout");
     command.args(["-k", "5", "100", env!("CARGO_BIN_EXE_schism"), "run"]).arg(&plan);
     let lasts = ["load.duration=13s", "lab.local.lease=2s", "claims=[ linearizable ]"];
@@ -130,8 +130,11 @@ fn ends_in_a_report(test: &str, signal: &str) {
         assert!(begun.elapsed().as_secs() < 60, "no load began");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    let struck = sshd_and_below(&place, "n2");
+    let mut struck = sshd_and_below(&place, "n2");
     assert!(struck.len() >= 2, "there is no sshd of n2 with a connection: {struck:?}");
+    let name = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    struck.retain(|pid| among(name(pid).trim()));
+    assert!(!struck.is_empty(), "there is nothing to strike");
     for pid in struck {
         let _ = Command::new("kill").args([signal, &pid.to_string()]).status();
     }
@@ -144,16 +147,26 @@ fn ends_in_a_report(test: &str, signal: &str) {
     let verdict = std::fs::read(place.latest().join("verdict.json")).expect("a verdict");
     let verdict: Value = serde_json::from_slice(&verdict).expect("a verdict");
     assert_eq!(verdict["exit"], 2, "{verdict}");
+    Some(verdict.to_string())
 }
 
 #[test]
 fn a_host_that_refuses_in_the_middle_of_a_run_ends_in_a_report() {
-    ends_in_a_report("a_host_that_refuses", "-KILL");
+    ends_in_a_report("a_host_that_refuses", "-KILL", |_| true);
 }
 
 #[test]
 fn a_host_that_hangs_in_the_middle_of_a_run_ends_in_a_report() {
-    ends_in_a_report("a_host_that_hangs", "-STOP");
+    ends_in_a_report("a_host_that_hangs", "-STOP", |_| true);
+}
+
+#[test]
+fn an_agent_that_is_killed_in_the_middle_of_a_run_is_a_doubt() {
+    let verdict = ends_in_a_report("an_agent_that_is_killed", "-KILL", |it| it == "schism-agent");
+    let Some(verdict) = verdict else { return };
+    assert!(verdict.contains("n2: the connection to root@10.77.0.2 was lost"), "{verdict}");
+    // Its watcher left nothing, and the next agent was reached.
+    assert!(!verdict.contains("dirty"), "{verdict}");
 }
 
 #[test]

@@ -60,6 +60,52 @@ fn too_few_nodes_are_refused_with_the_number_that_is_needed() {
     let text = "{ name: short, lab: { local: { nodes: 4 } }, target: redis_cluster,
         workload: register, load: { duration: 1s }, claims: [ linearizable ] }";
     let (exit, _, said) = place.run_text(text, Way::Local);
-    assert_eq!(exit, 3, "{said}");
+    assert_eq!(exit, 64, "{said}");
     assert!(said.contains("use 6 nodes"), "{said}");
+    let (exit, _, said) = place.run_text(&text.replace("nodes: 4", "nodes: 7"), Way::Local);
+    assert_eq!(exit, 64, "{said}");
+    assert!(said.contains("use 6 or 8"), "{said}");
+}
+
+#[test]
+fn slots_that_were_on_their_way_are_closed_when_their_primary_dies() {
+    let Some(place) = Place::new("slots_that_were_on_their_way_are_closed", Way::Local, REDIS)
+    else {
+        return;
+    };
+    let (exit, verdict, said) = place.run(&plan("redis-reshard-kill.yaml"), Way::Local, &[]);
+    assert_eq!(exit, 0, "{said}");
+    assert_eq!((&verdict["faults"], &verdict["faults_proven"]), (&2.into(), &2.into()), "{said}");
+    let history = std::fs::read_to_string(place.latest().join("history.jsonl"));
+    let history = history.expect("the history");
+    assert!(history.contains("slots with"), "no slot was moved");
+}
+
+#[test]
+fn members_leave_and_come_back_and_nothing_is_lost() {
+    let Some(place) = Place::new("members_leave_and_come_back", Way::Local, REDIS) else { return };
+    let (exit, verdict, said) = place.run(&plan("redis-leave.yaml"), Way::Local, &[]);
+    assert_eq!(exit, 0, "{said}");
+    assert_eq!((&verdict["faults"], &verdict["faults_proven"]), (&2.into(), &2.into()), "{said}");
+}
+
+#[test]
+fn locks_of_redis_do_not_exclude_once_a_primary_is_succeeded() {
+    let Some(place) = Place::new("locks_of_redis_do_not_exclude", Way::Local, REDIS) else {
+        return;
+    };
+    let (exit, verdict, said) = place.run(&plan("redis-lock.yaml"), Way::Local, &[]);
+    assert_eq!(exit, 1, "{said}");
+    assert_eq!(word(&verdict, "mutual-exclusion"), "violated", "{said}");
+}
+
+#[test]
+fn redlock_does_not_exclude_once_a_majority_forgets() {
+    let Some(place) = Place::new("redlock_does_not_exclude", Way::Local, REDIS) else { return };
+    let (exit, verdict, said) = place.run(&plan("redlock.yaml"), Way::Local, &[]);
+    assert_eq!(exit, 1, "{said}");
+    assert_eq!(word(&verdict, "mutual-exclusion"), "violated", "{said}");
+    let remembers = "target={ redlock: { lease: 8s, appendonly: yes, appendfsync: always } }";
+    let (exit, _, said) = place.run(&plan("redlock.yaml"), Way::Local, &[remembers]);
+    assert_eq!(exit, 0, "{said}");
 }

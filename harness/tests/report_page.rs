@@ -132,6 +132,7 @@ fn record(workload: &str) -> RunRecord {
         lateness_ms: Vec::new(),
         sabotage: None,
         notes: Vec::new(),
+        lost: Vec::new(),
         dirty: Vec::new(),
     }
 }

@@ -180,6 +180,47 @@ fn a_planted_bug_is_found_and_ends_the_run_early() {
 }
 
 /// Each way to cheat ends with exit code 2, and the reason names what was noticed.
+const POWER: &str = "
+name: power
+seed: 1
+lab: { local: { nodes: 3 } }
+target: { reference: { protocol: raft, bug: BUG } }
+workload: { set: { keys: 2, operations_per_key: 500 } }
+load: { clients: 5, duration: 7s, rate: 100/s }
+faults:
+  - { at: 3s, for: 1s, power-loss: all }
+claims:
+  - no-lost-elements
+  - acknowledged-writes-survive
+";
+
+/// Whether this user may put a disk layer over a folder.
+fn may_layer(test: &str) -> bool {
+    let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse");
+    if let Err(error) = &opened {
+        let _ = writeln!(std::io::stderr(), "skipped: {test}: /dev/fuse: {error}");
+    }
+    opened.is_ok()
+}
+
+#[test]
+fn a_loss_of_power_finds_who_does_not_sync_and_nobody_else() {
+    let test = "a_loss_of_power_finds_who_does_not_sync_and_nobody_else";
+    if !may_layer(test) {
+        return;
+    }
+    let Some(place) = Place::new(test) else { return };
+    let (code, verdict, said) = place.run(&POWER.replace("BUG", "no-fsync"), &[]);
+    assert_eq!(code, 1, "{said}");
+    for claim in ["no-lost-elements", "acknowledged-writes-survive"] {
+        assert!(reasons(&verdict).contains(&format!("{claim:?}: \"violated\"")), "{said}");
+    }
+    let (code, _, said) = place.run(&POWER.replace("BUG", "none"), &[]);
+    assert_eq!(code, 0, "{said}");
+    // What was held over the data folders went with the run, and so did they.
+    assert!(!place.latest().join("data").exists());
+}
+
 fn check_sabotage(sabotage: &str, fault: &str, noticed: &str) {
     let Some(place) = Place::new(&format!("sabotage {sabotage}")) else { return };
     let plan = PLAN.replace("FAULT", fault);

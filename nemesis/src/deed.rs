@@ -64,9 +64,10 @@ impl Deed {
             Deed::Start => start(cluster, target, host).await,
             Deed::Pause => host.pause_all().await.map_err(|error| error.to_string()),
             Deed::Resume => host.resume_all().await.map_err(|error| error.to_string()),
-            Deed::Hold(name, effect) => {
-                host.hold(&name, &effect).await.map_err(|error| error.to_string())
-            }
+            Deed::Hold(name, effect) => host
+                .hold(&name, &effect.on_node(node.id.0))
+                .await
+                .map_err(|error| error.to_string()),
             Deed::Release(name) => host.release(&name).await.map_err(|error| error.to_string()),
             Deed::Revive => {
                 host.resume_all().await.map_err(|error| error.to_string())?;

@@ -5,9 +5,9 @@ mod view;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use schism_history::{FaultId, FaultMark, Phase};
-use schism_lab::{Host, LinkRules, Network, NodeId};
-use schism_targets::{Cluster, Target};
+use schism_history::{Evidence, FaultId, FaultMark, Phase};
+use schism_lab::{Effect, Host, LinkRules, Network, NodeId};
+use schism_targets::{Cluster, Target, Upkeep};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,9 @@ use crate::standing::{Standing, Tick};
 use crate::{ClientPlaces, Injection};
 
 pub(crate) use view::Matters;
+
+/// How long what is left of an act of upkeep may take.
+const SETTLE_WITHIN: Duration = Duration::from_secs(15);
 
 /// What all faults of a run share.
 pub(crate) struct Hands {
@@ -151,13 +154,38 @@ impl Hands {
                 let deed = Deed::Hold(fault.to_string(), effect.clone());
                 problems(self.on_each(victims, &deed).await)
             }
-            Injection::Scenario(_) | Injection::Nothing { .. } => {
+            Injection::PowerLoss { victims, loss } => {
+                begin(&mut self.standing());
+                let mut problems = problems(self.on_each(victims, &Deed::Kill).await);
+                // Nothing writes any more: now it is lost.
+                let lose = Deed::Hold(fault.to_string(), Effect::Loss(*loss));
+                problems
+                    .extend(self.on_each(victims, &lose).await.into_iter().filter_map(|it| it.1));
+                problems
+            }
+            Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => {
                 begin(&mut self.standing());
                 Vec::new()
             }
         };
         for problem in problems {
             self.note(format!("{fault}: {problem}."));
+        }
+    }
+
+    /// Does an act of upkeep; who breaks it off has it settled.
+    pub(crate) async fn keep_up(&self, act: &Upkeep, within: Duration) -> Evidence {
+        self.target.keep_up(&self.cluster, act, within).await
+    }
+
+    /// Finishes or undoes what is left of an act of upkeep.
+    pub(crate) async fn settle(&self, act: &Upkeep) -> Evidence {
+        let settled = self.target.settle(&self.cluster, act, SETTLE_WITHIN);
+        match tokio::time::timeout(SETTLE_WITHIN * 2, settled).await {
+            Ok(settled) => settled,
+            Err(_) => {
+                evidence(false, format!("{act}: nothing was said in {:?}", SETTLE_WITHIN * 2))
+            }
         }
     }
 
@@ -220,10 +248,24 @@ impl Hands {
                 self.set_rules(|standing| standing.lift(fault)).await
             }
             Injection::Hold { .. } => self.release(fault).await,
-            Injection::Kill(_) | Injection::Pause(_) | Injection::Nothing { .. } => Vec::new(),
+            Injection::PowerLoss { victims, .. } => {
+                let mut problems = self.release(fault).await;
+                // A look that was still under way would be taken for the target.
+                let left = self.standing().held_by(fault);
+                let left: Vec<NodeId> =
+                    victims.iter().copied().filter(|node| left.contains(node)).collect();
+                problems.extend(
+                    self.on_each(&left, &Deed::Kill).await.into_iter().filter_map(|it| it.1),
+                );
+                problems
+            }
+            Injection::Kill(_)
+            | Injection::Pause(_)
+            | Injection::Upkeep(_)
+            | Injection::Nothing { .. } => Vec::new(),
         };
         let deed = match injection {
-            Injection::Kill(_) => Deed::Start,
+            Injection::Kill(_) | Injection::PowerLoss { .. } => Deed::Start,
             Injection::Pause(_) => Deed::Resume,
             Injection::Scenario(_) => Deed::Revive,
             Injection::Hold { victims, .. } => {
@@ -235,7 +277,7 @@ impl Hands {
                 let healed = self.processes.healed(before).await;
                 return self.ended(fault, problems, healed);
             }
-            Injection::Links { .. } | Injection::Nothing { .. } => {
+            Injection::Links { .. } | Injection::Upkeep(_) | Injection::Nothing { .. } => {
                 return self.ended(fault, problems, Healed::new());
             }
         };
@@ -345,6 +387,11 @@ impl Hands {
         }
         let left = self.standing().down();
         problems.extend(self.bring_up(&left, Deed::Revive).await);
+        let unsettled = self.standing().unsettled();
+        for act in unsettled {
+            let settled = self.settle(&act).await;
+            problems.extend((!settled.seen).then(|| format!("{act}: {}", settled.text)));
+        }
         let healed = problems.is_empty();
         for problem in problems {
             self.note(format!("Healing: {problem}."));

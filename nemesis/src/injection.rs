@@ -1,6 +1,7 @@
 //! Injections as they stand in a history, and rules of several faults at once.
 
 use schism_lab::{LinkRule, LinkRules, NodeId};
+use schism_targets::Upkeep;
 use serde_json::{Map, Value, json};
 
 use crate::Injection;
@@ -12,14 +13,18 @@ impl Injection {
             Injection::Links { victims, .. }
             | Injection::Kill(victims)
             | Injection::Pause(victims)
-            | Injection::Hold { victims, .. } => victims,
-            // The victims of a scenario stand in the marks of its steps.
-            Injection::Scenario(_) | Injection::Nothing { .. } => &[],
+            | Injection::Hold { victims, .. }
+            | Injection::PowerLoss { victims, .. } => victims,
+            Injection::Upkeep(Upkeep::Defragment(nodes) | Upkeep::Leave(nodes)) => nodes,
+            // Other upkeep is about the system as a whole, and the victims of a scenario stand in the
+            // marks of its steps.
+            Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => &[],
         }
     }
 
     /// The facts, for a replay: `{"links":[{"from":"n1","to":"n2","drop":true}]}`,
-    /// `{"kill":["n1"]}`, `{"pause":["n1"]}`, `{"hold":["n1"],"effect":{"burn":{…}}}`, `{"steps":9}` for a scenario, whose facts stand in the
+    /// `{"kill":["n1"]}`, `{"pause":["n1"]}`, `{"hold":["n1"],"effect":{"burn":{…}}}`,
+    /// `{"power-loss":["n1"],"loss":{…}}`, `{"steps":9}` for a scenario, whose facts stand in the
     /// marks of its steps, `{"nothing":"no node said that it leads"}`.
     pub fn to_json(&self) -> Value {
         let names = |nodes: &[NodeId]| nodes.iter().map(ToString::to_string).collect::<Value>();
@@ -39,6 +44,10 @@ impl Injection {
             Injection::Hold { victims, effect } => {
                 json!({ "hold": names(victims), "effect": effect })
             }
+            Injection::PowerLoss { victims, loss } => {
+                json!({ "power-loss": names(victims), "loss": loss })
+            }
+            Injection::Upkeep(act) => json!({ "upkeep": act.to_string() }),
             Injection::Scenario(scenario) => json!({ "steps": scenario.steps.len() }),
             Injection::Nothing { reason } => json!({ "nothing": reason }),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use schism_history::{Evidence, FaultMark, Phase};
-use schism_lab::{LinkRules, Network};
+use schism_lab::{Effect, LinkRules, Network};
 use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -148,6 +148,9 @@ impl Act {
         if let Injection::Scenario(scenario) = &injection {
             return self.play(scenario, &injection, before, &stop).await;
         }
+        if let Injection::Upkeep(act) = &injection {
+            return self.keep_up(act, &stop).await;
+        }
         let fault = self.planned.fault;
         let parcels = self.post_what_is_held(&injection);
         let mut held = Sights::new();
@@ -170,7 +173,9 @@ impl Act {
         record(FaultMark::Stop { fault });
         let gone = match &injection {
             Injection::Links { rules, .. } => self.links_gone(rules, parcels).await,
-            Injection::Kill(_) | Injection::Pause(_) => self.back(&before, &healed, ended).await,
+            Injection::Kill(_) | Injection::Pause(_) | Injection::PowerLoss { .. } => {
+                self.back(&before, &healed, ended).await
+            }
             Injection::Hold { effect, .. } => {
                 let hands = self.hands.clone();
                 let silenced = move |node| hands.standing().silenced_since(ended, node, fault);
@@ -178,7 +183,7 @@ impl Act {
                 all(vec![gone, self.back(&before, &healed, ended).await], "")
             }
             // Nothing was done, and nothing is to be undone; a scenario has its own end.
-            Injection::Scenario(_) | Injection::Nothing { .. } => return,
+            Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => return,
         };
         record(FaultMark::Probe { fault, phase: Phase::Gone, evidence: gone });
     }
@@ -276,8 +281,14 @@ impl Act {
                 None => evidence(false, "links could not be probed"),
             },
             Injection::Kill(_) => self.hands.processes().killed(before).await,
+            Injection::PowerLoss { loss, .. } => {
+                let killed = self.hands.processes().killed(before).await;
+                let (lost, _) = self.hands.effects().bites(&Effect::Loss(*loss), sights).await;
+                all(vec![killed, lost], "")
+            }
             Injection::Pause(_) => self.hands.processes().paused(before).await,
             Injection::Scenario(_) => evidence(false, "a scenario is looked at step by step"),
+            Injection::Upkeep(_) => evidence(false, "upkeep is looked at by the target"),
             Injection::Nothing { reason } => evidence(false, reason.clone()),
         }
     }
@@ -327,7 +338,9 @@ impl Act {
             Err(error) => (value.to_string(), Injection::Nothing { reason: error.problem }),
         };
         let before = match &injection {
-            Injection::Kill(victims) => hands.processes().before(victims, true).await,
+            Injection::Kill(victims) | Injection::PowerLoss { victims, .. } => {
+                hands.processes().before(victims, true).await
+            }
             Injection::Pause(victims) => hands.processes().before(victims, false).await,
             Injection::Hold { victims, .. } => {
                 let mut before = hands.processes().before(victims, false).await;
@@ -345,6 +358,9 @@ impl Act {
         };
         let sights = match &injection {
             Injection::Hold { victims, effect } => hands.effects().before(effect, victims).await,
+            Injection::PowerLoss { victims, loss } => {
+                hands.effects().before(&Effect::Loss(*loss), victims).await
+            }
             _ => Sights::new(),
         };
         hands.record(FaultMark::Start {
@@ -361,3 +377,4 @@ impl Act {
 
 #[cfg(test)]
 mod tests;
+mod upkeep;

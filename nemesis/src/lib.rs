@@ -29,7 +29,8 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use schism_history::{FaultId, OptionError};
-use schism_lab::{Effect, End, LinkRules, NodeId};
+use schism_lab::{Effect, End, LinkRules, Loss, NodeId};
+use schism_targets::Upkeep;
 use serde::{Deserialize, Serialize};
 
 /// A way to break a system, with its parameters.
@@ -142,6 +143,16 @@ pub enum Injection {
         /// What is held there.
         effect: Effect,
     },
+    /// These nodes lose their power: they die, and what they had not synced is lost. They start
+    /// again when the fault ends.
+    PowerLoss {
+        /// The nodes.
+        victims: Vec<NodeId>,
+        /// What the loss is like.
+        loss: Loss,
+    },
+    /// This is done through the target while clients use it.
+    Upkeep(Upkeep),
     /// Steps, each of which is resolved when it begins.
     Scenario(Scenario),
     /// Nothing could be resolved (no leader was seen, say): the fault stays unproven.
@@ -218,6 +229,14 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::DELAY,
     faults::HOLD,
     faults::BURN,
+    faults::DISK,
+    faults::POWER_LOSS,
+    faults::MEMORY,
+    faults::DESCRIPTORS,
     faults::CLOCK,
+    faults::RESHARD,
+    faults::LEAVE,
+    faults::COMPACT,
+    faults::DEFRAGMENT,
     faults::SCENARIO,
 ];

@@ -151,7 +151,11 @@ fn strikes(
             ..View::default()
         };
         let down = match after.map(|after| after.plan(&healthy, &mut rng)) {
-            Some(Injection::Kill(victims) | Injection::Pause(victims)) => victims,
+            Some(
+                Injection::Kill(victims)
+                | Injection::Pause(victims)
+                | Injection::PowerLoss { victims, .. },
+            ) => victims,
             _ => Vec::new(),
         };
         // Those that are left have a leader again.

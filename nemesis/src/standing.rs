@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use schism_history::FaultId;
 use schism_lab::{End, LinkRules, NodeId};
+use schism_targets::Upkeep;
 
 use crate::Injection;
 use crate::injection::together;
@@ -27,6 +28,8 @@ pub(crate) struct Standing {
     /// How much the links that were ever slowed down may be slow by, at the most, when healed.
     slowed: BTreeMap<Link, Duration>,
     down: BTreeMap<NodeId, FaultId>,
+    /// The acts of upkeep of which something may be left.
+    upkeep: BTreeMap<FaultId, Upkeep>,
     /// The nodes on which each fault still holds an effect, and its kind.
     held: BTreeMap<(FaultId, NodeId), &'static str>,
     /// What each fault was about, and until when.
@@ -101,6 +104,11 @@ impl Standing {
         self.open.clone()
     }
 
+    /// The acts of upkeep of which something may be left.
+    pub(crate) fn unsettled(&self) -> Vec<Upkeep> {
+        self.upkeep.values().cloned().collect()
+    }
+
     /// A fault is about to touch what it is about.
     pub(crate) fn begin(&mut self, fault: FaultId, injection: &Injection) {
         self.open.insert(fault);
@@ -113,6 +121,12 @@ impl Standing {
                     self.strike(fault, *victim);
                 }
             }
+            Injection::PowerLoss { victims, .. } => {
+                for victim in victims {
+                    self.strike(fault, *victim);
+                    self.held.insert((fault, *victim), "loss");
+                }
+            }
             // They may be silent for it, and are to answer until then.
             Injection::Hold { victims, effect } => {
                 for victim in victims {
@@ -121,6 +135,9 @@ impl Standing {
             }
             // Its steps will tell.
             Injection::Scenario(_) | Injection::Nothing { .. } => {}
+            Injection::Upkeep(act) => {
+                self.upkeep.insert(fault, act.clone());
+            }
         }
         self.next_tick();
     }
@@ -176,6 +193,7 @@ impl Standing {
     /// Everything that the fault was about is well again: the moment.
     pub(crate) fn end(&mut self, fault: FaultId) -> Tick {
         self.open.remove(&fault);
+        self.upkeep.remove(&fault);
         let now = self.next_tick();
         for reach in self.reaches.iter_mut().filter(|reach| reach.fault == fault) {
             reach.ended = Some(now);

@@ -25,7 +25,9 @@ fn made(entry: &TargetEntry) -> Arc<dyn Target> {
 fn first(f: &str) -> Op {
     let mop = |kind, value| Mop { kind, key: Key::new("t"), value };
     match f {
-        "read" | "read-set" | "acquire" | "release" => Op::new(f, Some(f), Value::Nil),
+        "read" | "read-set" | "acquire" | "release" | "delete" | "watch" => {
+            Op::new(f, Some(f), Value::Nil)
+        }
         "write" | "add" | "increment" => Op::new(f, Some(f), Value::Int(1)),
         "cas" => Op::new(f, Some(f), Value::List([Value::Nil, Value::Int(1)].into())),
         "txn" => {

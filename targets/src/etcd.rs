@@ -3,6 +3,7 @@
 //! Nodes are asked over the JSON gateway that every release has, by plain HTTP: no retries, and each
 //! answer is the node's own.
 
+mod changes;
 mod client;
 mod gateway;
 mod locks;
@@ -16,29 +17,28 @@ mod settings;
 mod tests;
 mod transactions;
 mod trouble;
+mod upkeep;
+mod watches;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use schism_history::{OptionError, Process};
+use schism_history::{Evidence, OptionError, Process};
 use schism_lab::{Command, Host, HostError, Node, NodeId};
-use serde::de::DeserializeOwned;
-use serde_json::json;
 use tokio::time::Instant;
 
+use crate::archive::Archive;
 use crate::clock_sight::by_seconds;
 use crate::log_tail::last_lines;
-use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError};
+use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError, Upkeep};
+use changes::{Change, change};
 use client::EtcdClient;
-use gateway::Gateway;
 use members::{Questions, leaders, peer_url, settled, standing_on};
 use settings::Settings;
-use trouble::Trouble;
-use wire::{Done, Members};
 
 const NAME: &str = "etcd";
 
@@ -47,17 +47,35 @@ const ASK: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long a program may take to say its version, or removing a node's data.
 const RUN: Duration = Duration::from_secs(10);
-/// How long a change of the members may take: that they see each other, and that it is committed.
-const CHANGE: Duration = Duration::from_secs(15);
+/// How long the members may take to be told.
+const LIST: Duration = Duration::from_secs(15);
 
 /// The row of this target.
 pub(crate) const ENTRY: TargetEntry = TargetEntry {
     name: NAME,
     summary: "etcd 3.4 or later, over its JSON gateway",
     needs_lab: true,
-    operations: &["read", "write", "cas", "add", "read-set", "txn", "acquire", "release"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn", "clock"],
+    operations: &[
+        "read", "write", "cas", "add", "read-set", "txn", "acquire", "release", "delete", "watch",
+    ],
+    faults: &[
+        "partition",
+        "kill",
+        "pause",
+        "delay",
+        "hold",
+        "scenario",
+        "burn",
+        "clock",
+        "disk",
+        "power-loss",
+        "memory",
+        "descriptors",
+        "compact",
+        "defragment",
+    ],
     options: settings::OPTIONS,
+    fits: |_, _| Ok(()),
     construct,
 };
 
@@ -101,6 +119,20 @@ impl Etcd {
         node.data.join(NAME)
     }
 
+    /// The program, as seen on a node. One that is kept on this machine is brought there first.
+    fn program(&self, node: &Node) -> PathBuf {
+        if self.is_brought() {
+            node.data.join("programs").join(NAME)
+        } else {
+            self.settings.binary.clone()
+        }
+    }
+
+    /// Whether nodes get the program from this machine, which may not be theirs.
+    fn is_brought(&self) -> bool {
+        self.settings.archive.is_some() || self.settings.version.is_some()
+    }
+
     /// How a node is started.
     fn command(&self, cluster: &Cluster, node: &Node) -> Command {
         let url = |port| format!("http://{}", std::net::SocketAddr::new(node.address, port));
@@ -111,7 +143,7 @@ impl Etcd {
             Some(members) => (members.clone(), "existing"),
             None => (all, "new"),
         };
-        let mut argv = vec![self.settings.binary.display().to_string()];
+        let mut argv = vec![self.program(node).display().to_string()];
         let mut option = |name: &str, value: String| argv.push(format!("--{name}={value}"));
         option("name", node.id.to_string());
         option("data-dir", Self::data(node).display().to_string());
@@ -162,6 +194,7 @@ impl Etcd {
         let binary = self.settings.binary.display();
         let remedy = match &self.settings.version {
             Some(version) => format!("`make etcd VERSION={version}` builds it"),
+            None if self.settings.archive.is_some() => "look what `archive` holds".into(),
             None => "install the package etcd-server, or name the program with `binary`".into(),
         };
         let problem = format!("{binary} does not say its version ({problem}); {remedy}");
@@ -175,26 +208,26 @@ impl Etcd {
     }
 }
 
-/// Changes the members. Until its members have seen each other for five seconds, a cluster refuses to
-/// change them, before anything is proposed: then it is asked again.
-async fn change<T: DeserializeOwned>(
-    gateway: &Gateway,
-    path: &str,
-    body: &serde_json::Value,
-) -> Result<T, Trouble> {
-    let deadline = Instant::now() + CHANGE;
-    loop {
-        let changed = gateway.tell(path, body, deadline).await;
-        match &changed {
-            Err(trouble)
-                if trouble.text().contains("etcdserver: unhealthy cluster")
-                    && Instant::now() + PAUSE < deadline =>
-            {
-                tokio::time::sleep(PAUSE).await;
-            }
-            _ => return changed,
-        }
+/// Brings a program to a node, and makes it one there.
+async fn bring(host: &dyn Host, kept: &Path, program: &Path) -> Result<(), TargetError> {
+    let folder = program.parent().unwrap_or(Path::new("/")).display().to_string();
+    let program = program.display().to_string();
+    run(host, ["mkdir", "-p", "--", &folder]).await?;
+    host.upload(kept, Path::new(&program)).await?;
+    run(host, ["chmod", "755", "--", &program]).await
+}
+
+/// Runs a program of the node that prepares something, and must succeed.
+async fn run(host: &dyn Host, argv: [&str; 4]) -> Result<(), TargetError> {
+    let mut command = Command::new(argv);
+    command.folder = Some(PathBuf::from("/"));
+    let output = host.run(&command, RUN).await?;
+    if output.code == 0 {
+        return Ok(());
     }
+    let words = String::from_utf8_lossy(&output.stderr);
+    let problem = format!("{} {}: {}", argv[0], argv[3], words.trim());
+    Err(HostError { node: host.node().id, problem, source: None }.into())
 }
 
 fn host<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Arc<dyn Host>, TargetError> {
@@ -215,9 +248,21 @@ impl Target for Etcd {
         format!("{NAME} {version}{reads}")
     }
 
-    /// Looks whether the program is there, and is an etcd.
+    fn provide(&self) -> Result<(), String> {
+        self.settings.archive.as_ref().map_or(Ok(()), Archive::provide)
+    }
+
+    /// Looks whether the program is there, and is an etcd; brings it there, if it is kept here.
     async fn install(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let binary = self.settings.binary.display().to_string();
+        let program = self.program(node);
+        if self.is_brought() {
+            let kept = &self.settings.binary;
+            if !kept.exists() {
+                return Err(self.absent(node, "there is no such file"));
+            }
+            bring(&**host(cluster, node)?, kept, &program).await?;
+        }
+        let binary = program.display().to_string();
         let output = host(cluster, node)?.run(&Command::new([&*binary, "--version"]), RUN).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         if release::said(&text).is_some() {
@@ -251,24 +296,16 @@ impl Target for Etcd {
 
     async fn wipe(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
         let data = Self::data(node).display().to_string();
-        let mut command = Command::new(["rm", "-rf", "--", &data]);
-        // Removing the working folder, or a part of it, from inside would be asking for trouble.
-        command.folder = Some(PathBuf::from("/"));
-        let output = host(cluster, node)?.run(&command, RUN).await?;
-        if output.code == 0 {
-            return Ok(());
-        }
-        let words = String::from_utf8_lossy(&output.stderr);
-        let problem = format!("{data} could not be removed: {}", words.trim());
-        Err(HostError { node: node.id, problem, source: None }.into())
+        // Not from inside of it: removing the working folder would be asking for trouble.
+        run(&**host(cluster, node)?, ["rm", "-rf", "--", &data]).await
     }
 
     async fn members(&self, cluster: &Cluster) -> Result<Vec<NodeId>, TargetError> {
-        let listed = self.questions.members(cluster, None, CHANGE).await;
+        let listed = self.questions.members(cluster, None, LIST).await;
         let (members, _) = listed.map_err(|problem| TargetError::NotReady {
             who: NAME.into(),
             what: format!("no node told the members ({problem})"),
-            within: CHANGE,
+            within: LIST,
             log: String::new(),
         })?;
         let stands = |node: &&Node| standing_on(&members, node).is_some();
@@ -277,13 +314,8 @@ impl Target for Etcd {
 
     /// Adds a node, whose data must have been wiped and which is started afterwards.
     async fn add(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let failed = |problem: &str| Self::unchanged(node, "added", problem);
-        let listed = self.questions.members(cluster, Some(node.id), CHANGE).await;
-        let (_, gateway) = listed.map_err(|problem| failed(&problem))?;
-        let body = json!({ "peerURLs": [peer_url(node)] });
-        let path = "/v3/cluster/member/add";
-        let added: Result<Members, Trouble> = change(&gateway, path, &body).await;
-        let Members { members } = added.map_err(|trouble| failed(trouble.text()))?;
+        let members = change(&self.questions, cluster, node, Change::Add).await;
+        let members = members.map_err(|problem| Self::unchanged(node, "added", &problem))?;
         let named = cluster.nodes().filter(|node| standing_on(&members, node).is_some());
         let named = named.map(|node| format!("{}={}", node.id, peer_url(node)));
         let named = named.collect::<Vec<_>>().join(",");
@@ -293,16 +325,22 @@ impl Target for Etcd {
     }
 
     async fn remove(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let failed = |problem: &str| Self::unchanged(node, "removed", problem);
-        let listed = self.questions.members(cluster, Some(node.id), CHANGE).await;
-        let (members, gateway) = listed.map_err(|problem| failed(&problem))?;
-        let Some(member) = standing_on(&members, node) else {
-            return Err(failed(&format!("{} does not list it", gateway.node())));
-        };
-        let path = "/v3/cluster/member/remove";
-        let body = json!({ "ID": member.id });
-        let removed: Result<Done, Trouble> = change(&gateway, path, &body).await;
-        removed.map(drop).map_err(|trouble| failed(trouble.text()))
+        let members = change(&self.questions, cluster, node, Change::Remove).await;
+        members.map(drop).map_err(|problem| Self::unchanged(node, "removed", &problem))
+    }
+
+    async fn keep_up(&self, cluster: &Cluster, act: &Upkeep, within: Duration) -> Evidence {
+        match act {
+            Upkeep::Compact { keep } => self.compact(cluster, *keep, within).await,
+            Upkeep::Defragment(nodes) => self.defragment(cluster, nodes, within).await,
+            Upkeep::Reshard { .. } | Upkeep::Leave(_) => {
+                Evidence { seen: false, text: format!("{NAME} cannot {act}").into() }
+            }
+        }
+    }
+
+    async fn settle(&self, cluster: &Cluster, _: &Upkeep, within: Duration) -> Evidence {
+        self.answering(cluster, within).await
     }
 
     async fn primaries(

@@ -2,12 +2,17 @@
 //!
 //! A new target is one file and one line in [`TARGETS`].
 
+mod archive;
+mod cache;
 mod clock_sight;
 mod etcd;
 mod log_tail;
 mod memory;
 mod redis_cluster;
+mod redlock;
 mod reference;
+mod stream;
+mod upkeep;
 
 pub use clock_sight::ClockSight;
 
@@ -15,8 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use schism_history::{Call, OptionError, Outcome, Process};
+use schism_history::{Call, Evidence, OptionError, Outcome, Process};
 use schism_lab::{Host, HostError, Node, NodeId};
+
+pub use upkeep::Upkeep;
 
 /// The nodes of a lab with a target on them.
 #[derive(Clone)]
@@ -93,6 +100,12 @@ pub trait Target: Send + Sync {
     /// How the target is described in reports: name, version, variant, bug.
     fn describe(&self) -> String;
 
+    /// Gets what the target needs onto the controller's machine, before there is a lab: from inside of
+    /// one nothing can be fetched. Blocks.
+    fn provide(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Puts the target's programs and configuration onto a node.
     async fn install(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
         let _ = (cluster, node);
@@ -140,6 +153,21 @@ pub trait Target: Send + Sync {
     async fn remove(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
         let _ = (cluster, node);
         Err(TargetError::Unsupported { target: self.name(), what: "remove a member" })
+    }
+
+    /// Does an act of upkeep while clients use the system, within the time given, and says what the
+    /// nodes themselves tell of it then. It may be broken off at any moment: [`Target::settle`]
+    /// makes whole what is left.
+    async fn keep_up(&self, cluster: &Cluster, act: &Upkeep, within: Duration) -> Evidence {
+        let _ = (cluster, act, within);
+        Evidence { seen: false, text: format!("{} knows no such upkeep", self.name()).into() }
+    }
+
+    /// Finishes or undoes what is left of an act of upkeep, and says whether nothing is, as the
+    /// nodes themselves tell. To be asked again where something was.
+    async fn settle(&self, cluster: &Cluster, act: &Upkeep, within: Duration) -> Evidence {
+        let _ = (cluster, act, within);
+        Evidence { seen: true, text: "nothing is left to be done".into() }
     }
 
     /// The nodes that say that they lead, the most recent first (by term, where there is one).
@@ -225,13 +253,16 @@ pub struct TargetEntry {
     pub faults: &'static [&'static str],
     /// The keys of its options, each with one line of help; what else stands in a plan is an error.
     pub options: &'static [(&'static str, &'static str)],
+    /// Whether it can stand on so many nodes with the options of a plan; otherwise why not, and how
+    /// many would do.
+    pub fits: fn(&serde_json::Value, u16) -> Result<(), String>,
     /// Makes it from the options of a plan (a JSON object, or null).
     pub construct: fn(&serde_json::Value) -> Result<Arc<dyn Target>, OptionError>,
 }
 
 /// The targets that there are.
 pub const TARGETS: &[TargetEntry] =
-    &[memory::ENTRY, reference::ENTRY, etcd::ENTRY, redis_cluster::ENTRY];
+    &[memory::ENTRY, reference::ENTRY, etcd::ENTRY, redis_cluster::ENTRY, redlock::ENTRY];
 
 #[cfg(test)]
 mod conformance;

@@ -22,6 +22,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     operations: &["read", "write", "cas", "add", "read-set", "txn"],
     faults: &[],
     options: &[],
+    fits: |_, _| Ok(()),
     construct,
 };
 

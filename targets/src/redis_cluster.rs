@@ -5,16 +5,21 @@
 //! worth (`WAIT`, `min-replicas-to-write`, append-only files) is for the plan to say.
 
 mod client;
+mod close;
 mod command;
-mod connection;
+pub(crate) mod connection;
 mod formation;
 mod health;
-mod metrics;
-mod nodes;
-mod refusal;
-mod resp;
-mod settings;
+mod locks;
+mod membership;
+pub(crate) mod metrics;
+pub(crate) mod nodes;
+pub(crate) mod refusal;
+mod reshard;
+pub(crate) mod resp;
+pub(crate) mod settings;
 mod slot;
+mod upkeep;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,20 +27,23 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use schism_history::{OptionError, Process};
+use schism_history::{Evidence, OptionError, Process};
 use schism_lab::{Command, Host, HostError, Node, NodeId};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError, log_tail};
+use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError, Upkeep, log_tail};
 use client::RedisClient;
 use health::Views;
+use locks::Locks;
+pub(crate) use locks::RELEASE;
 use settings::Settings;
+pub(crate) use slot::slot_of;
 
 const NAME: &str = "redis_cluster";
 
 /// Where nodes listen for clients; the cluster's own port is ten thousand above it.
-const PORT: u16 = 6379;
+pub(crate) const PORT: u16 = 6379;
 
 /// How long fresh nodes may take to come up and meet.
 const FORM_WITHIN: Duration = Duration::from_secs(20);
@@ -50,9 +58,38 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     name: NAME,
     summary: "Redis Cluster: primaries with replicas, asynchronous replication, failover",
     needs_lab: true,
-    operations: &["read", "write", "cas", "add", "read-set", "increment", "txn"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn", "clock"],
+    operations: &[
+        "read",
+        "write",
+        "cas",
+        "add",
+        "read-set",
+        "increment",
+        "txn",
+        "acquire",
+        "release",
+    ],
+    faults: &[
+        "partition",
+        "kill",
+        "pause",
+        "delay",
+        "hold",
+        "scenario",
+        "burn",
+        "clock",
+        "disk",
+        "power-loss",
+        "memory",
+        "descriptors",
+        "reshard",
+        "leave",
+    ],
     options: settings::OPTIONS,
+    fits: |given, nodes| {
+        let replicas = Settings::read(given).map_or(1, |settings| settings.replicas);
+        formation::whole(usize::from(nodes), replicas)
+    },
     construct,
 };
 
@@ -80,11 +117,6 @@ impl RedisCluster {
         cluster.nodes().map(|node| (node.id, self.address(node))).collect()
     }
 
-    /// Where a node keeps its data, and who else is in its cluster.
-    fn data(node: &Node) -> PathBuf {
-        node.data.join("redis")
-    }
-
     fn command(&self, node: &Node) -> Command {
         let mut argv = vec![self.settings.binary.clone()];
         let mut option = |name: &str, value: String| argv.extend([format!("--{name}"), value]);
@@ -94,7 +126,7 @@ impl RedisCluster {
         // A node that is bound to an address refuses strangers otherwise; here all are strangers.
         option("protected-mode", "no".into());
         option("daemonize", "no".into());
-        option("dir", Self::data(node).display().to_string());
+        option("dir", data(node).display().to_string());
         option("cluster-enabled", "yes".into());
         option("cluster-config-file", "nodes.conf".into());
         option("cluster-announce-ip", address);
@@ -144,16 +176,7 @@ impl Target for RedisCluster {
     }
 
     async fn install(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let host = host_of(cluster, node)?;
-        let version = Command::new([self.settings.binary.as_str(), "--version"]);
-        if host.run(&version, FOLDER_WITHIN).await?.code != 0 {
-            let problem = format!(
-                "{} does not run here: install Debian's redis-server, or name it with `binary`",
-                self.settings.binary
-            );
-            return Err(HostError { node: node.id, problem, source: None }.into());
-        }
-        on_folder(&**host, ["mkdir", "-p", "--"]).await
+        install(cluster, node, &self.settings.binary, NAME).await
     }
 
     async fn start(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
@@ -195,9 +218,7 @@ impl Target for RedisCluster {
     }
 
     async fn wipe(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let host = host_of(cluster, node)?;
-        on_folder(&**host, ["rm", "-rf", "--"]).await?;
-        on_folder(&**host, ["mkdir", "-p", "--"]).await
+        wipe(cluster, node).await
     }
 
     /// The members as the first node that answers sees them.
@@ -213,6 +234,21 @@ impl Target for RedisCluster {
         };
         let nodes = self.addresses(cluster).into_iter();
         Ok(nodes.filter(|(_, address)| is_member(address)).map(|(id, _)| id).collect())
+    }
+
+    async fn keep_up(&self, cluster: &Cluster, act: &Upkeep, within: Duration) -> Evidence {
+        match act {
+            Upkeep::Reshard { slots } => self.reshard(cluster, *slots, within).await,
+            Upkeep::Leave(nodes) => self.let_go(cluster, nodes, within).await,
+            other => Evidence { seen: false, text: format!("{NAME} cannot {other}").into() },
+        }
+    }
+
+    async fn settle(&self, cluster: &Cluster, act: &Upkeep, within: Duration) -> Evidence {
+        match act {
+            Upkeep::Leave(_) => self.make_whole(cluster, within).await,
+            _ => self.settle_slots(cluster, within).await,
+        }
     }
 
     /// Every node that says that it serves slots as their primary; whoever took over last comes first.
@@ -268,23 +304,58 @@ impl Target for RedisCluster {
         &self,
         cluster: &Cluster,
         node: &Node,
-        _: Process,
+        process: Process,
     ) -> Result<Box<dyn Client>, TargetError> {
         let names = self.addresses(cluster).into_iter().map(|(id, address)| (address, id));
         let names = Arc::new(names.collect());
-        Ok(Box::new(RedisClient::new(self.address(node), self.settings.manner, names)))
+        let locks = Locks::new(process, &self.settings);
+        Ok(Box::new(RedisClient::new(self.address(node), self.settings.manner, names, locks)))
     }
 }
 
+/// Where a node keeps its data, and who else is in its cluster.
+pub(crate) fn data(node: &Node) -> PathBuf {
+    node.data.join("redis")
+}
+
+/// Looks whether the program runs on the node, and makes the folder of its data.
+pub(crate) async fn install(
+    cluster: &Cluster,
+    node: &Node,
+    binary: &str,
+    target: &str,
+) -> Result<(), TargetError> {
+    let host = host_of(cluster, node)?;
+    let output = host.run(&Command::new([binary, "--version"]), FOLDER_WITHIN).await?;
+    if output.code != 0 {
+        let problem = format!(
+            "{binary}, which {target} needs, does not run here: install Debian's redis-server, name \
+             it with `binary`, or fetch a release by `make redis`"
+        );
+        return Err(HostError { node: node.id, problem, source: None }.into());
+    }
+    on_folder(&**host, ["mkdir", "-p", "--"]).await
+}
+
+/// Empties the folder of a node's data.
+pub(crate) async fn wipe(cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
+    let host = host_of(cluster, node)?;
+    on_folder(&**host, ["rm", "-rf", "--"]).await?;
+    on_folder(&**host, ["mkdir", "-p", "--"]).await
+}
+
 /// The host of a node.
-fn host_of<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Arc<dyn Host>, TargetError> {
+pub(crate) fn host_of<'a>(
+    cluster: &'a Cluster,
+    node: &Node,
+) -> Result<&'a Arc<dyn Host>, TargetError> {
     let outside = TargetError::Unsupported { target: NAME, what: "run outside its cluster" };
     cluster.host(node.id).ok_or(outside)
 }
 
 /// Runs a program that makes or removes a node's folder.
 async fn on_folder(host: &dyn Host, argv: [&str; 3]) -> Result<(), TargetError> {
-    let folder = RedisCluster::data(host.node()).display().to_string();
+    let folder = data(host.node()).display().to_string();
     let mut command = Command::new(argv.into_iter().chain([folder.as_str()]));
     // Removing the working folder, or a part of it, from inside would be asking for trouble.
     command.folder = Some(PathBuf::from("/"));

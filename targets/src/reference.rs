@@ -53,7 +53,20 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     summary: "the bundled Raft cluster, correct or with a planted bug",
     needs_lab: true,
     operations: &["read", "write", "cas", "add", "read-set", "txn"],
-    faults: &["partition", "kill", "pause", "delay", "hold", "scenario", "burn", "clock"],
+    faults: &[
+        "partition",
+        "kill",
+        "pause",
+        "delay",
+        "hold",
+        "scenario",
+        "burn",
+        "clock",
+        "disk",
+        "power-loss",
+        "memory",
+        "descriptors",
+    ],
     options: &[
         ("protocol", "which system: raft; required"),
         (
@@ -63,6 +76,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         ),
         ("snapshot_every", "a snapshot after so many log entries; default: the node's own"),
     ],
+    fits: |_, _| Ok(()),
     construct,
 };
 

@@ -14,6 +14,7 @@ mod options;
 mod register;
 mod set;
 mod synth;
+mod watch;
 
 pub use arrivals::arrivals;
 pub use synth::{SYNTHS, Synth, SynthEntry, synthesize};
@@ -130,7 +131,7 @@ impl WorkloadEntry {
 
 /// The workloads that there are.
 pub const WORKLOADS: &[WorkloadEntry] =
-    &[register::ENTRY, set::ENTRY, list_append::ENTRY, counter::ENTRY, lock::ENTRY];
+    &[register::ENTRY, set::ENTRY, list_append::ENTRY, counter::ENTRY, lock::ENTRY, watch::ENTRY];
 
 #[cfg(test)]
 mod conformance;

@@ -173,13 +173,15 @@ impl Holders {
             // Whoever the process was, it is no more.
             Outcome::Info(_) => client.hold = None,
             Outcome::Ok(reply) if f == self.f.acquire => {
-                // A system without tokens grants the lock, too; there is nothing to write then.
+                // A system without tokens grants the lock, too; it is held as long, and there is
+                // nothing to write meanwhile.
                 let (token, written) = match reply.value {
                     Value::Int(token) => (token, 0),
                     _ => (0, self.writes),
                 };
-                client.hold = Some(Hold { key, token, since: now, written });
-                client.earliest = now;
+                let hold = Hold { key, token, since: now, written };
+                client.earliest = self.due(&hold);
+                client.hold = Some(hold);
             }
             Outcome::Fail(_) if f == self.f.acquire => {}
             Outcome::Ok(_) if f == self.f.release => client.hold = None,
@@ -281,6 +283,15 @@ mod tests {
             _ => None,
         });
         assert!(tokens.into_iter().all(|token| token == Value::Int(7)));
+    }
+
+    #[test]
+    fn a_lock_without_a_token_is_held_as_long() {
+        let events = ops(2, |_| Outcome::Ok(Reply::default()));
+        assert_eq!(names(&events), ["acquire", "release"]);
+        let invoked = events.iter().filter(|event| matches!(event.kind, Kind::Invoke { .. }));
+        let times: Vec<u64> = invoked.map(|event| event.time.0 / 1_000_000).collect();
+        assert!((995..=1010).contains(&(times[1] - times[0])), "{times:?}");
     }
 
     #[test]

@@ -126,6 +126,7 @@ fn prepare(plan: Plan, hosts: Vec<Access>, arguments: &RunArguments) -> anyhow::
     let mut rng = stream(plan.seed, "schedule");
     let schedule = Schedule::expand(&plan.faults, plan.load.duration, &mut rng);
     let target = construct_target(&plan)?;
+    target.provide().map_err(|problem| anyhow::anyhow!(problem))?;
     let started = jiff::Timestamp::now();
     let stamp = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
     let record = describe(&plan, hosts.len(), &*target, started, arguments.sabotage);
@@ -180,6 +181,7 @@ fn describe(
         sabotage: sabotage.map(|sabotage| format!("{sabotage:?}")),
         interrupted: false,
         notes: Vec::new(),
+        lost: Vec::new(),
         dirty: Vec::new(),
     }
 }
@@ -257,6 +259,8 @@ async fn conduct_in_lab(
     conduct.notes.extend(left.notes.into_iter().map(|note| format!("{note}.")));
     let dirty = |dirty: &String| format!("Node left dirty: {dirty}");
     conduct.notes.extend(left.dirty.iter().map(dirty));
+    conduct.notes.extend(left.lost.iter().map(|lost| format!("{lost}.")));
+    conduct.lost = left.lost;
     conduct.dirty = left.dirty;
     Ok(conduct)
 }
@@ -353,6 +357,7 @@ fn conclude(prepared: Prepared, conduct: &Conduct) -> anyhow::Result<i32> {
     record.load_started = conduct.load_started.map(|time| time.to_string());
     record.loaded_s = conduct.load_started.map(|_| conduct.load_s);
     record.notes.clone_from(&conduct.notes);
+    record.lost.clone_from(&conduct.lost);
     record.dirty.clone_from(&conduct.dirty);
     record.interrupted = conduct.interrupted;
     record.wall_s = Some(prepared.began.elapsed().as_secs_f64());

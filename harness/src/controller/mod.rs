@@ -43,6 +43,9 @@ use crate::sabotage::Sabotage;
 use crate::store::RunFolder;
 use crate::streams::stream;
 
+/// How long the end of what was held for the whole run may take on a node.
+const PUT_AWAY_WITHIN: Duration = Duration::from_secs(15);
+
 /// What a run needs besides its plan.
 pub struct Stage {
     /// The plan.
@@ -90,6 +93,8 @@ pub struct Conduct {
     pub interrupted: bool,
     /// What the reader of the report should know.
     pub notes: Vec<String>,
+    /// Agents that were lost on the way.
+    pub lost: Vec<String>,
     /// What was left on nodes, each with its node and the command that cleans it.
     pub dirty: Vec<String>,
 }
@@ -127,14 +132,46 @@ fn operations(stage: &Stage) -> Box<dyn Generator> {
     }
 }
 
-async fn bring_up(stage: &Stage) -> anyhow::Result<()> {
-    let Stage { target, cluster, .. } = stage;
+/// What the plan's faults need to be held on every node, each once.
+fn prepared(stage: &Stage) -> Vec<Effect> {
     let mut prepared: Vec<Effect> = Vec::new();
     for effect in stage.plan.faults.iter().flat_map(FaultSpec::prepares) {
         if !prepared.contains(&effect) {
             prepared.push(effect);
         }
     }
+    prepared
+}
+
+/// Ends what was held for the whole run; says where that failed. Nothing may run on the nodes by
+/// then: it would meet a disk that is gone.
+async fn put_away(cluster: &Cluster, prepared: &[Effect]) -> Vec<String> {
+    let mut ends = JoinSet::new();
+    for host in cluster.hosts.iter().filter(|_| !prepared.is_empty()).cloned() {
+        let prepared = prepared.to_vec();
+        ends.spawn(async move {
+            let end = async {
+                host.kill_all().await?;
+                for effect in &prepared {
+                    host.release(effect.kind()).await?;
+                }
+                Ok::<(), schism_lab::HostError>(())
+            };
+            match tokio::time::timeout(PUT_AWAY_WITHIN, end).await {
+                Ok(ended) => ended.err().map(|error| format!("After the run: {error}.")),
+                Err(_) => {
+                    let node = host.node().id;
+                    Some(format!("After the run: {node} did not end within {PUT_AWAY_WITHIN:?}."))
+                }
+            }
+        });
+    }
+    ends.join_all().await.into_iter().flatten().collect()
+}
+
+async fn bring_up(stage: &Stage) -> anyhow::Result<()> {
+    let Stage { target, cluster, .. } = stage;
+    let prepared = prepared(stage);
     let mut starts = JoinSet::new();
     for node in cluster.nodes() {
         let (target, cluster, node) = (target.clone(), cluster.clone(), node.clone());
@@ -231,10 +268,13 @@ impl Run {
         if let Some(places) = &self.load.places {
             conduct.notes.extend(places.take_notes());
         }
+        let cluster = self.stage.cluster.clone();
+        let prepared = prepared(&self.stage);
         let Self { pen, recording, load, .. } = self;
         drop((pen, load));
         let written = tokio::task::spawn_blocking(move || recording.finish()).await;
         written.context("the recorder broke off")?.map_err(anyhow::Error::msg)?;
+        conduct.notes.extend(put_away(&cluster, &prepared).await);
         Ok(conduct)
     }
 

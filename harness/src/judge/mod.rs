@@ -111,6 +111,8 @@ pub struct Circumstances {
     pub interrupted: bool,
     /// The faults that were to begin, where that is known.
     pub planned: Option<Schedule>,
+    /// Agents that were lost while it ran.
+    pub lost: Vec<String>,
     /// What was left on nodes, each with the command that cleans it.
     pub dirty: Vec<String>,
 }
@@ -146,6 +148,7 @@ pub fn read_folder(folder: &RunFolder) -> anyhow::Result<(History, Circumstances
     if folder.join("run.json").exists() {
         let record: RunRecord = folder.read_json("run.json")?;
         circumstances.interrupted = record.interrupted;
+        circumstances.lost = record.lost;
         circumstances.dirty = record.dirty;
     }
     // The last line may be whole and the run killed all the same: it then never healed for good.
@@ -175,7 +178,8 @@ pub fn judge(
     let began = Instant::now();
     let faults = history.faults();
     let doubt = doubt(&faults, circumstances);
-    let watched = !question.lateness.is_empty();
+    // Where schism itself took a node down, nothing that was slow is the system's.
+    let watched = !question.lateness.is_empty() && circumstances.lost.is_empty();
     let mut claims = Vec::new();
     for entry in CHECKERS {
         match ask(entry, question, history, budget) {
@@ -242,6 +246,9 @@ fn doubt(faults: &[FaultWindow], circumstances: &Circumstances) -> Option<String
             doubts.push(format!("{} was not proven healed: {}", name(fault), seen(&fault.gone)));
         }
     }
+    // With an agent ends what its node ran and held: that was no fault of the plan, and whatever was
+    // held there ended before its time.
+    doubts.extend(circumstances.lost.iter().cloned());
     // What still stands on a node when the run is over was never healed, whatever the probes saw.
     doubts.extend(circumstances.dirty.iter().map(|dirty| format!("node left dirty: {dirty}")));
     if !doubts.is_empty() {
@@ -258,13 +265,16 @@ fn doubt(faults: &[FaultWindow], circumstances: &Circumstances) -> Option<String
     (!missing.is_empty()).then(|| format!("the run ended before {} began", missing.join(", ")))
 }
 
-/// The row of a claim. Without knowing the controller's own lateness (`watched`), nothing that was
-/// slow is held against the system.
+/// The row of a claim. Without knowing the controller's own lateness, and that no agent was lost
+/// (`watched`), nothing that was slow is held against the system.
 fn tell(verdict: &Verdict, doubt: Option<&str>, watched: bool) -> ClaimRecord {
     let (word, reason) = match (verdict.validity, doubt) {
         (Validity::Invalid, _) if verdict.asked.claim.is_about_time() && !watched => (
             Word::Unknown,
-            format!("Nobody recorded how late the controller itself was. {}", verdict.reason),
+            format!(
+                "Schism itself was late or lost a node, or nobody knows whether. {}",
+                verdict.reason
+            ),
         ),
         (Validity::Invalid, _) => (Word::Violated, verdict.reason.clone()),
         (Validity::Unknown, _) => (Word::Unknown, verdict.reason.clone()),
@@ -365,6 +375,17 @@ mod tests {
         let reason = &verdict.claims[0].reason;
         assert!(reason.contains("node left dirty: n3: the firewall"), "{reason}");
         assert!(reason.contains("run: x --clean"), "{reason}");
+    }
+
+    #[test]
+    fn a_run_that_lost_an_agent_is_not_green() {
+        let history = History::from_text(GOOD).expect("a history");
+        let question = Question::new("register", vec![Asked::new(Claim::Linearizable)]);
+        let lost = vec!["n2: the connection to root@h2 was lost".to_owned()];
+        let circumstances = Circumstances { lost, ..Circumstances::default() };
+        let verdict = judge(&question, &history, &circumstances, &Budget::default());
+        assert_eq!((verdict.verdict, verdict.exit), (Word::Unknown, UNKNOWN));
+        assert!(verdict.claims[0].reason.contains("n2: the connection"));
     }
 
     #[test]

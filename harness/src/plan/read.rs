@@ -136,6 +136,12 @@ impl Reader {
         if let Some(load) = &load {
             self.fits_clients(document, load, &lab);
         }
+        if let (Some((entry, choice, place)), Some(nodes)) = (&target, lab.nodes())
+            && entry.needs_lab
+            && let Err(problem) = (entry.fits)(&choice.options, nodes)
+        {
+            self.problem(place.clone(), format!("{}: {problem}", entry.name));
+        }
         let duration = load.as_ref().map(|load| load.duration);
         let places = load.as_ref().map_or(0, Load::places);
         let faults = self.faults(

@@ -97,6 +97,7 @@ impl Stored {
             sabotage: None,
             interrupted: false,
             notes: Vec::new(),
+            lost: Vec::new(),
             dirty: Vec::new(),
         };
         let faults = history.faults();

@@ -64,6 +64,9 @@ pub struct RunRecord {
     pub interrupted: bool,
     /// Notes for the reader, such as a teardown that failed.
     pub notes: Vec<String>,
+    /// Agents that were lost while it ran, and with them all that their nodes ran and held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
     /// What was left on nodes, each with its node and the command that cleans it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dirty: Vec<String>,

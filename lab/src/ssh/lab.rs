@@ -190,8 +190,9 @@ impl Lab {
         byes.join_all().await;
         let mut all = Left::default();
         for host in &self.hosts {
-            let Left { notes, dirty } = host.reach.take_left();
+            let Left { notes, lost, dirty } = host.reach.take_left();
             all.notes.extend(notes);
+            all.lost.extend(lost);
             all.dirty.extend(dirty);
         }
         all

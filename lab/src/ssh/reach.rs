@@ -59,6 +59,8 @@ pub(super) struct Reach {
 pub struct Left {
     /// What happened on the way.
     pub notes: Vec<String>,
+    /// Agents that were lost on the way, and with them all that their nodes ran and held.
+    pub lost: Vec<String>,
     /// What is not as it was, each with its node and the command that cleans it.
     pub dirty: Vec<String>,
 }
@@ -126,10 +128,11 @@ impl Reach {
                 return Ok(held.clone());
             }
             state.held = None;
-            self.note(format!(
+            let lost = format!(
                 "{}: the connection to {} was lost; the agent there kills what it had started",
                 self.id, self.access
-            ));
+            );
+            self.left().lost.push(lost);
         }
         if let Some((at, problem)) = &state.failed
             && at.elapsed() < DOWN_FOR

@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use schism_lab::ssh::{self, Access, UnknownHosts};
-use schism_lab::{Command, Effect, End, Host, LinkRules, NodeId};
+use schism_lab::{Command, Effect, End, Host, LinkRules, NodeId, Trouble};
 use tokio::time::sleep;
 
 use super::look::{Victim, left, nothing_is_left, strike};
@@ -28,7 +28,14 @@ pub(crate) fn kills() -> u32 {
 
 /// Every kind of effect that a node can hold, by the name under which it is held.
 fn effects() -> Vec<(&'static str, Effect)> {
-    vec![("burn", Effect::Burn { threads_per_cpu: 1 })]
+    vec![
+        ("burn", Effect::Burn { threads_per_cpu: 1 }),
+        ("clock", Effect::Clock { offset_ms: 60_000, drift_ppm: 100, strobe_ms: Some(200) }),
+        ("layer", Effect::Layer),
+        ("disk", Effect::Disk(Trouble::Full)),
+        ("memory", Effect::Memory { bytes: 16 << 20 }),
+        ("descriptors", Effect::Descriptors { leave: 0 }),
+    ]
 }
 
 fn options(nodes: &Nodes) -> ssh::Options {
@@ -44,12 +51,28 @@ async fn hold_everything(lab: &ssh::Lab) -> Done {
     for host in &hosts {
         let forked = "setsid sleep 60 > /dev/null 2>&1 & exec sleep 60";
         host.start("it", &Command::new(["sh", "-c", forked])).await.map_err(text)?;
+        both_sleep(&**host).await?;
         host.pause_all().await.map_err(text)?;
         for (name, effect) in effects() {
             host.hold(name, &effect).await.map_err(text)?;
         }
     }
     cut_all(lab).await
+}
+
+/// Waits until the program that was started and the one that forked away are what they become.
+async fn both_sleep(host: &dyn Host) -> Done {
+    let start = Instant::now();
+    loop {
+        let all = host.processes().await.map_err(text)?;
+        if all.iter().filter(|process| process.name == "sleep").count() == 2 {
+            return Ok(());
+        }
+        if start.elapsed() > SOON {
+            return Err(format!("{all:?} instead of two that sleep"));
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Every link is cut, those of the controller too, and what is left is slow where netem is there.
@@ -89,8 +112,8 @@ async fn stir(lab: &ssh::Lab, hosts: &[Arc<dyn Host>]) -> Done {
 /// The looks see what they are to see gone: otherwise their silence says nothing.
 async fn everything_is_seen(nodes: &Nodes, node: usize) -> Done {
     let seen = left(nodes, node).await?.join("; ");
-    // A program may be stopped before it is the one that it becomes.
-    for part in ["process schism-agent", "process schism-watcher", " T;", "inet schism"] {
+    for part in ["process schism-agent", "process schism-watcher", "process sleep T", "inet schism"]
+    {
         holds(&seen, part)?;
     }
     for (name, _) in effects() {
@@ -149,7 +172,7 @@ pub(crate) async fn killed(nodes: &Nodes, victim: Victim) -> Done {
     let lab = Arc::into_inner(lab).ok_or("somebody still has the lab")?;
     let left = lab.down().await;
     same(left.dirty.as_slice(), &[])?;
-    holds(&left.notes.join("; "), "was lost")
+    holds(&left.lost.join("; "), "was lost")
 }
 
 /// A process is stopped, and not killed: only time tells that it is no use any more.

@@ -386,7 +386,7 @@ async fn broken(nodes: &Nodes) -> Done {
     same((comes(&*one, &*two).await, comes(&*two, &*one).await), (true, true))?;
     let left = lab.down().await;
     same(left.dirty.as_slice(), &[])?;
-    holds(&left.notes.join("; "), "n1: the connection to root@10.77.0.1 was lost")
+    holds(&left.lost.join("; "), "n1: the connection to root@10.77.0.1 was lost")
 }
 
 async fn leaves_nothing(nodes: &Nodes) -> Done {

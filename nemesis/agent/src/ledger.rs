@@ -159,6 +159,11 @@ impl Ledger {
 }
 
 impl Entry {
+    /// A file beside the entry, which is no entry itself.
+    pub fn beside(&self, name: &str) -> PathBuf {
+        self.path.with_file_name(name)
+    }
+
     /// Writes down what is about to become true, before it does.
     pub fn note(&mut self, facts: Value) -> io::Result<()> {
         self.facts = facts;

@@ -18,6 +18,7 @@ mod datagrams;
 pub mod effects;
 mod files;
 pub mod holder;
+pub mod layer;
 mod lease;
 pub mod ledger;
 mod leftovers;

@@ -2,6 +2,11 @@
 //!
 //! For probes: it measures, and reads nothing that a holder wrote. Each look prints one line of JSON.
 
+pub(crate) mod disk;
+pub(crate) mod process;
+
+use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
@@ -14,16 +19,37 @@ const SHARE_MIN: u32 = 50;
 /// Looks, and returns the exit code.
 pub fn main(words: &[String]) -> i32 {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let seen = match words.as_slice() {
-        ["cpu"] => Some(serde_json::json!({ "share": cpu_share() })),
-        _ => None,
+    let seen = match look(&words) {
+        Some(Ok(seen)) => seen,
+        Some(Err(error)) => {
+            println!("{}", serde_json::json!({ "error": error.to_string() }));
+            return 1;
+        }
+        None => {
+            eprintln!("usage: look cpu | disk ROUNDS | loss TOKEN | memory | descriptors");
+            return 64;
+        }
     };
-    if let Some(seen) = seen {
-        println!("{seen}");
-        return 0;
+    println!("{seen}");
+    0
+}
+
+/// `None` of what is no look.
+fn look(words: &[&str]) -> Option<io::Result<serde_json::Value>> {
+    match words {
+        ["cpu"] => Some(Ok(serde_json::json!({ "share": cpu_share() }))),
+        ["disk", rounds] => Some(disk::disk(Path::new("."), rounds.parse().ok()?)),
+        ["loss", token] => Some(disk::loss(Path::new("."), token.parse().ok()?)),
+        ["memory"] => {
+            let available = process::memory_available();
+            Some(available.map(|bytes| serde_json::json!({ "available": bytes })))
+        }
+        ["descriptors"] => {
+            let free = process::descriptors_free();
+            Some(free.map(|free| serde_json::json!({ "free": free })))
+        }
+        _ => None,
     }
-    eprintln!("usage: look cpu");
-    64
 }
 
 /// How much of a processor one busy thread gets here, from 0 to 1.

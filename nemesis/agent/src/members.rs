@@ -74,7 +74,8 @@ fn holders() -> io::Result<BTreeSet<i32>> {
     Ok(found)
 }
 
-fn pids() -> io::Result<impl Iterator<Item = i32>> {
+/// The numbers of all processes that this one sees.
+pub(crate) fn pids() -> io::Result<impl Iterator<Item = i32>> {
     let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
     Ok(fs::read_dir("/proc")?.flatten().filter_map(number))
 }

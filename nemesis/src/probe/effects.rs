@@ -4,6 +4,8 @@
 
 mod burn;
 mod clock;
+mod disk;
+mod pressure;
 mod real_clock;
 
 use std::collections::BTreeMap;
@@ -12,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use schism_history::{Evidence, FaultId};
-use schism_lab::{Effect, Host, NodeId};
+use schism_lab::{Command, Effect, Host, NodeId};
 use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -22,6 +24,8 @@ use super::evidence;
 /// How long an effect may take to be seen, and to be seen no more.
 const SEEN_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How long one look may take on a node that ails.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a look saw, as a number of the effect's own kind; otherwise why nothing was seen.
 pub(crate) type Sight = Result<f64, String>;
@@ -35,6 +39,24 @@ pub(crate) struct Spot {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) cluster: Cluster,
     pub(crate) target: Arc<dyn Target>,
+}
+
+impl Spot {
+    /// What `schism look` sees on the node.
+    async fn look(&self, words: &[&str]) -> Result<serde_json::Value, String> {
+        let command = Command::new(["schism", "look"].iter().chain(words).copied());
+        let output = self.host.run(&command, LOOK_WITHIN).await;
+        let output = output.map_err(|error| error.to_string())?;
+        let what = words.first().copied().unwrap_or_default();
+        let line: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|_| {
+            let said = String::from_utf8_lossy(&output.stderr);
+            format!("a look at its {what} failed: {}", said.lines().next().unwrap_or_default())
+        })?;
+        match line["error"].as_str() {
+            Some(error) => Err(format!("a look at its {what}: {error}")),
+            None => Ok(line),
+        }
+    }
 }
 
 /// How one kind of effect is looked at.
@@ -58,6 +80,11 @@ pub(crate) trait Look: Send + Sync {
 fn look_of(effect: &Effect) -> Arc<dyn Look> {
     match effect {
         Effect::Burn { .. } => Arc::new(burn::Share),
+        Effect::Disk(trouble) => Arc::new(disk::Ailing(trouble.clone())),
+        Effect::Loss(loss) => Arc::new(disk::Lost(*loss)),
+        Effect::Memory { bytes } => Arc::new(pressure::Memory(*bytes)),
+        Effect::Descriptors { leave } => Arc::new(pressure::Descriptors(*leave)),
+        Effect::Layer => Arc::new(disk::Sound),
         Effect::Clock { offset_ms, drift_ppm, strobe_ms } => {
             Arc::new(clock::Clock::new(*offset_ms, *drift_ppm, *strobe_ms))
         }

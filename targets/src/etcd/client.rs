@@ -5,6 +5,9 @@
 //! | `read`, `write`, `cas` | a range, a put, a transaction that compares the value |
 //! | `add`, `read-set` | a put of a key of its own for each element; a range over all of them |
 //! | `txn` | one read of all keys, then one transaction that writes if none has changed |
+//! | `txn` of writes alone | one transaction of puts |
+//! | `delete` | a deletion of the register's key |
+//! | `watch` | a watch of one register or of all, for a time |
 //! | `acquire`, `release` | `Lock` and `Unlock` of the lock service, under a lease that is kept alive |
 //! | `write` of a token and a value | a put of what a lock guards, fenced or not |
 
@@ -17,7 +20,7 @@ use super::gateway::Gateway;
 use super::locks::Locks;
 use super::settings::Settings;
 use super::trouble::Trouble;
-use super::{registers, sets, transactions};
+use super::{registers, sets, transactions, watches};
 use crate::Client;
 
 /// Asks one node, whatever becomes of it: never another.
@@ -54,6 +57,16 @@ impl EtcdClient {
             }
             ("add", Some(key), element) => sets::add(gateway, key, element, deadline).await,
             ("read-set", Some(key), _) => sets::read(gateway, key, reads, deadline).await,
+            ("delete", Some(key), _) => watches::delete(gateway, key, deadline).await,
+            ("watch", key, Value::Nil) => {
+                watches::watch(gateway, key, None, self.settings.watch, deadline).await
+            }
+            ("watch", key, Value::Int(start)) => {
+                watches::watch(gateway, key, Some(*start), self.settings.watch, deadline).await
+            }
+            ("txn", _, Value::Mops(mops)) if watches::only_writes(mops) => {
+                watches::put_all(gateway, mops, deadline).await
+            }
             ("txn", _, Value::Mops(mops)) => {
                 transactions::transact(gateway, mops, reads, deadline).await
             }

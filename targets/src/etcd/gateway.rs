@@ -115,6 +115,28 @@ impl Gateway {
         })
     }
 
+    /// Sends one request whose answer goes on, and returns once it has begun.
+    pub(super) async fn stream(
+        &self,
+        path: &str,
+        body: String,
+        deadline: Instant,
+    ) -> Result<reqwest::Response, Trouble> {
+        let sent = self.http.post(url(self.address, PORTS.clients, path)).body(body).send();
+        let Ok(answer) = tokio::time::timeout_at(deadline, sent).await else {
+            let problem = format!("{}: no answer in time", self.node);
+            return Err(Trouble::Unknown(Code::Timeout, problem));
+        };
+        let answer = answer.map_err(|error| unanswered(&error).of(&self.node))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let body = tokio::time::timeout_at(deadline, answer.bytes()).await;
+        let body = body.ok().and_then(Result::ok).unwrap_or_default();
+        Err(refused(&Refusal::parse(&body, status.as_u16())).of(&self.node))
+    }
+
     /// The second that the node's clock shows, by the `Date` of its answer to a plain question: Go
     /// asks its clock for each.
     pub(super) async fn date(&self, within: Duration) -> Option<i64> {

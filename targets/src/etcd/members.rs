@@ -70,7 +70,7 @@ impl Questions {
         self.each(cluster, read).await
     }
 
-    async fn each<T: Send + 'static, F: Future<Output = Option<T>> + Send + 'static>(
+    pub(super) async fn each<T: Send + 'static, F: Future<Output = Option<T>> + Send + 'static>(
         &self,
         cluster: &Cluster,
         question: impl Fn(Gateway) -> F,
@@ -104,9 +104,9 @@ impl Questions {
             let body = json!({ "linearizable": true });
             let members: Result<Members, Trouble> =
                 gateway.ask(path, &body, Instant::now() + within).await;
-            // 3.4 refuses a field that it does not know.
             let members = match members {
-                Err(_) => gateway.ask(path, &json!({}), Instant::now() + within).await,
+                // 3.4 refuses a field that it does not know.
+                Err(_) => Self::listed_after_a_read(&gateway, Instant::now() + within).await,
                 members => members,
             };
             match members {
@@ -115,6 +115,14 @@ impl Questions {
             }
         }
         Err(problem)
+    }
+
+    /// The members as a node of 3.4 knows them once it has caught up: a linearizable read waits
+    /// until the node has applied all that was committed, changes of the members included.
+    async fn listed_after_a_read(gateway: &Gateway, deadline: Instant) -> Result<Members, Trouble> {
+        let read = json!({ "key": encoded("ready") });
+        let _: Range = gateway.ask("/v3/kv/range", &read, deadline).await?;
+        gateway.ask("/v3/cluster/member/list", &json!({}), deadline).await
     }
 }
 

@@ -10,7 +10,7 @@ use super::settings::Reads;
 use super::trouble::Trouble;
 use super::wire::{Put, Range, Txn, encoded, stored};
 
-const KIND: &str = "register";
+pub(super) const KIND: &str = "register";
 
 /// Reads a register. The version is the revision of its last write; a register that was never
 /// written has none.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use schism_history::{OptionError, Options};
 use serde_json::Value;
 
+use crate::archive::{ARCHIVE, Archive, SHA256};
+
 /// The keys, each with one line of help.
 pub(super) const OPTIONS: &[(&str, &str)] = &[
     ("binary", "the program, as a path or found by its name; default etcd"),
@@ -13,6 +15,8 @@ pub(super) const OPTIONS: &[(&str, &str)] = &[
         "version",
         "instead of `binary`: a release that `make etcd VERSION=…` has built, for example 3.6.9",
     ),
+    ARCHIVE,
+    SHA256,
     (
         "reads",
         "linearizable or serializable (answered by one node from what it has); default \
@@ -22,6 +26,7 @@ pub(super) const OPTIONS: &[(&str, &str)] = &[
     ("election", "how long a silent leader is waited for; etcd's default is 1s"),
     ("snapshot_count", "a snapshot after so many entries of the log; etcd's default is 100000"),
     ("flags", "more flags for the program, as one text: \"--pre-vote --quota-backend-bytes=1000\""),
+    ("watch", "how long a watch lasts, if its client is that patient; default 2s"),
     (
         "lease",
         "how long a lock outlives its holder's silence, in whole seconds; etcd grants no less than \
@@ -61,11 +66,14 @@ pub(super) struct Settings {
     pub(super) binary: PathBuf,
     /// The release that it is in the cache for, if the plan names one.
     pub(super) version: Option<String>,
+    /// The archive that holds it, if the plan names one.
+    pub(super) archive: Option<Archive>,
     pub(super) reads: Reads,
     pub(super) heartbeat: Option<Duration>,
     pub(super) election: Option<Duration>,
     pub(super) snapshot_count: Option<u64>,
     pub(super) flags: Vec<String>,
+    pub(super) watch: Duration,
     pub(super) lease: Duration,
     pub(super) fencing: bool,
     pub(super) watch_lease: bool,
@@ -77,7 +85,18 @@ impl Settings {
         let options = Options::read(given, &known)?;
         let version = text(&options, given, "version")?;
         let binary = text(&options, given, "binary")?;
+        let archive = Archive::read(&options, given, "etcd")?;
+        if let Some(archive) = &archive
+            && (version.is_some() || binary.is_some())
+        {
+            let (key, program) = ("archive", archive.kept().display());
+            let problem = format!("`archive` says which program ({program}): leave the other out");
+            return Err(options.error(key, problem));
+        }
         let binary = match (&version, binary) {
+            _ if archive.is_some() => {
+                archive.as_ref().map(|archive| archive.kept().to_owned()).unwrap_or_default()
+            }
             (Some(_), Some(_)) => {
                 let problem = "`binary` and `version` both say which program; leave one out";
                 return Err(options.error("binary", problem));
@@ -94,6 +113,7 @@ impl Settings {
         Ok(Self {
             binary,
             version,
+            archive,
             reads: match reads {
                 Some("serializable") => Reads::Serializable,
                 _ => Reads::Linearizable,
@@ -102,6 +122,7 @@ impl Settings {
             election: options.span("election")?,
             snapshot_count: options.count("snapshot_count", 1..=1_000_000_000)?,
             flags: flags.split_whitespace().map(str::to_owned).collect(),
+            watch: options.span("watch")?.unwrap_or(Duration::from_secs(2)),
             lease: lease(&options)?,
             fencing: truth(&options, given, "fencing")?,
             watch_lease: truth(&options, given, "watch_lease")?,
@@ -142,12 +163,10 @@ fn cached(options: &Options<'_>, version: &str) -> Result<PathBuf, OptionError> 
         let problem = format!("`version` is {version}; it must be a release such as 3.6.9");
         return Err(options.error("version", problem));
     }
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|it| it.is_absolute());
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let Some(cache) = cache.or_else(home) else {
-        return Err(options.error("version", "there is no cache: neither HOME nor XDG_CACHE_HOME"));
-    };
-    Ok(cache.join("schism/etcd").join(version).join("etcd"))
+    match crate::cache::of("etcd", version) {
+        Some(folder) => Ok(folder.join("etcd")),
+        None => Err(options.error("version", crate::cache::NONE)),
+    }
 }
 
 #[cfg(test)]
@@ -187,5 +206,7 @@ mod tests {
         check(json!({ "fencing": "yes" }), Err("fencing"));
         check(json!({ "reads": "stale" }), Err("reads"));
         check(json!({ "binary": 3 }), Err("binary"));
+        let archive = json!({ "archive": "x.tar.gz", "sha256": "a".repeat(64), "binary": "etcd" });
+        check(archive, Err("archive"));
     }
 }

@@ -53,8 +53,7 @@ pub(super) struct Put {
 /// it out, and must not be read out of nothing.
 #[derive(Debug, Deserialize)]
 pub(super) struct Range {
-    #[serde(rename = "header")]
-    _header: Header,
+    pub(super) header: Header,
     #[serde(default)]
     pub(super) kvs: Vec<KeyValue>,
 }
@@ -62,10 +61,13 @@ pub(super) struct Range {
 /// One key with what it holds.
 #[derive(Debug, Deserialize)]
 pub(super) struct KeyValue {
+    /// The key, as it is sent.
+    #[serde(default)]
+    pub(super) key: String,
     #[serde(default)]
     value: String,
-    /// The revision of its first write.
-    #[serde(deserialize_with = "number")]
+    /// The revision of its first write; 0 of one that was deleted.
+    #[serde(default, deserialize_with = "number")]
     pub(super) create_revision: u64,
     /// The revision of its last write.
     #[serde(deserialize_with = "number")]
@@ -151,6 +153,11 @@ pub(super) struct Status {
     pub(super) leader: u64,
     #[serde(rename = "raftTerm", default, deserialize_with = "number")]
     pub(super) term: u64,
+    /// How large its store is, in bytes, and how much of that is used.
+    #[serde(rename = "dbSize", default, deserialize_with = "number")]
+    pub(super) db_size: u64,
+    #[serde(rename = "dbSizeInUse", default, deserialize_with = "number")]
+    pub(super) db_size_in_use: u64,
 }
 
 /// The members.
@@ -200,7 +207,7 @@ impl Refusal {
 }
 
 /// A number that is sent as a text; also as a number, in case a release does so.
-fn number<'de, D: Deserializer<'de>>(value: D) -> Result<u64, D::Error> {
+pub(super) fn number<'de, D: Deserializer<'de>>(value: D) -> Result<u64, D::Error> {
     let number = match serde_json::Value::deserialize(value)? {
         serde_json::Value::String(text) => text.parse().ok(),
         serde_json::Value::Number(number) => number.as_u64(),

@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use super::command::{self, Answer, Request};
 use super::connection::{Connection, Trouble};
+use super::locks::{self, Locks};
 use super::refusal::{self, Refusal};
 use super::resp::{Reply, write_command};
 use crate::Client;
@@ -63,6 +64,7 @@ pub(super) struct RedisClient {
     ways: FxHashMap<(u16, bool), SocketAddr>,
     /// How many reads there were.
     reads: u64,
+    locks: Locks,
 }
 
 /// An operation that is under way.
@@ -72,6 +74,8 @@ struct Asked<'a> {
     /// Whether a replica may answer it.
     of_replica: bool,
     deadline: Instant,
+    /// Reads the replies.
+    answer: fn(&Op, Vec<Reply>) -> Result<Answer, String>,
 }
 
 /// What one node made of an operation.
@@ -88,23 +92,39 @@ impl RedisClient {
         own: SocketAddr,
         manner: Manner,
         names: Arc<BTreeMap<SocketAddr, NodeId>>,
+        locks: Locks,
     ) -> Self {
         let (connections, ways) = (FxHashMap::default(), FxHashMap::default());
-        Self { own, manner, names, connections, ways, reads: 0 }
+        Self { own, manner, names, connections, ways, reads: 0, locks }
     }
 
     async fn perform(&mut self, op: &Op, deadline: Instant) -> Outcome {
+        match self.locks.request(op) {
+            Some(locks::Asked::Refused(reason)) => return Outcome::Fail(reason),
+            Some(locks::Asked::Request(request)) => {
+                let answer = locks::answer;
+                let asked = Asked { op, request, of_replica: false, deadline, answer };
+                let outcome = self.follow(&asked).await;
+                return self.locks.learn(op, outcome);
+            }
+            None => {}
+        }
         let request = match command::request(op) {
             Ok(request) => request,
             // No byte of it has left.
             Err(reason) => return Outcome::Fail(reason),
         };
         let of_replica = request.only_reads && self.may_be_old();
-        let way = (request.slot, of_replica);
-        let asked = Asked { op, request, of_replica, deadline };
+        let answer = command::answer;
+        self.follow(&Asked { op, request, of_replica, deadline, answer }).await
+    }
+
+    /// Asks from node to node, until one does it, refuses it, or is silent.
+    async fn follow(&mut self, asked: &Asked<'_>) -> Outcome {
+        let way = (asked.request.slot, asked.of_replica);
         let (mut at, mut asking) = (self.ways.get(&way).copied().unwrap_or(self.own), false);
         for _ in 0..=HOPS_MAX {
-            match self.meet(at, asking, &asked).await {
+            match self.meet(at, asking, asked).await {
                 Met::SentOn { to, asking: ask } => {
                     // `ASK` is about this request alone.
                     if !ask {
@@ -147,7 +167,7 @@ impl RedisClient {
             }
             Err(Trouble::Unknown(code, text)) => return doubt(code, text),
         };
-        match command::answer(asked.op, replies) {
+        match (asked.answer)(asked.op, replies) {
             Ok(Answer::Done(value)) => Met::Over(self.done(at, asked, value).await),
             Ok(Answer::Mismatch(text)) => {
                 Met::Over(Outcome::Fail(Reason::new(Code::Mismatch, text)))

@@ -48,6 +48,20 @@ pub(super) fn roles(nodes: usize, replicas: usize) -> Result<Vec<Role>, String> 
     Ok((0..nodes).map(role).collect())
 }
 
+/// Whether so many nodes are primaries with as many replicas each, and none is left over.
+pub(super) fn whole(nodes: usize, replicas: usize) -> Result<(), String> {
+    roles(nodes, replicas)?;
+    let over = nodes % (replicas + 1);
+    if over == 0 {
+        return Ok(());
+    }
+    let less = nodes - over;
+    let more = less + replicas + 1;
+    Err(format!(
+        "{nodes} nodes are not primaries with {replicas} replica(s) each: use {less} or {more}"
+    ))
+}
+
 /// A node that could not take part: which, and what went wrong.
 pub(super) type Problem = (NodeId, String);
 
@@ -205,6 +219,14 @@ mod tests {
     fn one_node_too_many_is_a_replica_more() {
         let roles = roles(7, 1).expect("enough nodes");
         assert_eq!(roles[3..], [0, 1, 2, 0].map(Role::ReplicaOf));
+    }
+
+    #[test]
+    fn refuses_nodes_that_are_left_over() {
+        assert_eq!(whole(6, 1), Ok(()));
+        let problem = whole(7, 1).expect_err("one is left over");
+        assert!(problem.ends_with("use 6 or 8"), "{problem}");
+        assert!(whole(4, 1).is_err(), "too few primaries");
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn owners(view: &View) -> Vec<(&str, &[(u16, u16)])> {
 }
 
 /// A node that does not see the slots where the first node sees them.
-fn quarrel(views: &[(NodeId, Option<View>)]) -> Option<(NodeId, String)> {
+pub(super) fn quarrel(views: &[(NodeId, Option<View>)]) -> Option<(NodeId, String)> {
     let mut told = views.iter().filter_map(|(id, view)| Some((*id, owners(view.as_ref()?))));
     let (first, slots) = told.next()?;
     let (other, _) = told.find(|(_, other)| *other != slots)?;

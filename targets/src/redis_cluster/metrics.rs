@@ -22,7 +22,7 @@ const FIELDS: &[(&str, &str, &str)] = &[
 ];
 
 /// The metrics of the node that said `view`.
-pub(super) fn text(view: &View) -> String {
+pub(crate) fn text(view: &View) -> String {
     let mut text = String::new();
     let mut line = |name: &str, kind: &str, value: i64| {
         writeln!(text, "# TYPE {name} {kind}\n{name} {value}").expect("memory takes every write");

@@ -12,21 +12,46 @@ use crate::clock_sight::Asked;
 
 /// A line of `CLUSTER NODES`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Member {
+pub(crate) struct Member {
     /// The identity that the node gave itself.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// Where its clients reach it; `None` while the node that tells does not know.
-    pub(super) address: Option<SocketAddr>,
+    pub(crate) address: Option<SocketAddr>,
     flags: Vec<String>,
+    /// The identity of the primary that it follows.
+    pub(crate) primary: Option<String>,
     /// The configuration epoch: whoever took over last has the highest.
-    pub(super) epoch: u64,
+    pub(crate) epoch: u64,
     /// The slots that it serves, as ranges of both ends.
-    pub(super) slots: Vec<(u16, u16)>,
+    pub(crate) slots: Vec<(u16, u16)>,
+    /// The slots that are on their way; a node tells only its own.
+    pub(crate) open: Vec<OpenSlot>,
+}
+
+/// A slot that is on its way from or to a node: `[93->-ID]`, `[77-<-ID]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OpenSlot {
+    pub(crate) slot: u16,
+    /// The identity of the other end.
+    pub(crate) other: String,
+    /// Whether it comes; otherwise it goes.
+    pub(crate) importing: bool,
+}
+
+impl OpenSlot {
+    fn parse(word: &str) -> Option<Self> {
+        let word = word.strip_prefix('[')?.strip_suffix(']')?;
+        let (importing, (slot, other)) = match word.split_once("-<-") {
+            Some(parts) => (true, parts),
+            None => (false, word.split_once("->-")?),
+        };
+        Some(Self { slot: slot.parse().ok()?, other: other.to_owned(), importing })
+    }
 }
 
 impl Member {
     /// Whether it has the flag: `myself`, `master`, `slave`, `fail?`, `fail`, `handshake`, `noaddr` …
-    pub(super) fn is(&self, flag: &str) -> bool {
+    pub(crate) fn is(&self, flag: &str) -> bool {
         self.flags.iter().any(|own| own == flag)
     }
 
@@ -34,7 +59,8 @@ impl Member {
     fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_ascii_whitespace();
         let (id, end, flags) = (words.next()?.to_owned(), words.next()?, words.next()?);
-        let epoch = words.nth(3)?.parse().ok()?;
+        let primary = words.next().filter(|word| *word != "-").map(str::to_owned);
+        let epoch = words.nth(2)?.parse().ok()?;
         let (host, port) = end.split('@').next()?.rsplit_once(':')?;
         let host: Option<IpAddr> = host.parse().ok();
         let address = host.and_then(|host| Some(SocketAddr::new(host, port.parse().ok()?)));
@@ -42,43 +68,45 @@ impl Member {
             let (from, to) = word.split_once('-').unwrap_or((word, word));
             Some((from.parse().ok()?, to.parse().ok()?))
         };
-        // Slots on their way to another node stand in brackets behind those that are served.
-        let served = words.skip(1).take_while(|word| !word.starts_with('['));
-        let slots = served.map(range).collect::<Option<Vec<_>>>()?;
+        // Slots on their way stand in brackets behind those that are served.
+        let (open, served): (Vec<&str>, Vec<&str>) =
+            words.skip(1).partition(|word| word.starts_with('['));
+        let slots = served.into_iter().map(range).collect::<Option<Vec<_>>>()?;
+        let open = open.into_iter().map(OpenSlot::parse).collect::<Option<Vec<_>>>()?;
         let flags = flags.split(',').map(str::to_owned).collect();
-        Some(Self { id, address, flags, epoch, slots })
+        Some(Self { id, address, flags, primary, epoch, slots, open })
     }
 }
 
 /// What a node says.
 #[derive(Clone, Debug)]
-pub(super) struct View {
+pub(crate) struct View {
     /// The members of the cluster, as this node knows them.
-    pub(super) members: Vec<Member>,
+    pub(crate) members: Vec<Member>,
     /// `CLUSTER INFO`, then `INFO`: lines of `name:value`.
     text: String,
 }
 
 impl View {
     /// Made of the texts that a node answered.
-    pub(super) fn new(nodes: &str, texts: &[String]) -> Option<Self> {
+    pub(crate) fn new(nodes: &str, texts: &[String]) -> Option<Self> {
         let members = nodes.lines().map(Member::parse).collect::<Option<Vec<_>>>()?;
         Some(Self { members, text: texts.concat() })
     }
 
     /// The value of the field `name`.
-    pub(super) fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let value = self.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         value.map(str::trim)
     }
 
     /// The node itself.
-    pub(super) fn own(&self) -> Option<&Member> {
+    pub(crate) fn own(&self) -> Option<&Member> {
         self.members.iter().find(|member| member.is("myself"))
     }
 
     /// Whether it says that it serves slots as their primary, and in which epoch.
-    pub(super) fn leads(&self) -> Option<u64> {
+    pub(crate) fn leads(&self) -> Option<u64> {
         let own = self.own()?;
         (own.is("master") && !own.slots.is_empty()).then_some(own.epoch)
     }
@@ -87,7 +115,7 @@ impl View {
 /// What the node at `address` says; `None` unless it answers `within`, and to the point. It is asked
 /// on a connection of its own: a node that is paused, cut off or killed must not spoil the question
 /// after.
-pub(super) async fn view(address: SocketAddr, within: Duration) -> Option<View> {
+pub(crate) async fn view(address: SocketAddr, within: Duration) -> Option<View> {
     let deadline = Instant::now() + within;
     let mut connection = Connection::open(address, address.to_string(), deadline).await.ok()?;
     let mut request = Vec::new();
@@ -99,8 +127,16 @@ pub(super) async fn view(address: SocketAddr, within: Duration) -> Option<View> 
     View::new(&texts[0], &texts[1..])
 }
 
+/// What a server says of itself that is in no cluster; `None` unless it answers `within`.
+pub(crate) async fn info(address: SocketAddr, within: Duration) -> Option<View> {
+    let deadline = Instant::now() + within;
+    let mut connection = Connection::open(address, address.to_string(), deadline).await.ok()?;
+    let text = connection.command(&["INFO"], deadline).await.ok()?.text()?;
+    View::new("", &[text])
+}
+
 /// How far the clock of the node at `address` is ahead of ours.
-pub(super) async fn clock(address: SocketAddr, within: Duration) -> Option<ClockSight> {
+pub(crate) async fn clock(address: SocketAddr, within: Duration) -> Option<ClockSight> {
     let deadline = Instant::now() + within;
     let mut connection = Connection::open(address, address.to_string(), deadline).await.ok()?;
     let (asked, reply) = Asked::now(connection.command(&["TIME"], deadline)).await;
@@ -116,7 +152,7 @@ fn time(reply: &Reply) -> Option<f64> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Three of six, as n1 sees them.
@@ -141,8 +177,11 @@ role:master\r\nrole_of_another:3\r\n";
         assert_eq!((one.id.as_str(), one.epoch), ("07c37df", 1));
         assert_eq!(one.address, Some("10.77.0.1:6379".parse().expect("an address")));
         assert_eq!(one.slots, [(0, 5460), (5500, 5500)]);
+        let open = OpenSlot { slot: 93, other: "292f8b3".into(), importing: false };
+        assert_eq!(one.open, [open]);
         assert!(one.is("myself") && one.is("master") && !one.is("fail"));
         assert_eq!(two.address, Some("10.77.0.2:6379".parse().expect("an address")));
+        assert_eq!((one.primary.as_deref(), three.primary.as_deref()), (None, Some("07c37df")));
         assert!(two.is("fail?") && !two.is("fail"));
         assert_eq!((three.address, three.slots.len()), (None, 0));
         assert_eq!((view.leads(), view.own()), (Some(1), Some(one)));

@@ -10,7 +10,7 @@ use schism_history::Code;
 
 /// What an error says of the request that it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// Nothing was done: this node does not serve the slot, that one does.
     Moved(SocketAddr),
     /// Nothing was done: the slot is on its way to that node, which has the key already.
@@ -57,7 +57,7 @@ const REFUSALS: &[(&str, Code)] = &[
 ];
 
 /// Reads the error that came from the node at `from`.
-pub(super) fn read(error: &str, from: SocketAddr) -> Refusal {
+pub(crate) fn read(error: &str, from: SocketAddr) -> Refusal {
     let mut words = error.split_ascii_whitespace();
     let first = words.next().unwrap_or_default();
     // Redirections are answered in the place of the execution. One to where nobody can go (a host

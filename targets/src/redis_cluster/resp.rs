@@ -12,7 +12,7 @@
 use std::io::Write as _;
 
 /// A reply longer than this is taken for nonsense.
-pub(super) const REPLY_BYTES_MAX: usize = 64 << 20;
+pub(crate) const REPLY_BYTES_MAX: usize = 64 << 20;
 /// Statuses, errors and lengths are short.
 const LINE_BYTES_MAX: usize = 64 << 10;
 const ELEMENTS_MAX: i64 = 1 << 24;
@@ -21,7 +21,7 @@ const DEPTH_MAX: usize = 8;
 
 /// What a node answers to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// `OK`, `QUEUED`, `PONG` …
     Status(String),
     /// A refusal; its first word is its class.
@@ -35,7 +35,7 @@ pub(super) enum Reply {
 
 impl Reply {
     /// The text of a bulk reply; `None` of any other.
-    pub(super) fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self) -> Option<String> {
         match self {
             Reply::Bulk(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
             _ => None,
@@ -43,7 +43,7 @@ impl Reply {
     }
 
     /// As an error of ours says it; long ones are cut.
-    pub(super) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         let shown = match self {
             Reply::Status(text) | Reply::Error(text) => text.clone(),
             other => format!("{other:?}"),
@@ -53,7 +53,7 @@ impl Reply {
 }
 
 /// Appends the command made of `words` to `bytes`.
-pub(super) fn write_command<W: AsRef<[u8]>>(bytes: &mut Vec<u8>, words: &[W]) {
+pub(crate) fn write_command<W: AsRef<[u8]>>(bytes: &mut Vec<u8>, words: &[W]) {
     let head = |bytes: &mut Vec<u8>, kind: char, number: usize| {
         write!(bytes, "{kind}{number}\r\n").expect("memory takes every write");
     };
@@ -68,7 +68,7 @@ pub(super) fn write_command<W: AsRef<[u8]>>(bytes: &mut Vec<u8>, words: &[W]) {
 
 /// The reply at the beginning of `bytes` and how long it is; `None` if its end has yet to come. An
 /// error says why this can be no reply.
-pub(super) fn read_reply(bytes: &[u8]) -> Result<Option<(Reply, usize)>, String> {
+pub(crate) fn read_reply(bytes: &[u8]) -> Result<Option<(Reply, usize)>, String> {
     let mut reader = Reader { bytes, at: 0 };
     Ok(reader.reply(0)?.map(|reply| (reply, reader.at)))
 }

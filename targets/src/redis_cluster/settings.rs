@@ -32,7 +32,17 @@ pub(super) const OPTIONS: &[(&str, &str)] = &[
         "who answers reads: primary, replica (the client's own node, where it is one of the slot), \
          or either in turn; default primary",
     ),
+    ("lease", "how long a lock is granted (PX); default 8s"),
+    (
+        "fencing",
+        "whether what a lock guards refuses a write under an older token than the last: yes or no; \
+         default no",
+    ),
     ("binary", "the program to start; default redis-server"),
+    (
+        "version",
+        "instead of `binary`: a release that `make redis VERSION=…` has fetched, for example 8.2.3",
+    ),
 ];
 
 /// What a plan set.
@@ -47,6 +57,10 @@ pub(super) struct Settings {
     pub(super) appendfsync: &'static str,
     /// `None`: Redis' own; empty: none.
     pub(super) save: Option<String>,
+    /// How long a lock is granted.
+    pub(super) lease: Duration,
+    /// Whether what a lock guards looks at tokens.
+    pub(super) fencing: bool,
     pub(super) binary: String,
 }
 
@@ -77,8 +91,9 @@ impl Settings {
                 .unwrap_or("everysec"),
             save: text(value, &given, "save", is_save)?
                 .map(|save| if save == "off" { String::new() } else { save }),
-            binary: text(value, &given, "binary", |binary| !binary.is_empty())?
-                .unwrap_or_else(|| "redis-server".into()),
+            lease: lease(&given)?,
+            fencing: given.choice("fencing", &["no", "yes"])? == Some("yes"),
+            binary: binary(value, &given)?,
         })
     }
 
@@ -97,6 +112,9 @@ impl Settings {
         }
         if self.appendonly {
             words.push(format!("append-only, fsync {}", self.appendfsync));
+        }
+        if self.fencing {
+            words.push("fenced locks".into());
         }
         match self.manner.reads {
             Reads::Primary => {}
@@ -122,6 +140,36 @@ impl Settings {
     }
 }
 
+/// How long a lock is granted.
+pub(crate) fn lease(given: &Options<'_>) -> Result<Duration, OptionError> {
+    let lease = given.span("lease")?.unwrap_or(Duration::from_secs(8));
+    if lease.as_millis() == 0 {
+        return Err(given.error("lease", "`lease` is in whole milliseconds, as Redis counts them"));
+    }
+    Ok(lease)
+}
+
+/// The program: a name or a path, or a release in the cache.
+pub(crate) fn binary(value: &Value, given: &Options<'_>) -> Result<String, OptionError> {
+    let binary = text(value, given, "binary", |binary| !binary.is_empty())?;
+    let is_release = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_digit())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
+    };
+    match (binary, text(value, given, "version", is_release)?) {
+        (Some(_), Some(_)) => {
+            let problem = "`binary` and `version` both say which program; leave one out";
+            Err(given.error("binary", problem))
+        }
+        (Some(binary), None) => Ok(binary),
+        (None, None) => Ok("redis-server".into()),
+        (None, Some(version)) => match crate::cache::of("redis", &version) {
+            Some(folder) => Ok(folder.join("redis-server").display().to_string()),
+            None => Err(given.error("version", crate::cache::NONE)),
+        },
+    }
+}
+
 /// A number of replicas that there are.
 fn at_most(given: &Options<'_>, key: &str, replicas: u64) -> Result<u64, OptionError> {
     match given.count(key, 0..=10)? {
@@ -144,7 +192,7 @@ fn seconds(given: &Options<'_>) -> Result<Duration, OptionError> {
     Ok(lag)
 }
 
-fn text(
+pub(crate) fn text(
     value: &Value,
     given: &Options<'_>,
     key: &str,
@@ -161,7 +209,11 @@ fn text(
 }
 
 fn example(key: &str) -> &'static str {
-    if key == "save" { "off` or `save: 60 1000" } else { "/usr/bin/redis-server" }
+    match key {
+        "save" => "off` or `save: 60 1000",
+        "version" => "8.2.3",
+        _ => "/usr/bin/redis-server",
+    }
 }
 
 /// `off`, or pairs of whole numbers.

@@ -5,7 +5,7 @@ pub(super) const SLOTS: u16 = 16384;
 
 /// The slot of `key`: CRC-16 (XMODEM) of its hash tag, or of all of it where it has none. The tag is
 /// what stands between the first `{` and the next `}`, if that is anything.
-pub(super) fn slot_of(key: &str) -> u16 {
+pub(crate) fn slot_of(key: &str) -> u16 {
     let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
     let hashed = tag.filter(|tag| !tag.is_empty()).unwrap_or(key);
     crc16(hashed.as_bytes()) % SLOTS

@@ -146,7 +146,10 @@ async fn wipes_the_data_and_says_when_it_could_not() {
     assert_eq!(error.to_string(), "n1: rm /data/redis: no such luck");
     let error = made.target.install(&made.place.cluster, made.place.hosts[0].node()).await;
     let error = error.expect_err("there is no Redis").to_string();
-    assert!(error.contains("redis-server does not run here"), "{error}");
+    assert!(
+        error.contains("redis-server, which redis_cluster needs, does not run here"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

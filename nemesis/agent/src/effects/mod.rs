@@ -6,6 +6,10 @@
 
 mod burn;
 mod clock;
+mod descriptors;
+mod disk;
+mod layer;
+mod memory;
 mod real_clock;
 
 use std::path::PathBuf;
@@ -15,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::Skew;
+use crate::layer::{Loss, Trouble};
 use crate::ledger::Entry;
 use crate::members::Members;
 
@@ -27,6 +32,22 @@ pub enum Effect {
         /// How many for each processor of the node.
         threads_per_cpu: u16,
     },
+    /// A disk of our own over the data folder, sound until it is told otherwise.
+    Layer,
+    /// That disk ails.
+    Disk(Trouble),
+    /// That disk loses what was not synced; nothing may run on the node.
+    Loss(Loss),
+    /// A process that takes memory.
+    Memory {
+        /// How many bytes.
+        bytes: u64,
+    },
+    /// The node's processes may open few descriptors more.
+    Descriptors {
+        /// How many more than they have open.
+        leave: u64,
+    },
     /// The processes' real-time clocks are wrong.
     Clock {
         /// By how many milliseconds they are ahead.
@@ -34,6 +55,7 @@ pub enum Effect {
         /// By how many millionths they run faster, from the beginning on.
         drift_ppm: i32,
         /// The offset comes and goes, each for so many milliseconds; otherwise it stays.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         strobe_ms: Option<u64>,
     },
     /// The clock of the whole machine is wrong, which only a machine that is there to be thrown away
@@ -54,6 +76,11 @@ impl Effect {
     pub fn kind(&self) -> &'static str {
         match self {
             Effect::Burn { .. } => "burn",
+            Effect::Layer => "layer",
+            Effect::Disk(_) => "disk",
+            Effect::Loss(_) => "loss",
+            Effect::Memory { .. } => "memory",
+            Effect::Descriptors { .. } => "descriptors",
             Effect::Clock { .. } => "clock",
             Effect::RealClock { .. } => "real-clock",
         }
@@ -67,26 +94,47 @@ impl Effect {
     /// Whether it is still there when the node was started anew: processes, mounts and the kernel's
     /// rules are not, files and clocks of the machine are.
     pub fn survives_reboot(&self) -> bool {
-        match self {
-            // A clock may have been written into the hardware.
-            Effect::RealClock { .. } => true,
-            Effect::Burn { .. } | Effect::Clock { .. } => false,
+        // A clock may have been written into the hardware. The layer's mount is gone, and what it
+        // kept in the folder below is not.
+        matches!(self, Effect::RealClock { .. } | Effect::Layer)
+    }
+
+    /// The same on the node of this number: no two nodes have the same luck.
+    pub fn on_node(&self, number: u16) -> Self {
+        let mut own = self.clone();
+        match &mut own {
+            Effect::Disk(Trouble::Slow { seed, .. } | Trouble::Failing { seed, .. }) => {
+                *seed = mix(*seed, number);
+            }
+            Effect::Loss(loss) => loss.seed = mix(loss.seed, number),
+            _ => {}
         }
+        own
     }
 
     /// What holds it.
     pub(crate) fn holding(&self) -> Box<dyn Holding> {
-        match *self {
-            Effect::Burn { threads_per_cpu } => Box::new(burn::Burn::new(threads_per_cpu)),
-            Effect::Clock { offset_ms, drift_ppm, strobe_ms } => {
+        match self {
+            Effect::Burn { threads_per_cpu } => Box::new(burn::Burn::new(*threads_per_cpu)),
+            Effect::Layer => Box::new(layer::Mounted::default()),
+            Effect::Disk(trouble) => Box::new(disk::Ailing::new(trouble.clone())),
+            Effect::Loss(loss) => Box::new(disk::Losing(*loss)),
+            Effect::Memory { bytes } => Box::new(memory::Fill::new(*bytes)),
+            Effect::Descriptors { leave } => Box::new(descriptors::Limits::new(*leave)),
+            &Effect::Clock { offset_ms, drift_ppm, strobe_ms } => {
                 let strobe = strobe_ms.map(Duration::from_millis);
                 Box::new(clock::Clock::new(Skew { offset_ms, drift_ppm, strobe }))
             }
-            Effect::RealClock { offset_ms, drift_ppm, strobe_ms } => {
+            &Effect::RealClock { offset_ms, drift_ppm, strobe_ms } => {
                 Box::new(real_clock::RealClock::new(offset_ms, drift_ppm, strobe_ms))
             }
         }
     }
+}
+
+/// Another seed for each number; the streams are far from each other.
+fn mix(seed: u64, number: u16) -> u64 {
+    seed ^ u64::from(number).wrapping_mul(0xd134_2543_de82_ef95)
 }
 
 /// Where an effect is held.
@@ -116,8 +164,11 @@ pub(crate) trait Holding {
 /// Ends an effect whose holder is dead, from what the ledger says of it.
 pub(crate) fn clean(effect: &Effect, facts: &Value) -> Result<(), String> {
     match effect {
-        // Its processes die with their holder.
-        Effect::Burn { .. } => Ok(()),
+        // Processes die with their holder, and the layer ends a trouble with the connection of its
+        // holder. What is lost is lost.
+        Effect::Burn { .. } | Effect::Memory { .. } | Effect::Disk(_) | Effect::Loss(_) => Ok(()),
+        Effect::Layer => layer::clean(facts),
+        Effect::Descriptors { .. } => descriptors::clean(facts),
         Effect::Clock { .. } => clock::clean(facts),
         Effect::RealClock { .. } => real_clock::clean(facts),
     }

@@ -11,14 +11,17 @@ use crate::faults::{SEEN_FROM, drifts_for};
 
 /// How long a clock is asked: long enough to see the next second begin on one that shows no more.
 const ASK_WITHIN: Duration = Duration::from_secs(2);
-/// A strobe is asked quickly, since it jumps meanwhile.
-const ASK_STROBE_WITHIN: Duration = Duration::from_millis(400);
+/// A strobe is asked quickly, since it jumps meanwhile, and so is a clock that is so far off that
+/// half a second is nothing.
+const ASK_QUICKLY_WITHIN: Duration = Duration::from_millis(600);
+const QUICKLY_FROM_S: f64 = 6.0;
 /// Two clocks that agree differ by so much at the most, besides what the answers leave open: from
 /// one look to the next they may have drifted apart by themselves.
 const AGREE_S: f64 = 0.06;
-/// An answer that leaves more open than this says nothing, but where no better can be had.
+/// An answer that leaves open more than this, and more than a tenth of the offset, is asked for again,
+/// a few times: on a busy machine no better can be had.
 const OPEN_MAX_S: f64 = 0.06;
-const TRIES: u32 = 5;
+const TRIES: u32 = 3;
 
 /// What is asked of a clock.
 pub(super) struct Clock {
@@ -100,7 +103,10 @@ impl Clock {
 #[async_trait]
 impl Look for Clock {
     async fn look(&self, spot: &Spot) -> Sight {
-        let within = if self.strobe.is_some() { ASK_STROBE_WITHIN } else { ASK_WITHIN };
+        let is_far = self.offset_s.abs() >= QUICKLY_FROM_S;
+        let quickly = self.strobe.is_some() || is_far;
+        let within = if quickly { ASK_QUICKLY_WITHIN } else { ASK_WITHIN };
+        let open_max_s = OPEN_MAX_S.max(self.offset_s.abs() / 10.0);
         let mut best: Option<schism_targets::ClockSight> = None;
         for _ in 0..TRIES {
             let asked = spot.target.clock(&spot.cluster, spot.host.node(), within);
@@ -112,7 +118,7 @@ impl Look for Clock {
             if best.is_none_or(|best| sight.give_or_take_s < best.give_or_take_s) {
                 best = Some(sight);
             }
-            if sight.give_or_take_s <= OPEN_MAX_S || self.strobe.is_some() {
+            if sight.give_or_take_s <= open_max_s || quickly {
                 break;
             }
         }

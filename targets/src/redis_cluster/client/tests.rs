@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use schism_history::{Key, Mop, MopKind, Time, TraceId};
+use schism_history::{Key, Mop, MopKind, Process, Time, TraceId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::redis_cluster::resp::read_reply;
+use crate::redis_cluster::settings::Settings;
 
 const SHORT: Duration = Duration::from_millis(250);
 const LONG: Duration = Duration::from_secs(20);
@@ -107,7 +108,8 @@ fn append() -> Op {
 }
 
 fn client(own: SocketAddr, manner: Manner) -> RedisClient {
-    RedisClient::new(own, manner, Arc::default())
+    let settings = Settings::read(&serde_json::json!(null)).expect("no options");
+    RedisClient::new(own, manner, Arc::default(), Locks::new(Process(1), &settings))
 }
 
 /// What becomes of `op` at one node that answers so, and what the node heard.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use schism_history::{Key, Mop, MopKind, Reply, Time, TraceId, Value};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::*;
 

@@ -1,0 +1,274 @@
+//! Programs that come in an archive, from a path or a URL: fetched and unpacked once, by the machine of
+//! the controller, before there is a lab; the nodes get the program alone.
+//!
+//! An archive is known by its checksum, which the plan names: what is kept in the cache under it was
+//! checked when it came.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use schism_history::{OptionError, Options};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+/// How long a download may take, and unpacking.
+const FETCH_WITHIN: Duration = Duration::from_mins(10);
+const UNPACK_WITHIN: Duration = Duration::from_mins(2);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Release archives have their programs in a folder of their own.
+const DEPTH_MAX: usize = 4;
+
+/// The help of the options that name one.
+pub(crate) const ARCHIVE: (&str, &str) = (
+    "archive",
+    "instead of `binary`: a tar archive that holds the program, as a path or a URL; needs `sha256`; \
+     nodes get the program from here",
+);
+pub(crate) const SHA256: (&str, &str) = ("sha256", "the checksum of `archive`");
+
+/// An archive with a program in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Archive {
+    /// A path, or a URL.
+    source: String,
+    sha256: String,
+    /// The name of the program in it.
+    program: &'static str,
+    /// Where the program is kept.
+    kept: PathBuf,
+}
+
+impl Archive {
+    /// The archive that the options name, if they do.
+    pub(crate) fn read(
+        options: &Options<'_>,
+        given: &Value,
+        program: &'static str,
+    ) -> Result<Option<Self>, OptionError> {
+        let text = |key: &str| match given.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
+            Some(other) => {
+                Err(options.error(key, format!("`{key}` is {other}; it must be a text")))
+            }
+        };
+        let (source, sha256) = match (text("archive")?, text("sha256")?) {
+            (None, None) => return Ok(None),
+            (Some(source), Some(sha256)) => (source, sha256.to_ascii_lowercase()),
+            (Some(_), None) => {
+                let problem = "`archive` needs the checksum that it must have: add `sha256: …`, as \
+                               `sha256sum` prints it";
+                return Err(options.error("archive", problem));
+            }
+            (None, Some(_)) => {
+                return Err(
+                    options.error("sha256", "`sha256` is that of `archive`, which is missing")
+                );
+            }
+        };
+        if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let problem = format!("`sha256` is {sha256}; it must be 64 hexadecimal digits");
+            return Err(options.error("sha256", problem));
+        }
+        let Some(folder) = crate::cache::of("archives", &sha256) else {
+            return Err(options.error("archive", crate::cache::NONE));
+        };
+        Ok(Some(Self { source, sha256, program, kept: folder.join(program) }))
+    }
+
+    /// Where the program is, once it was provided.
+    pub(crate) fn kept(&self) -> &Path {
+        &self.kept
+    }
+
+    /// Fetches, checks and unpacks the archive, unless that was done before. Blocks.
+    pub(crate) fn provide(&self) -> Result<(), String> {
+        if self.kept.exists() {
+            return Ok(());
+        }
+        let broken = |error: io::Error| format!("{}: {error}", self.source);
+        let work = self.kept.with_extension(format!("new-{}", std::process::id()));
+        fs::create_dir_all(&work).map_err(broken)?;
+        let provided = self.provide_by(&work);
+        let _ = fs::remove_dir_all(&work);
+        provided
+    }
+
+    fn provide_by(&self, work: &Path) -> Result<(), String> {
+        let broken = |error: io::Error| format!("{}: {error}", self.source);
+        let archive = if self.source.contains("://") {
+            let archive = work.join("archive");
+            let to = archive.display().to_string();
+            let words = ["-fsSL", "--proto", "=http,https", "-o", &to, "--", &self.source];
+            run(Command::new("curl").args(words), FETCH_WITHIN)
+                .map_err(|problem| format!("{}: {problem}", self.source))?;
+            archive
+        } else {
+            PathBuf::from(&self.source)
+        };
+        let found = checksum(&archive).map_err(broken)?;
+        if found != self.sha256 {
+            let wanted = &self.sha256;
+            return Err(format!(
+                "{}: its checksum is {found}, and the plan wants {wanted}: it is another archive, or \
+                 was damaged on its way",
+                self.source
+            ));
+        }
+        let place = work.join("unpacked");
+        fs::create_dir(&place).map_err(broken)?;
+        let mut tar = Command::new("tar");
+        tar.arg("-x").arg("--no-same-owner").arg("-C").arg(&place).arg("-f").arg(&archive);
+        run(&mut tar, UNPACK_WITHIN).map_err(|problem| format!("{}: {problem}", self.source))?;
+        let mut programs = Vec::new();
+        find(&place, self.program, DEPTH_MAX, &mut programs).map_err(broken)?;
+        let [program] = &programs[..] else {
+            let (count, name) = (programs.len(), self.program);
+            return Err(format!("{}: it holds {count} files named `{name}`", self.source));
+        };
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).map_err(broken)?;
+        // On one file system, so that nobody ever finds half of it.
+        fs::rename(program, &self.kept).map_err(broken)
+    }
+}
+
+fn checksum(path: &Path) -> io::Result<String> {
+    use std::fmt::Write as _;
+
+    let (mut file, mut hash) = (File::open(path)?, Sha256::new());
+    let mut bytes = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut bytes)? {
+            0 => break,
+            length => hash.update(&bytes[..length]),
+        }
+    }
+    Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("memory takes every write");
+        text
+    }))
+}
+
+/// Plain files of this name; links lead who knows where.
+fn find(folder: &Path, name: &str, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() && depth > 1 {
+            find(&entry.path(), name, depth - 1, found)?;
+        } else if kind.is_file() && entry.file_name() == name {
+            found.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Runs a program of this machine to its end.
+fn run(command: &mut Command, within: Duration) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let log = std::env::temp_dir().join(format!("schism-{name}-{}", std::process::id()));
+    let file = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+    let ended = command.spawn().map_err(|error| {
+        format!("{name} cannot be started ({error}); install it: apt-get install {name}")
+    });
+    let ended = ended.and_then(|mut child| {
+        let deadline = Instant::now() + within;
+        loop {
+            match child.try_wait() {
+                Ok(Some(status)) => return Ok(status),
+                Ok(None) if Instant::now() < deadline => std::thread::sleep(LOOK_EVERY),
+                Ok(None) => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(format!("{name} was not done within {within:?}"));
+                }
+                Err(error) => return Err(format!("{name}: {error}")),
+            }
+        }
+    });
+    let said = fs::read_to_string(&log).unwrap_or_default();
+    let _ = fs::remove_file(&log);
+    match ended? {
+        status if status.success() => Ok(()),
+        status => Err(format!("{name}: {status}: {}", said.trim())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// An archive with these files, each of which holds its own name; and its checksum.
+    fn packed(files: &[&str]) -> (tempfile::TempDir, String, String) {
+        let folder = tempfile::tempdir().expect("a folder");
+        for file in files {
+            let path = folder.path().join("in").join(file);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, file).expect("a file");
+        }
+        let archive = folder.path().join("it.tar.gz");
+        let mut tar = Command::new("tar");
+        tar.arg("-czf").arg(&archive).arg("-C").arg(folder.path().join("in")).arg(".");
+        assert!(tar.status().expect("tar is everywhere").success());
+        let sum = checksum(&archive).expect("it is there");
+        (folder, archive.display().to_string(), sum)
+    }
+
+    fn provided(source: &str, sha256: &str, kept: PathBuf) -> Result<PathBuf, String> {
+        let (source, sha256) = (source.to_owned(), sha256.to_owned());
+        let archive = Archive { source, sha256, program: "etcd", kept };
+        archive.provide().map(|()| archive.kept)
+    }
+
+    #[test]
+    fn unpacks_the_program_and_nothing_else() {
+        let (folder, source, sum) = packed(&["v1/etcd", "v1/etcdctl", "v1/README"]);
+        let kept = folder.path().join("cache").join("etcd");
+        let program = provided(&source, &sum, kept.clone()).expect("it is good");
+        assert_eq!(fs::read_to_string(&program).expect("the program"), "v1/etcd");
+        let mode = fs::metadata(&program).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o755);
+        let beside: Vec<_> = fs::read_dir(folder.path().join("cache")).expect("it").collect();
+        assert_eq!(beside.len(), 1, "{beside:?}");
+        // What is kept needs the archive no more.
+        fs::remove_file(&source).expect("it was there");
+        provided(&source, &sum, kept).expect("it is kept");
+    }
+
+    #[test]
+    fn refuses_an_archive_that_is_another() {
+        let (folder, source, sum) = packed(&["v1/etcdctl"]);
+        let kept = || folder.path().join("cache/etcd");
+        let wrong = provided(&source, &"0".repeat(64), kept()).expect_err("another checksum");
+        assert!(wrong.contains("its checksum is") && wrong.contains(&sum), "{wrong}");
+        let without = provided(&source, &sum, kept()).expect_err("no program");
+        assert!(without.contains("holds 0 files named `etcd`"), "{without}");
+        let (two, source, sum) = packed(&["a/etcd", "b/etcd"]);
+        let both = provided(&source, &sum, two.path().join("cache/etcd")).expect_err("two");
+        assert!(both.contains("holds 2 files"), "{both}");
+        assert!(!kept().exists());
+    }
+
+    #[test]
+    fn an_archive_is_known_by_its_checksum() {
+        let check = |given: Value, expected: Result<bool, &str>| {
+            let options = Options::read(&given, &["archive", "sha256"]).expect("known keys");
+            let found = Archive::read(&options, &given, "etcd");
+            let found = found.as_ref().map(Option::is_some).map_err(|error| error.path[0].as_str());
+            assert_eq!(found, expected, "{given}");
+        };
+        let sum = "a".repeat(64);
+        check(json!({}), Ok(false));
+        check(json!({ "archive": "/x.tar.gz", "sha256": sum }), Ok(true));
+        check(json!({ "archive": "/x.tar.gz" }), Err("archive"));
+        check(json!({ "sha256": sum }), Err("sha256"));
+        check(json!({ "archive": "/x.tar.gz", "sha256": "../../x" }), Err("sha256"));
+    }
+}
