@@ -10,7 +10,6 @@ pub mod local;
 mod running;
 pub mod ssh;
 
-use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
