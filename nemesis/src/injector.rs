@@ -41,11 +41,14 @@ pub struct Bounds {
     pub act: Duration,
     /// For a node to answer again after its fault was healed; otherwise that is not proven.
     pub back: Duration,
+    /// For the system to finish or undo what is left of an act of upkeep.
+    pub settle: Duration,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { act: Duration::from_secs(8), back: Duration::from_secs(10) }
+        let [act, back, settle] = [8, 10, 15].map(Duration::from_secs);
+        Self { act, back, settle }
     }
 }
 

@@ -338,8 +338,8 @@ impl Run {
         };
         let recorder = Arc::new(self.pen.clone());
         let nemesis = Nemesis::new(cluster, target.clone(), network, schedule.clone(), recorder);
-        let plan::Bounds { act, back, .. } = self.stage.plan.bounds;
-        let bounds = schism_nemesis::Bounds { act, back };
+        let plan::Bounds { act, back, settle, .. } = self.stage.plan.bounds;
+        let bounds = schism_nemesis::Bounds { act, back, settle };
         let nemesis = nemesis.hearing(self.ear.clone()).within(bounds);
         let Some(places) = self.load.places.clone() else { return Some(nemesis) };
         let places: Arc<dyn ClientPlaces> = places;

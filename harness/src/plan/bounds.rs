@@ -20,7 +20,8 @@ pub struct Bounds {
     pub act: Duration,
     /// For a node to answer again after its fault was healed; 10 s.
     pub back: Duration,
-    /// For the cluster to answer again after everything was healed; 10 s.
+    /// For the cluster to answer again after everything was healed, and for what is left of an act of
+    /// upkeep to be finished or undone; 15 s.
     pub settle: Duration,
     /// For all final reads; 10 s.
     pub final_reads: Duration,
@@ -39,7 +40,7 @@ impl Default for Bounds {
             form: seconds(30),
             act: seconds(8),
             back: seconds(10),
-            settle: seconds(10),
+            settle: seconds(15),
             final_reads: seconds(10),
             reach: seconds(10),
             copy: Duration::from_mins(5),

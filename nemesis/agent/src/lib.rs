@@ -10,13 +10,16 @@
 //! wrong clock, is a variant of [`effects::Effect`].
 #![allow(unsafe_code)] // Signals, sessions and subreapers have no safe interface.
 
+mod addresses;
 mod boot;
 mod children;
 mod claim;
 pub mod clock;
 mod datagrams;
 pub mod effects;
+mod entry;
 mod files;
+mod folders;
 pub mod holder;
 pub mod layer;
 mod lease;
@@ -31,14 +34,14 @@ mod shape;
 mod streams;
 mod watch;
 
-pub use session::addresses;
+pub use addresses::addresses;
 
 /// What a program of schism is called for by its own agents and labs: the exit code, or `None` where
 /// the first word is another. Must be called while the process has one thread.
 pub fn main(words: &[String]) -> Option<i32> {
     let (first, rest) = words.split_first()?;
     match first.as_str() {
-        "agent" => Some(session::main(rest)),
+        "agent" => Some(entry::main(rest)),
         "hold" => Some(holder::main(rest)),
         "look" => Some(look::main(rest)),
         _ => None,

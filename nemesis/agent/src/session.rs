@@ -1,10 +1,8 @@
 //! The agent's life: it takes the node, says who it is, does what it is asked, and undoes it all.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, BufRead as _, Write as _};
-use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -13,13 +11,15 @@ use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
 
+use crate::addresses::addresses;
 use crate::children::Children;
-use crate::claim::Claim;
 use crate::datagrams::Sockets;
 use crate::effects::Effect;
+use crate::entry::{DIRTY, Options};
 use crate::files;
+use crate::folders::{OURS, open_log, prepare};
 use crate::holder::{Held, Order};
-use crate::lease::{self, Lease, Leash};
+use crate::lease::Lease;
 use crate::ledger::Ledger;
 use crate::leftovers::{self, Undone};
 use crate::links::{self, Lifeline};
@@ -27,21 +27,11 @@ use crate::members::{MARK, Members, marked};
 use crate::protocol::{Answer, Deed, Hello, Program, Request, Response, Slow, VERSION};
 use crate::shape;
 use crate::streams::{self, Spawned};
-use crate::watch::watched;
 
-const USAGE: &str = "agent --folder FOLDER --token TOKEN [--lease TIME] [--connection TEXT] \
-                     [--schism FILE] [--fresh] [--disposable]\n       agent --clean --folder FOLDER";
 /// Where programs are looked for, firewalls included.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/// What a run leaves in the agent's folder: data and logs.
-const OURS: [&str; 2] = ["data", "logs"];
-/// The agent's exit code when it may not or cannot work on this node.
-const REFUSED: i32 = 3;
-/// Its exit code when it could not undo everything.
-const DIRTY: i32 = 4;
-
 /// The channel to the controller, one line at a time.
-pub struct Out(Mutex<io::Stdout>);
+pub struct Out(pub Mutex<io::Stdout>);
 
 impl Out {
     /// Writes one answer. When nobody reads, the channel's other end has gone, too, and with it the
@@ -54,96 +44,8 @@ impl Out {
     }
 }
 
-/// What the command line says.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Options {
-    folder: PathBuf,
-    token: String,
-    connection: String,
-    schism: Option<PathBuf>,
-    lease: Option<Duration>,
-    fresh: bool,
-    /// Whether the machine may be done anything to.
-    disposable: bool,
-    /// Nobody is served: what an agent left is undone.
-    clean: bool,
-}
-
-impl Options {
-    fn parse(arguments: &[String]) -> Option<Self> {
-        let mut options = Self::default();
-        let mut words = arguments.iter();
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "--fresh" => options.fresh = true,
-                "--disposable" => options.disposable = true,
-                "--clean" => options.clean = true,
-                "--lease" => options.lease = Some(lease::parse(words.next()?)?),
-                "--folder" => options.folder = words.next()?.into(),
-                "--token" => options.token.clone_from(words.next()?),
-                "--connection" => options.connection.clone_from(words.next()?),
-                "--schism" => options.schism = Some(words.next()?.into()),
-                _ => return None,
-            }
-        }
-        let given = options.folder.is_absolute() && (options.clean || !options.token.is_empty());
-        given.then_some(options)
-    }
-}
-
-/// Serves one controller, below a watcher, and returns when both have nothing more to do. With
-/// `--clean` it undoes what an agent left.
-///
-/// Must be called while the process has one thread: it forks, and blocks signals for all threads.
-pub fn main(arguments: &[String]) -> i32 {
-    let Some(options) = Options::parse(arguments) else {
-        eprintln!("usage: {USAGE}");
-        return 64;
-    };
-    if options.clean {
-        return clean(&options.folder);
-    }
-    let out = Arc::new(Out(Mutex::new(io::stdout())));
-    let refuse = |problem: String| {
-        out.answer(0, Answer::Refused(problem));
-        REFUSED
-    };
-    let mut claim = match Claim::take(&options.folder, &options.token) {
-        Ok(claim) => claim,
-        Err(problem) => return refuse(problem),
-    };
-    // Before the fork: nobody has begun anything yet, and nobody else reaps.
-    let before = Undone::by_a_successor(&options.folder);
-    let (folder, length) = (options.folder.clone(), options.lease.unwrap_or(lease::USUAL));
-    let agent =
-        |leash: Leash| match Session::begin(options, Lease::begin(length, leash), before, &out) {
-            Ok(session) => session.serve(),
-            Err(problem) => refuse(problem),
-        };
-    watched(&folder, length, &mut claim, agent).unwrap_or_else(|error| refuse(error.to_string()))
-}
-
-/// For people and the boot: undoes what an agent of this folder left, and says what that was.
-fn clean(folder: &Path) -> i32 {
-    let claim = Claim::take(folder, "clean");
-    if let Err(problem) = claim {
-        eprintln!("{problem}");
-        return REFUSED;
-    }
-    let Undone { cleaned, dirty } = Undone::by_a_successor(folder);
-    for one in &cleaned {
-        println!("cleaned: {one}");
-    }
-    for one in &dirty {
-        eprintln!("dirty: {one}");
-    }
-    if cleaned.is_empty() && dirty.is_empty() {
-        println!("clean: nothing of schism is left here");
-    }
-    if dirty.is_empty() { 0 } else { DIRTY }
-}
-
-struct Session {
+/// One controller's agent.
+pub struct Session {
     options: Options,
     data: PathBuf,
     out: Arc<Out>,
@@ -162,7 +64,8 @@ struct Session {
 }
 
 impl Session {
-    fn begin(
+    /// Takes the node, and says who it is.
+    pub fn begin(
         options: Options,
         lease: Lease,
         before: Undone,
@@ -225,7 +128,7 @@ impl Session {
     }
 
     /// Does what it is asked, until the channel closes.
-    fn serve(self: Arc<Self>) -> i32 {
+    pub fn serve(self: Arc<Self>) -> i32 {
         for line in io::stdin().lock().lines() {
             let Ok(line) = line else { break };
             self.lease.renew();
@@ -469,84 +372,4 @@ fn done_or_refused(done: Result<(), String>) -> Answer {
 
 fn own_program() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into())
-}
-
-/// The folder for data. At a run's beginning it is empty, and so is that of the logs: both names are
-/// ours, and so is what they hold.
-fn prepare(folder: &Path, fresh: bool) -> Result<PathBuf, String> {
-    let failed = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
-    for path in OURS.map(|name| folder.join(name)).iter().filter(|_| fresh) {
-        match fs::remove_dir_all(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(path, error));
-            }
-            _ => {}
-        }
-    }
-    let data = folder.join(OURS[0]);
-    fs::create_dir_all(&data).map_err(|error| failed(&data, error))?;
-    // Targets may run as another user.
-    fs::set_permissions(&data, fs::Permissions::from_mode(0o755))
-        .map_err(|error| failed(&data, error))?;
-    Ok(data)
-}
-
-fn open_log(path: &Path) -> io::Result<fs::File> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    OpenOptions::new().create(true).append(true).open(path)
-}
-
-/// The addresses under which others may know this machine.
-pub fn addresses() -> Vec<IpAddr> {
-    let mut found: Vec<IpAddr> = Vec::new();
-    for interface in nix::ifaddrs::getifaddrs().into_iter().flatten() {
-        let Some(address) = interface.address else { continue };
-        let address: Option<IpAddr> = address
-            .as_sockaddr_in()
-            .map(|v4| IpAddr::V4(v4.ip()))
-            .or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())));
-        let useful = |address: &IpAddr| match address {
-            IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
-            IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
-        };
-        found.extend(address.filter(useful));
-    }
-    found.sort();
-    found.dedup();
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn takes_a_node_only_with_a_folder_and_a_token() {
-        let parse = |text: &str| {
-            let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
-            Options::parse(&words)
-        };
-        let options = parse("--folder /var/tmp/x --token t --fresh").expect("options");
-        assert!(options.fresh && options.folder == Path::new("/var/tmp/x"));
-        assert_eq!(parse("--folder x --token t"), None);
-        assert_eq!(parse("--folder /x"), None);
-        assert_eq!(parse("--folder /x --token t --what"), None);
-        let options = parse("--folder /x --token t --lease 1500ms").expect("options");
-        assert_eq!(options.lease, Some(Duration::from_millis(1500)));
-        assert_eq!(parse("--folder /x --token t --lease soon"), None);
-        assert!(parse("--clean --folder /x").is_some_and(|options| options.clean));
-    }
-
-    #[test]
-    fn begins_a_run_with_an_empty_data_folder_and_keeps_it_afterwards() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let data = prepare(folder.path(), true).expect("a folder");
-        fs::write(data.join("old"), "x").expect("a file");
-        prepare(folder.path(), false).expect("a folder");
-        assert!(data.join("old").exists());
-        prepare(folder.path(), true).expect("a folder");
-        assert!(data.exists() && !data.join("old").exists());
-    }
 }

@@ -165,7 +165,8 @@ impl Fault for Clock {
             parts.push(format!("coming and going every {}", Span(strobe)));
         }
         let whose = if self.machine { "the machine's clock of " } else { "" };
-        format!("{whose}{} off by {}", self.of.words(), parts.join(", "))
+        let off = if self.offset.is_some() { "off by " } else { "" };
+        format!("{whose}{} {off}{}", self.of.words(), parts.join(", "))
     }
 
     fn fits(&self, nodes: u16) -> Result<(), String> {
@@ -252,7 +253,7 @@ mod tests {
         };
         check(json!({"of": "leader", "offset": "2s"}), "leader off by 2s", 3_000);
         check(json!({"of": "n1", "offset": "-5s..500ms"}), "n1 off by -5s..500ms", 3_000);
-        check(json!({"of": "n1", "drift": "-5%"}), "n1 off by drifting by -50000 ppm", 9_000);
+        check(json!({"of": "n1", "drift": "-5%"}), "n1 drifting by -50000 ppm", 9_000);
         check(
             json!({"of": "n1", "offset": "2s", "strobe": "200ms"}),
             "n1 off by 2s, coming and going every 200ms",

@@ -279,8 +279,13 @@ impl ProcessProbe {
             let same = answer == was.incarnation;
             let as_expected = was.spared || was.incarnation.is_none() || same != was.killed;
             if answer.is_some() && as_expected {
-                let how = if same { "as before" } else { "as a new incarnation" };
-                return Ok(format!("answers {how} after {} ms", start.elapsed().as_millis()));
+                let how = match &was.incarnation {
+                    // It did not answer before, so that nothing is known of which it was.
+                    None => "",
+                    Some(_) if same => " as before",
+                    Some(_) => " as a new incarnation",
+                };
+                return Ok(format!("answers{how} after {} ms", start.elapsed().as_millis()));
             }
             if let Some(other) = silenced() {
                 return Err(Some(other));
