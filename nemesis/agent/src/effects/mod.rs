@@ -2,7 +2,7 @@
 //!
 //! An effect is held by a process of its own ([`crate::holder`]), so that neither the agent nor the
 //! controller can take it along when they die: the holder ends it when its standard input closes,
-//! and whoever finds its entry in the [`Ledger`] ends it when the holder is gone.
+//! and whoever finds its entry in the [`crate::ledger`] ends it when the holder is gone.
 
 mod burn;
 mod clock;
@@ -94,9 +94,17 @@ impl Effect {
     /// Whether it is still there when the node was started anew: processes, mounts and the kernel's
     /// rules are not, files and clocks of the machine are.
     pub fn survives_reboot(&self) -> bool {
-        // A clock may have been written into the hardware. The layer's mount is gone, and what it
-        // kept in the folder below is not.
-        matches!(self, Effect::RealClock { .. } | Effect::Layer)
+        match self {
+            // A clock may have been written into the hardware. The layer's mount is gone, and what it
+            // kept in the folder below is not.
+            Effect::RealClock { .. } | Effect::Layer => true,
+            Effect::Burn { .. }
+            | Effect::Disk(_)
+            | Effect::Loss(_)
+            | Effect::Memory { .. }
+            | Effect::Descriptors { .. }
+            | Effect::Clock { .. } => false,
+        }
     }
 
     /// The same on the node of this number: no two nodes have the same luck.

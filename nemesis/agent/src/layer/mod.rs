@@ -2,8 +2,8 @@
 //! knows what would be lost with the power.
 //!
 //! The folder is opened, and then mounted over: whoever enters it afterwards meets the layer
-//! ([`filesystem`]), which does to the folder below what it is asked and keeps what undoing needs
-//! until it is synced ([`unsynced`], [`journal`]). Troubles are held through a socket ([`control`]):
+//! (`filesystem`), which does to the folder below what it is asked and keeps what undoing needs
+//! until it is synced (`unsynced`, `journal`). Troubles are held through a socket (`control`):
 //! each for as long as its connection lasts, so that none outlives its holder.
 //!
 //! What it cannot see: `sync` and `syncfs`, which the kernel keeps to itself (a program that counts
