@@ -99,13 +99,15 @@ impl Place {
         }
         let mut talk = Talk::new(running).ok_or("the client has no pipes")?;
         let greeted = async {
-            talk.say(lines::line(&self.hello)).await.map_err(|error| error.to_string())?;
+            // Whoever ended before it was greeted refuses the greeting; what it said before its
+            // end tells more than that.
+            let greeting = talk.say(lines::line(&self.hello)).await;
             let line = talk.hear().await?;
             let said = || String::from_utf8_lossy(&line).trim().to_owned();
             let Ready { ready } = serde_json::from_slice(&line)
                 .map_err(|_| format!("said `{}`, not {{\"ready\":{VERSION}}}", said()))?;
             if ready == VERSION {
-                return Ok(());
+                return greeting.map_err(|error| format!("does not listen: {error}"));
             }
             Err(format!("speaks version {ready} of the lines, not {VERSION}"))
         };
