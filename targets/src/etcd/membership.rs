@@ -159,19 +159,18 @@ impl Etcd {
     ) -> Result<String, String> {
         let left = || deadline.saturating_duration_since(Instant::now());
         let (members, _) = self.questions.members(cluster, Some(node.id), TRY).await?;
-        let mut standing = standing_on(&members, node).map(|member| member.id.clone());
-        if standing.as_deref() == Some(was) {
+        let stands = standing_on(&members, node).map(|member| member.id.clone());
+        if stands.as_deref() == Some(was) {
             // Its removal was asked for, and may come at any time yet. Once it has come, it cannot
             // come again: the member that follows has another number.
             change(&self.questions, cluster, node, Change::Remove, left()).await?;
-            standing = None;
         }
-        let members = match standing {
-            Some(_) => members,
-            None => {
-                self.clear(cluster, node).await?;
-                change(&self.questions, cluster, node, Change::Add, left()).await?
-            }
+        let is_added = stands.is_some_and(|id| id != was);
+        let members = if is_added {
+            members
+        } else {
+            self.clear(cluster, node).await?;
+            change(&self.questions, cluster, node, Change::Add, left()).await?
         };
         self.joins(cluster, node, &members);
         let new = standing_on(&members, node).ok_or("is not listed, though it was added")?;
