@@ -269,7 +269,7 @@ impl Target for Etcd {
 
     async fn wipe(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
         let data = Self::data(node).display().to_string();
-        run(&**host(cluster, node)?, ["rm", "-rf", "--", &data]).await
+        run(&**host(cluster, node)?, &["rm", "-rf", "--", &data]).await
     }
 
     async fn members(&self, cluster: &Cluster) -> Result<Vec<NodeId>, TargetError> {

@@ -113,10 +113,14 @@ impl Program {
             return Err(HostError { node: host.node().id, problem, source: None }.into());
         }
         let program = self.on(host.node());
+        let data = host.node().data.display().to_string();
         let folder = program.parent().unwrap_or(Path::new("/")).display().to_string();
-        run(host, ["mkdir", "-p", "--", &folder]).await?;
+        run(host, &["mkdir", "-p", "--", &folder]).await?;
         host.upload(&self.path, &program).await?;
-        run(host, ["chmod", "755", "--", &program.display().to_string()]).await
+        let program = program.display().to_string();
+        run(host, &["chmod", "755", "--", &program]).await?;
+        // An installed program outlives a loss of power, which takes whatever was not synced.
+        run(host, &["sync", "--", &data, &folder, &program]).await
     }
 
     /// What helps where the program is missing.
@@ -134,9 +138,9 @@ impl Program {
     }
 }
 
-/// Runs a program of the node that prepares something, and must succeed.
-pub(crate) async fn run(host: &dyn Host, argv: [&str; 4]) -> Result<(), TargetError> {
-    let mut command = Command::new(argv);
+/// Runs a program of the node that prepares something, its last argument, and must succeed.
+pub(crate) async fn run(host: &dyn Host, argv: &[&str]) -> Result<(), TargetError> {
+    let mut command = Command::new(argv.iter().copied());
     // Removing the working folder, or a part of it, from inside would be asking for trouble.
     command.folder = Some(PathBuf::from("/"));
     let output = host.run(&command, RUN_WITHIN).await?;
@@ -144,7 +148,8 @@ pub(crate) async fn run(host: &dyn Host, argv: [&str; 4]) -> Result<(), TargetEr
         return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    let problem = format!("{} {}: {}", argv[0], argv[3], words.trim());
+    let what = argv.last().copied().unwrap_or_default();
+    let problem = format!("{} {what}: {}", argv[0], words.trim());
     Err(HostError { node: host.node().id, problem, source: None }.into())
 }
 
@@ -207,13 +212,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_kept_here_is_brought_to_a_folder_of_the_nodes_own() {
+    async fn what_is_kept_here_is_brought_to_each_node_and_outlives_a_loss_of_power() {
         let place = FakeHosts::three(0).await;
         let host = &*place.hosts[0];
         let own = read(&json!({ "binary": "/opt/server" })).expect("a program");
         own.bring(host).await.expect("nothing is to be done");
         assert_eq!(own.on(&host.node), Path::new("/opt/server"));
         assert!(host.asked.lock().expect("no panic").is_empty());
+        let kept = tempfile::NamedTempFile::new().expect("a file");
+        let (path, source) = (kept.path().to_owned(), Source::Release("1.2.3".into()));
+        let release = Program { kind: &SERVER, path, source };
+        release.bring(host).await.expect("it is brought");
+        let upload = format!("upload {} to /data/programs/server", kept.path().display());
+        let expected = [
+            "mkdir -p -- /data/programs",
+            &*upload,
+            "chmod 755 -- /data/programs/server",
+            "sync -- /data /data/programs /data/programs/server",
+        ];
+        assert_eq!(*host.asked.lock().expect("no panic"), expected);
         let absent = read(&json!({ "version": "0.0.1" })).expect("a release");
         assert_eq!(absent.on(&host.node), Path::new("/data/programs/server"));
         let error = absent.bring(host).await.expect_err("nobody built it").to_string();

@@ -342,14 +342,14 @@ pub(crate) async fn install(
         let problem = format!("{path}, which {target} needs, does not run here ({said}); {remedy}");
         return Err(HostError { node: node.id, problem, source: None }.into());
     }
-    run(&**host, ["mkdir", "-p", "--", &data(node).display().to_string()]).await
+    run(&**host, &["mkdir", "-p", "--", &data(node).display().to_string()]).await
 }
 
 /// Empties the folder of a node's data.
 pub(crate) async fn wipe(cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
     let (host, folder) = (host_of(cluster, node)?, data(node).display().to_string());
-    run(&**host, ["rm", "-rf", "--", &folder]).await?;
-    run(&**host, ["mkdir", "-p", "--", &folder]).await
+    run(&**host, &["rm", "-rf", "--", &folder]).await?;
+    run(&**host, &["mkdir", "-p", "--", &folder]).await
 }
 
 /// The host of a node.
