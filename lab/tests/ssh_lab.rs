@@ -5,10 +5,18 @@
 
 #[path = "ssh_lab/leases.rs"]
 mod leases;
+#[path = "ssh_lab/links.rs"]
+mod links;
 #[path = "ssh_lab/look.rs"]
 mod look;
+#[path = "ssh_lab/programs.rs"]
+mod programs;
 #[path = "ssh_lab/scenarios.rs"]
 mod scenarios;
+#[path = "ssh_lab/speed.rs"]
+mod speed;
+#[path = "ssh_lab/ways.rs"]
+mod ways;
 
 use std::io::{Read as _, Write as _};
 use std::process::{Command, ExitCode, Stdio};

@@ -213,15 +213,20 @@ impl Target for Reference {
     /// Returns when every node answers and one of them leads in the latest term.
     async fn ready(&self, cluster: &Cluster, within: Duration) -> Result<(), TargetError> {
         let deadline = Instant::now() + within;
+        let mut silent = None;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let healths = self.healths(cluster, ASK.min(left)).await;
-            let silent = healths.iter().find(|(_, health)| health.is_none()).map(|(id, _)| *id);
-            if silent.is_none() && settled(&healths) {
+            let first = healths.iter().find(|(_, health)| health.is_none()).map(|(id, _)| *id);
+            if first.is_none() && settled(&healths) {
                 return Ok(());
             }
+            // In a last round that was cut short everybody is silent: that names nobody.
+            if left >= ASK || silent.is_none() {
+                silent = Some(first);
+            }
             if Instant::now() + PAUSE >= deadline {
-                return Err(self.not_ready(cluster, silent, within).await);
+                return Err(self.not_ready(cluster, silent.flatten(), within).await);
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -55,6 +55,7 @@ pub fn examine() -> Vec<Finding> {
     };
     let mut findings = vec![Finding { name: "local lab", ok, says, remedy }];
     findings.push(ssh());
+    findings.push(disk());
     findings.push(cores());
     findings.extend(memory());
     findings
@@ -157,6 +158,28 @@ fn ssh() -> Finding {
             Finding { name, ok: false, says: says.into(), remedy }
         }
     }
+}
+
+/// Whether a disk can be laid over data folders, as its faults need. It is opened as they open it.
+fn disk() -> Finding {
+    let name = "disk faults";
+    let opened = fs::OpenOptions::new().read(true).write(true).open("/dev/fuse");
+    let (says, remedy) = match opened.map_err(|error| error.kind()) {
+        Ok(_) => {
+            return Finding {
+                name,
+                ok: true,
+                says: "/dev/fuse can be opened".into(),
+                remedy: None,
+            };
+        }
+        Err(std::io::ErrorKind::PermissionDenied) => {
+            ("/dev/fuse is not for this user", "sudo chmod 666 /dev/fuse")
+        }
+        Err(std::io::ErrorKind::NotFound) => ("there is no /dev/fuse", "sudo modprobe fuse"),
+        Err(_) => ("/dev/fuse cannot be opened: the kernel has no FUSE", "sudo modprobe fuse"),
+    };
+    Finding { name, ok: false, says: says.into(), remedy: Some(remedy.into()) }
 }
 
 fn cores() -> Finding {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::quote::{script, words};
+
 /// The port of SSH.
 const PORT: u16 = 22;
 
@@ -108,6 +110,15 @@ impl Access {
     pub(super) fn needs_sudo(&self) -> bool {
         self.user != "root"
     }
+
+    /// A script for /bin/sh that root runs, whoever logs in. It never asks for a password.
+    pub(super) fn as_root(&self, line: &str) -> String {
+        if self.needs_sudo() {
+            words(["exec", "sudo", "-n", "--", "/bin/sh", "-c", line])
+        } else {
+            script(line)
+        }
+    }
 }
 
 impl fmt::Display for Access {
@@ -121,8 +132,11 @@ impl fmt::Display for Access {
     }
 }
 
+/// Whoever runs this: what the environment says may be somebody else's, after `sudo` or `su`.
 fn own_user() -> String {
-    std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "root".into())
+    let own = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+    let said = || std::env::var("USER").ok().filter(|user| !user.is_empty());
+    own.map(|user| user.name).or_else(said).unwrap_or_else(|| "root".into())
 }
 
 /// A path of an inventory: `~/` is the home folder, and what is relative is so to `folder`.

@@ -1,5 +1,6 @@
 //! One SSH connection to a host: opened straight or through a jump host, the host's key checked.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub(super) struct Connection {
     handle: Handle<Gatekeeper>,
     channels: Semaphore,
     pub(super) bounds: Bounds,
+    /// Where the host was found, unless another led there.
+    pub(super) peer: Option<IpAddr>,
     /// The connection that this one runs through, kept for as long.
     _jump: Option<Box<Connection>>,
 }
@@ -44,8 +47,12 @@ impl Connection {
                 Some(Box::new(through.map_err(|error| format!("through {jump}: {error}"))?))
             }
         };
-        let handle = match &jump {
-            None => greet(access, connect(access, bounds.reach).await?, bounds.reach).await?,
+        let (handle, peer) = match &jump {
+            None => {
+                let stream = connect(access, bounds.reach).await?;
+                let peer = stream.peer_addr().ok().map(|peer| peer.ip());
+                (greet(access, stream, bounds.reach).await?, peer)
+            }
             Some(jump) => {
                 let opened = jump.handle.channel_open_direct_tcpip(
                     access.host.clone(),
@@ -56,10 +63,11 @@ impl Connection {
                 let channel = within(bounds.reach, "the jump host did not connect", opened);
                 let channel =
                     channel.await.map_err(|error| format!("from the jump host: {error}"))?;
-                greet(access, channel.into_stream(), bounds.reach).await?
+                (greet(access, channel.into_stream(), bounds.reach).await?, None)
             }
         };
-        Ok(Self { handle, channels: Semaphore::new(CHANNELS_MAX), bounds: *bounds, _jump: jump })
+        let (channels, bounds) = (Semaphore::new(CHANNELS_MAX), *bounds);
+        Ok(Self { handle, channels, bounds, peer, _jump: jump })
     }
 
     /// Whether it is known to be broken.

@@ -11,12 +11,16 @@ use schism_agent::protocol::{Answer, Deed, Program};
 use super::datagrams::RemoteDatagrams;
 use super::install::{checksum, receive};
 use super::program;
-use super::quote::{quote, script};
+use super::quote::quote;
 use super::reach::Reach;
 use crate::{Command, Datagrams, Effect, Host, HostError, Node, Output, ProcessState, Running};
 
 /// How much longer than the program itself its answer may take.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// A disk with less is full: databases write in larger pieces.
+const ROOM_MIN: u64 = 1 << 20;
+const ROOM_WITHIN: Duration = Duration::from_secs(2);
 
 /// A node behind SSH.
 pub(super) struct SshHost {
@@ -45,6 +49,32 @@ impl SshHost {
         let sum = text.split_whitespace().next().map(|sum| sum.trim_start_matches('\\').to_owned());
         Ok(sum.filter(|_| output.code == 0))
     }
+}
+
+impl SshHost {
+    /// Notes where the node's disk has no room left: whatever went wrong there may have that reason.
+    /// Never connects, and takes no answer for one that there is room.
+    pub(super) async fn note_room(&self) {
+        if self.reach.agent_if_held().await.is_none() {
+            return;
+        }
+        let folder = self.reach.access.folder().display().to_string();
+        let mut command = Command::new(["stat", "-f", "-c", "%a %S", "--", &folder]);
+        command.folder = Some("/".into());
+        let Ok(output) = self.run(&command, ROOM_WITHIN).await else { return };
+        if let Some(free) = free_bytes(&String::from_utf8_lossy(&output.stdout))
+            && free < ROOM_MIN
+        {
+            let id = self.reach.id;
+            self.reach.note(format!("{id}: no room is left in {folder} ({free} bytes)"));
+        }
+    }
+}
+
+/// Free blocks and the size of one.
+fn free_bytes(said: &str) -> Option<u64> {
+    let (blocks, size) = said.trim().split_once(' ')?;
+    blocks.parse::<u64>().ok()?.checked_mul(size.parse().ok()?)
 }
 
 /// A command as the agent takes it.
@@ -96,7 +126,7 @@ impl Host for SshHost {
         let held = self.reach.held().await?;
         let file = tokio::fs::File::open(from).await.map_err(failed)?;
         let path = quote(&to.display().to_string());
-        let sent = receive(&held.connection, self.reach.sudo(), file, &path, mode, &sum).await;
+        let sent = receive(&held.connection, &self.reach.access, file, &path, mode, &sum).await;
         sent.map_err(|problem| self.reach.error(problem))
     }
 
@@ -108,18 +138,16 @@ impl Host for SshHost {
             source: Some(error),
         };
         let held = self.reach.held().await?;
-        let cat =
-            format!("exec {}cat -- {}", self.reach.sudo(), quote(&from.display().to_string()));
+        let cat = format!("exec cat -- {}", quote(&from.display().to_string()));
+        let cat = self.reach.access.as_root(&cat);
         // A file that came in part must not be taken for the whole.
         let mut part = to.as_os_str().to_owned();
         part.push(".part");
         let mut file = std::fs::File::create(&part).map_err(failed)?;
         let mut keep = |bytes: &[u8]| file.write_all(bytes);
         let nothing = tokio::io::empty();
-        let copied = held
-            .connection
-            .exec_into(&script(&cat), nothing, &mut keep, self.reach.bounds.copy)
-            .await;
+        let copied =
+            held.connection.exec_into(&cat, nothing, &mut keep, self.reach.bounds.copy).await;
         let problem = match copied {
             Ok((0, _)) => return std::fs::rename(&part, to).map_err(failed),
             Ok((_, stderr)) => String::from_utf8_lossy(&stderr).trim().to_owned(),
@@ -165,5 +193,20 @@ impl Host for SshHost {
 
     async fn datagrams(&self) -> Result<Arc<dyn Datagrams>, HostError> {
         Ok(Arc::new(RemoteDatagrams::open(self.reach.clone(), self.node.address).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_how_much_room_is_left() {
+        let output =
+            std::process::Command::new("stat").args(["-f", "-c", "%a %S", "--", "/"]).output();
+        let said = output.expect("stat").stdout;
+        assert!(free_bytes(&String::from_utf8_lossy(&said)).is_some());
+        assert_eq!(free_bytes("0 4096\n"), Some(0));
+        assert_eq!(free_bytes("stat: no such file"), None);
     }
 }

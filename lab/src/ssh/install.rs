@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::access::Access;
 use super::connection::Connection;
-use super::quote::{quote, script};
+use super::quote::quote;
 
 /// A file to be put onto nodes, with its checksum.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ pub(super) async fn install(
     let mut names = Vec::new();
     for program in [&programs.agent, &programs.schism] {
         let name = folder.join(&program.sum);
-        if !names.contains(&name) && put(connection, program, &name).await? {
+        if !names.contains(&name) && put(connection, access, program, &name).await? {
             copied_bytes += program.bytes;
         }
         names.push(name);
@@ -102,23 +102,27 @@ pub(super) async fn install(
 }
 
 /// Puts one program there; `false` if it is there already, whole.
-async fn put(connection: &Connection, program: &Program, name: &Path) -> Result<bool, String> {
+///
+/// Root does it, as whom it will run: the folder may be where the user may not write, and a user who
+/// may not become root is refused before anything is copied.
+async fn put(
+    connection: &Connection,
+    access: &Access,
+    program: &Program,
+    name: &Path,
+) -> Result<bool, String> {
     let path = quote(&name.display().to_string());
     let folder = quote(&name.parent().unwrap_or(Path::new("/")).display().to_string());
     let look = format!(
         "uname -sm && mkdir -p -- {folder} && if test -x {path}; then sha256sum -- {path}; fi"
     );
-    let seen =
-        connection.exec(&script(&look), tokio::io::empty(), connection.bounds.reach * 2).await?;
+    let line = access.as_root(&look);
+    let seen = connection.exec(&line, tokio::io::empty(), connection.bounds.reach * 2).await?;
     let said = String::from_utf8_lossy(&seen.stdout).into_owned();
     let platform = said.lines().next().unwrap_or_default();
     if seen.code != 0 || platform.is_empty() {
         let words = String::from_utf8_lossy(&seen.stderr);
-        return Err(format!(
-            "its shell does not do as it should: {} {}",
-            said.trim(),
-            words.trim()
-        ));
+        return Err(unwilling(access, said.trim(), words.trim()));
     }
     let own = format!("Linux {}", std::env::consts::ARCH);
     if platform != own && std::env::var_os("SCHISM_AGENT").is_none() {
@@ -131,14 +135,29 @@ async fn put(connection: &Connection, program: &Program, name: &Path) -> Result<
     }
     let file = tokio::fs::File::open(&program.path).await;
     let file = file.map_err(|error| format!("{}: {error}", program.path.display()))?;
-    receive(connection, "", file, &path, 0o755, &program.sum).await?;
+    receive(connection, access, file, &path, 0o755, &program.sum).await?;
     Ok(true)
+}
+
+/// Why a host did not do the first that was asked of it.
+fn unwilling(access: &Access, said: &str, words: &str) -> String {
+    let user = &access.user;
+    if access.needs_sudo() && words.contains("sudo") {
+        let words = words.lines().collect::<Vec<_>>().join(" ");
+        return format!(
+            "{user} may not become root there ({words}), and links are cut and slowed down, clocks \
+             set, disks filled and lost, memory taken and the processes of targets stopped by root \
+             alone: log in as root, or let {user} `sudo` without a password (`{user} ALL=(ALL) \
+             NOPASSWD: ALL` in /etc/sudoers.d/{user})"
+        );
+    }
+    format!("its shell does not do as it should: {said} {words}")
 }
 
 /// Has a node write a file from its input: checked first, and then in its place at once.
 pub(super) async fn receive(
     connection: &Connection,
-    before: &str,
+    access: &Access,
     file: tokio::fs::File,
     path: &str,
     mode: u32,
@@ -152,8 +171,7 @@ pub(super) async fn receive(
          && mv -f -- \"$part\" {path} || {{ rm -f -- \"$part\"; echo 'it came differently than it \
          was sent, or does not fit there' >&2; exit 1; }}"
     );
-    let line = format!("{before}{}", script(&copy).trim_start_matches("exec "));
-    let output = connection.exec(&line, file, connection.bounds.copy).await?;
+    let output = connection.exec(&access.as_root(&copy), file, connection.bounds.copy).await?;
     if output.code == 0 {
         return Ok(());
     }

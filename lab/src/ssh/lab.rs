@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
+use super::addresses::{Reached, in_one_family};
 use super::bounds::Bounds;
 use super::host::SshHost;
 use super::install::Programs;
@@ -57,11 +58,18 @@ impl LabError {
     }
 }
 
+/// A host that was reached.
+struct Met {
+    hello: Hello,
+    /// Where its sshd was found.
+    peer: Option<IpAddr>,
+}
+
 /// A running lab. [`Lab::down`] takes it down; dropped, the nodes find that out by themselves.
 pub struct Lab {
     hosts: Vec<Arc<SshHost>>,
     network: Arc<SshNetwork>,
-    hellos: Vec<Hello>,
+    met: Vec<Met>,
     followers: JoinSet<()>,
     stop: CancellationToken,
 }
@@ -86,8 +94,8 @@ impl Lab {
                 Arc::new(Reach::new(id, access, ware, token, options.bounds))
             })
             .collect();
-        let hellos = meet(&reaches, &options.tell).await?;
-        let lab = Self::of(reaches, hellos, &options, shared);
+        let met = meet(&reaches, &options.tell).await?;
+        let lab = Self::of(reaches, met, &options, shared);
         if lab.is_err() {
             // The agents end with their channels, which are dropped here.
             (options.tell)("the lab is given up".into());
@@ -97,13 +105,13 @@ impl Lab {
 
     fn of(
         reaches: Vec<Arc<Reach>>,
-        hellos: Vec<Hello>,
+        met: Vec<Met>,
         options: &Options,
         shared: bool,
     ) -> Result<Self, LabError> {
         let mut all = BTreeMap::from([(End::Controller, schism_agent::addresses())]);
-        for (reach, hello) in reaches.iter().zip(&hellos) {
-            let mut addresses = hello.addresses.clone();
+        for (reach, met) in reaches.iter().zip(&met) {
+            let mut addresses = met.hello.addresses.clone();
             addresses.extend(reach.access.address);
             addresses.sort();
             addresses.dedup();
@@ -114,9 +122,18 @@ impl Lab {
         let addresses = distinct(all);
         let mut hosts = Vec::new();
         let mut problems = Vec::new();
-        for (reach, hello) in reaches.iter().zip(&hellos) {
-            let own = addresses.get(&End::Node(reach.id)).map(Vec::as_slice).unwrap_or_default();
-            match make(reach, hello, own, options, shared) {
+        let reached: Vec<Reached> = reaches
+            .iter()
+            .zip(&met)
+            .map(|(reach, met)| {
+                let id = reach.id;
+                let own = addresses.get(&End::Node(id)).map(Vec::as_slice).unwrap_or_default();
+                Reached { id, access: &reach.access, peer: met.peer, own }
+            })
+            .collect();
+        let places = in_one_family(&reached).map_err(|problems| LabError { problems })?;
+        for ((reach, met), address) in reaches.iter().zip(&met).zip(places) {
+            match make(reach, met, address, options, shared) {
                 Ok(host) => hosts.push(Arc::new(host)),
                 Err(problem) => problems.push(format!("{}: {problem}", reach.id)),
             }
@@ -131,7 +148,7 @@ impl Lab {
             followers.spawn(follow(host.clone(), stop.child_token()));
         }
         let network = Arc::new(SshNetwork { reaches, addresses });
-        Ok(Self { hosts, network, hellos, followers, stop })
+        Ok(Self { hosts, network, met, followers, stop })
     }
 
     /// The nodes, in order.
@@ -146,9 +163,9 @@ impl Lab {
 
     /// Why links cannot be cut here, if they cannot: the first node that lacks something.
     pub fn cannot_cut(&self) -> Option<String> {
-        self.hosts.iter().zip(&self.hellos).find_map(|(host, hello)| {
+        self.hosts.iter().zip(&self.met).find_map(|(host, met)| {
             let node = host.node.id;
-            match (hello.root, hello.nft) {
+            match (met.hello.root, met.hello.nft) {
                 (false, _) => {
                     Some(format!("{node}: its agent is not root, who alone may cut links"))
                 }
@@ -184,8 +201,11 @@ impl Lab {
         let _ = timeout(logs, followers.join_all()).await;
         let mut byes = JoinSet::new();
         for host in &self.hosts {
-            let reach = host.reach.clone();
-            byes.spawn(async move { reach.bye().await });
+            let host = host.clone();
+            byes.spawn(async move {
+                host.note_room().await;
+                host.reach.bye().await;
+            });
         }
         byes.join_all().await;
         let mut all = Left::default();
@@ -206,7 +226,7 @@ impl Drop for Lab {
 }
 
 /// All hosts at once; every one that is not within reach is named.
-async fn meet(reaches: &[Arc<Reach>], tell: &Tell) -> Result<Vec<Hello>, LabError> {
+async fn meet(reaches: &[Arc<Reach>], tell: &Tell) -> Result<Vec<Met>, LabError> {
     let mut meetings = JoinSet::new();
     for reach in reaches {
         let (reach, tell) = (reach.clone(), tell.clone());
@@ -218,7 +238,8 @@ async fn meet(reaches: &[Arc<Reach>], tell: &Tell) -> Result<Vec<Hello>, LabErro
                         bytes => format!(", {:.1} MB copied", bytes as f64 / 1e6),
                     };
                     tell(format!("{}: {} is there{copied}", reach.id, reach.access));
-                    Ok(held.agent.hello().clone())
+                    let (hello, peer) = (held.agent.hello().clone(), held.connection.peer);
+                    Ok(Met { hello, peer })
                 }
                 Err(error) => Err(error.to_string()),
             };
@@ -227,20 +248,20 @@ async fn meet(reaches: &[Arc<Reach>], tell: &Tell) -> Result<Vec<Hello>, LabErro
     }
     let mut met = meetings.join_all().await;
     met.sort_by_key(|(id, _)| *id);
-    let (mut hellos, mut problems) = (Vec::new(), Vec::new());
+    let (mut there, mut problems) = (Vec::new(), Vec::new());
     for (_, one) in met {
         match one {
-            Ok(hello) => hellos.push(hello),
+            Ok(met) => there.push(met),
             Err(problem) => problems.push(problem),
         }
     }
-    if problems.is_empty() { Ok(hellos) } else { Err(LabError { problems }) }
+    if problems.is_empty() { Ok(there) } else { Err(LabError { problems }) }
 }
 
 fn make(
     reach: &Arc<Reach>,
-    hello: &Hello,
-    own: &[IpAddr],
+    met: &Met,
+    address: IpAddr,
     options: &Options,
     shared: bool,
 ) -> Result<SshHost, String> {
@@ -250,25 +271,12 @@ fn make(
     let there = if shared { logs.clone() } else { folder.join("logs") };
     let node = Node {
         id: reach.id,
-        address: address(&reach.access, own)?,
+        address,
         data: folder.join("data"),
         logs,
-        platform: Platform { os: hello.os.clone(), arch: hello.arch.clone() },
+        platform: Platform { os: met.hello.os.clone(), arch: met.hello.arch.clone() },
     };
     Ok(SshHost { node, reach: reach.clone(), logs: there.display().to_string() })
-}
-
-/// Where others reach a node: what the inventory says, or where SSH went, or, where that is a
-/// forwarded port or a name, its first address that no other node has.
-fn address(access: &Access, own: &[IpAddr]) -> Result<IpAddr, String> {
-    let named = access.host.parse::<IpAddr>().ok().filter(|address| own.contains(address));
-    let first = || own.iter().find(|address| address.is_ipv4()).or(own.first()).copied();
-    access.address.or(named).or_else(first).ok_or_else(|| {
-        format!(
-            "{access} has no address of its own that another node could reach; name it with \
-             `address: …` in the inventory"
-        )
-    })
 }
 
 /// Something that no other run has. It decides nothing, so that it may come from the clock.

@@ -6,6 +6,7 @@
 //! outlives a killed controller, a killed agent or a broken connection.
 
 mod access;
+mod addresses;
 mod agent;
 mod authentication;
 mod bounds;

@@ -106,7 +106,7 @@ impl Reach {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, note: String) {
+    pub(super) fn note(&self, note: String) {
         self.left().notes.push(note);
     }
 

@@ -14,8 +14,9 @@ use schism_lab::ssh::{self, Access, UnknownHosts};
 use schism_lab::{Command, Effect, End, Host, LinkRules, NodeId, Trouble};
 use tokio::time::sleep;
 
+use super::links::drops;
 use super::look::{Victim, left, nothing_is_left, strike};
-use super::scenarios::{Done, Nodes, SOON, drops, holds, same, text};
+use super::scenarios::{Done, Nodes, SOON, holds, same, text};
 
 const LEASE: Duration = Duration::from_secs(1);
 /// Kills come at most so long after the first deed.

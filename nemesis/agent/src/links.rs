@@ -11,6 +11,9 @@ use crate::session::PATH;
 /// Ours alone; whatever stands in it is from this agent or one before it.
 pub const TABLE: &str = "inet schism";
 
+/// How hosts find each other on a link of IPv6.
+const NEIGHBOURS: &str = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept\n";
+
 /// The connection that the agent speaks over, which no rule may touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifeline {
@@ -73,8 +76,13 @@ fn removal() -> String {
 fn table(lifeline: Lifeline, from: &[IpAddr], to: &[IpAddr]) -> String {
     let Lifeline { client, port } = lifeline;
     let family = |address: &IpAddr| if address.is_ipv4() { "ip" } else { "ip6" };
-    let mut arriving = format!("{} saddr {client} tcp dport {port} accept\n", family(&client));
-    let mut leaving = format!("{} daddr {client} tcp sport {port} accept\n", family(&client));
+    // Who is no longer found on the link is unreachable, which is noticed at once, and the spared
+    // connection would break with the rest. IPv4 asks for neighbours below the firewall.
+    let neighbours = if from.iter().chain(to).any(IpAddr::is_ipv6) { NEIGHBOURS } else { "" };
+    let mut arriving =
+        format!("{neighbours}{} saddr {client} tcp dport {port} accept\n", family(&client));
+    let mut leaving =
+        format!("{neighbours}{} daddr {client} tcp sport {port} accept\n", family(&client));
     for (rules, side, all) in [(&mut arriving, "saddr", from), (&mut leaving, "daddr", to)] {
         for name in ["ip", "ip6"] {
             let own = all.iter().filter(|address| family(address) == name);
@@ -140,12 +148,14 @@ mod tests {
             "table inet schism {",
             "chain arriving {",
             "type filter hook input priority -310; policy accept;",
+            NEIGHBOURS.trim(),
             "ip saddr 10.0.0.9 tcp dport 22 accept",
             "ip saddr { 10.0.0.9 } counter drop",
             "ip6 saddr { fd00::2 } counter drop",
             "}",
             "chain leaving {",
             "type filter hook output priority -310; policy accept;",
+            NEIGHBOURS.trim(),
             "ip daddr 10.0.0.9 tcp sport 22 accept",
             "}",
             "}",
