@@ -8,6 +8,8 @@ SEEDS ?= 20
 PACKAGES := chromium
 # What runs of real systems start, and what nodes behind SSH need.
 PACKAGES += etcd-server redis-server openssh-server nftables iproute2
+# What hosts of a test have besides, as a user has them.
+PACKAGES += sudo
 # Programs whose clocks are set wrong by tests.
 PACKAGES += golang-go default-jdk-headless
 # What fetches the archives that plans name by a URL.

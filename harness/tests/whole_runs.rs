@@ -221,6 +221,19 @@ fn a_loss_of_power_finds_who_does_not_sync_and_nobody_else() {
     assert!(!place.latest().join("data").exists());
 }
 
+#[test]
+fn a_run_that_was_given_up_before_its_load_leaves_no_data_below_a_disk_layer() {
+    let test = "a_run_that_was_given_up_before_its_load";
+    if !may_layer(test) {
+        return;
+    }
+    let Some(place) = Place::new(test) else { return };
+    let plan = POWER.replace("BUG", "none");
+    let (code, _, said) = place.run(&plan, &["--sabotage", "dead-client"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(!place.latest().join("data").exists(), "{said}");
+}
+
 fn check_sabotage(sabotage: &str, fault: &str, noticed: &str) {
     let Some(place) = Place::new(&format!("sabotage {sabotage}")) else { return };
     let plan = PLAN.replace("FAULT", fault);

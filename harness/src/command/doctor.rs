@@ -18,7 +18,7 @@ pub fn doctor(arguments: &DoctorArguments) -> i32 {
     } else {
         for finding in &findings {
             let mark = if finding.ok { "ok " } else { "NO " };
-            say(&format!("{mark} {:<10} {}", finding.name, finding.says));
+            say(&format!("{mark} {:<11} {}", finding.name, finding.says));
             if let Some(remedy) = &finding.remedy {
                 say(&format!("    try: {remedy}"));
             }

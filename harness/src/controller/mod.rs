@@ -101,6 +101,20 @@ pub struct Conduct {
 
 /// Conducts a run. An error means that it could not be carried out.
 pub async fn conduct(stage: Stage) -> anyhow::Result<Conduct> {
+    let (cluster, prepared) = (stage.cluster.clone(), prepared(&stage));
+    let conducted = conduct_held(stage).await;
+    // However it went: a disk layer that is left would keep the folder below it from being removed.
+    let problems = put_away(&cluster, &prepared).await;
+    let mut conduct = conducted.map_err(|error| match problems.as_slice() {
+        [] => error,
+        problems => error.context(problems.join(" ")),
+    })?;
+    conduct.notes.extend(problems);
+    Ok(conduct)
+}
+
+/// The run, while its nodes hold what its faults need.
+async fn conduct_held(stage: Stage) -> anyhow::Result<Conduct> {
     bring_up(&stage).await?;
     let places = start_clients(&stage).await?;
     let threads = stage.plan.load.clients;
@@ -271,13 +285,10 @@ impl Run {
         if let Some(places) = &self.load.places {
             conduct.notes.extend(places.take_notes());
         }
-        let cluster = self.stage.cluster.clone();
-        let prepared = prepared(&self.stage);
         let Self { pen, recording, load, .. } = self;
         drop((pen, load));
         let written = tokio::task::spawn_blocking(move || recording.finish()).await;
         written.context("the recorder broke off")?.map_err(anyhow::Error::msg)?;
-        conduct.notes.extend(put_away(&cluster, &prepared).await);
         Ok(conduct)
     }
 
