@@ -316,7 +316,7 @@ fn runs_of(root: &Path, real: &Real, seeds: u64) -> anyhow::Result<Vec<Ended>> {
         let ended = run(root, &plan, seed, &more)?;
         let (name, seconds) = (real.plan, ended.took.as_secs_f64());
         eprintln!(
-            "{name} {}seed {seed}: exit {}, {seconds:.1} s; {}",
+            "{name} {} seed {seed}: exit {}, {seconds:.1} s; {}",
             real.set, ended.exit, ended.story
         );
         runs.push(ended);
