@@ -1,5 +1,6 @@
 //! The hands of the nemesis: they alone touch nodes and links, one fault at a time.
 
+mod damage;
 mod heal;
 mod view;
 
@@ -21,6 +22,7 @@ use crate::probe::processes::ProcessProbe;
 use crate::standing::Standing;
 use crate::{ClientPlaces, Injection};
 
+pub(crate) use damage::{StepOf, Wounded};
 pub(crate) use view::Matters;
 
 /// What all faults of a run share.
@@ -58,7 +60,7 @@ impl Hands {
     ) -> Self {
         let clients = places.as_ref().map_or(&[][..], |places| places.hosts());
         let clients = clients.to_vec();
-        let effects = EffectProbe::new(cluster.clone(), clients.clone(), target.clone());
+        let effects = EffectProbe::new(cluster.clone(), places.clone(), target.clone());
         let processes = ProcessProbe::new(cluster.clone(), clients, target.clone(), bounds.back);
         Self {
             cluster,
@@ -94,6 +96,10 @@ impl Hands {
 
     pub(crate) fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    pub(crate) fn target(&self) -> &dyn Target {
+        &*self.target
     }
 
     pub(crate) fn processes(&self) -> &ProcessProbe {
@@ -139,7 +145,8 @@ impl Hands {
         let begin = |standing: &mut Standing| standing.begin(fault, injection);
         let problems = match injection {
             Injection::Links { .. } => self.set_rules(begin).await,
-            Injection::Kill(victims) => {
+            Injection::Kill(victims) | Injection::Damage { victims, .. } => {
+                // What becomes of files is drawn when nothing writes to them any more.
                 begin(&mut self.standing());
                 problems(self.on_each(victims, &Deed::Kill).await)
             }

@@ -7,6 +7,7 @@
 //! A new fault is one file and one line in [`FAULTS`].
 
 mod clients;
+mod damage;
 mod deed;
 mod ear;
 mod faults;
@@ -21,6 +22,7 @@ mod standing;
 mod victims;
 
 pub use clients::ClientPlaces;
+pub use damage::{Damage, Flip};
 pub use ear::Ear;
 pub use injector::{Bounds, Healing, Nemesis, Recorder};
 pub use scenario::Scenario;
@@ -151,6 +153,14 @@ pub enum Injection {
         /// What the loss is like.
         loss: Loss,
     },
+    /// These nodes are killed, their files are damaged while nothing runs there, and they start again
+    /// on what is left of them when the fault ends.
+    Damage {
+        /// The nodes.
+        victims: Vec<NodeId>,
+        /// What becomes of their files.
+        damage: Damage,
+    },
     /// This is done through the target while clients use it.
     Upkeep(Upkeep),
     /// Steps, each of which is resolved when it begins.
@@ -231,6 +241,7 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::BURN,
     faults::DISK,
     faults::POWER_LOSS,
+    faults::DAMAGE,
     faults::MEMORY,
     faults::DESCRIPTORS,
     faults::CLOCK,

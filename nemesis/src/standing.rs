@@ -28,6 +28,8 @@ pub(crate) struct Standing {
     /// How much the links that were ever slowed down may be slow by, at the most, when healed.
     slowed: BTreeMap<Link, Duration>,
     down: BTreeMap<NodeId, FaultId>,
+    /// Nodes that were started again and did not come up: they stay down for good.
+    refused: BTreeSet<NodeId>,
     /// The acts of upkeep of which something may be left.
     upkeep: BTreeMap<FaultId, Upkeep>,
     /// The nodes on which each fault still holds an effect, and its kind.
@@ -84,6 +86,16 @@ impl Standing {
         self.down.keys().copied().collect()
     }
 
+    /// A node that was started again did not come up, which is the system's own answer.
+    pub(crate) fn stays_down(&mut self, node: NodeId) {
+        self.refused.insert(node);
+    }
+
+    /// The nodes that stay down whoever starts them.
+    pub(crate) fn refused(&self) -> Vec<NodeId> {
+        self.refused.iter().copied().collect()
+    }
+
     /// The nodes that this fault still holds down.
     pub(crate) fn held_by(&self, fault: FaultId) -> Vec<NodeId> {
         self.down.iter().filter(|(_, by)| **by == fault).map(|(node, _)| *node).collect()
@@ -125,6 +137,12 @@ impl Standing {
                 for victim in victims {
                     self.strike(fault, *victim);
                     self.held.insert((fault, *victim), "loss");
+                }
+            }
+            Injection::Damage { victims, .. } => {
+                for victim in victims {
+                    self.strike(fault, *victim);
+                    self.held.insert((fault, *victim), "damage");
                 }
             }
             // They may be silent for it, and are to answer until then.

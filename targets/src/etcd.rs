@@ -69,6 +69,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "clock",
         "disk",
         "power-loss",
+        "damage",
         "memory",
         "descriptors",
         "compact",

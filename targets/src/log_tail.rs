@@ -11,7 +11,7 @@ const BYTES: u64 = 2048;
 const LINES: usize = 5;
 
 /// The last lines of a log, as the end of an error; nothing if there are none to be read.
-pub(crate) async fn last_lines(log: &Path) -> String {
+pub async fn last_lines(log: &Path) -> String {
     let tail = tail(log).await.unwrap_or_default();
     let lines: Vec<&str> = tail.lines().collect();
     match &lines[lines.len().saturating_sub(LINES)..] {

@@ -80,6 +80,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "clock",
         "disk",
         "power-loss",
+        "damage",
         "memory",
         "descriptors",
         "reshard",

@@ -25,7 +25,7 @@ impl Hands {
                 self.set_rules(|standing| standing.lift(fault)).await
             }
             Injection::Hold { .. } => self.release(fault).await,
-            Injection::PowerLoss { victims, .. } => {
+            Injection::PowerLoss { victims, .. } | Injection::Damage { victims, .. } => {
                 let mut problems = self.release(fault).await;
                 // A look that was still under way would be taken for the target.
                 let left = self.standing().held_by(fault);
@@ -45,6 +45,15 @@ impl Hands {
             Injection::Kill(_) | Injection::PowerLoss { .. } => Deed::Start,
             Injection::Pause(_) => Deed::Resume,
             Injection::Scenario(_) => Deed::Revive,
+            Injection::Damage { .. } => {
+                // Whether a node comes up on what is left of its files is for it to say: until then it
+                // is still down.
+                let left = self.standing().held_by(fault);
+                problems.extend(
+                    self.on_each(&left, &Deed::Launch).await.into_iter().filter_map(|it| it.1),
+                );
+                return self.ended(fault, problems, Healed::new());
+            }
             Injection::Hold { victims, .. } => {
                 // What it made a program die of is over.
                 let down = self.standing().down();
@@ -117,7 +126,9 @@ impl Hands {
         for fault in &open {
             problems.extend(self.release(*fault).await);
         }
-        let left = self.standing().down();
+        let refused = self.standing().refused();
+        let mut left = self.standing().down();
+        left.retain(|node| !refused.contains(node));
         problems.extend(self.bring_up(&left, Deed::Revive).await);
         let unsettled = self.standing().unsettled();
         for act in unsettled {
