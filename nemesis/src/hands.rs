@@ -2,13 +2,14 @@
 
 mod damage;
 mod heal;
+mod steps;
 mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use schism_history::{Evidence, FaultId, FaultMark};
-use schism_lab::{Effect, Host, LinkRules, Network, NodeId};
+use schism_lab::{Effect, Host, Network, NodeId};
 use schism_targets::{Cluster, Target, Upkeep};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +20,7 @@ use crate::injector::{Bounds, Recorder};
 use crate::probe::effects::EffectProbe;
 use crate::probe::evidence;
 use crate::probe::processes::ProcessProbe;
-use crate::standing::Standing;
+use crate::standing::{Part, Standing};
 use crate::{ClientPlaces, Injection};
 
 pub(crate) use damage::{StepOf, Wounded};
@@ -156,14 +157,14 @@ impl Hands {
             }
             Injection::Hold { victims, effect } => {
                 begin(&mut self.standing());
-                let deed = Deed::Hold(fault.to_string(), effect.clone());
+                let deed = Deed::Hold(Part::whole(fault).to_string(), effect.clone());
                 problems(self.on_each(victims, &deed).await)
             }
             Injection::PowerLoss { victims, loss } => {
                 begin(&mut self.standing());
                 let mut problems = problems(self.on_each(victims, &Deed::Kill).await);
                 // Nothing writes any more: now it is lost.
-                let lose = Deed::Hold(fault.to_string(), Effect::Loss(*loss));
+                let lose = Deed::Hold(Part::whole(fault).to_string(), Effect::Loss(*loss));
                 problems
                     .extend(self.on_each(victims, &lose).await.into_iter().filter_map(|it| it.1));
                 problems
@@ -191,51 +192,6 @@ impl Hands {
             Ok(settled) => settled,
             Err(_) => evidence(false, format!("{act}: nothing was said in {:?}", within * 2)),
         }
-    }
-
-    /// A step of a scenario: these are the rules of the fault now.
-    pub(crate) async fn relink(&self, fault: FaultId, rules: &LinkRules) -> Result<(), String> {
-        let relink = |standing: &mut Standing| standing.relink(fault, rules.clone());
-        let problems = self.set_rules(relink).await;
-        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
-    }
-
-    /// A step of a scenario: takes nodes down. Those that another fault holds are left to it.
-    pub(crate) async fn take_down(
-        &self,
-        fault: FaultId,
-        nodes: &[NodeId],
-        deed: Deed,
-    ) -> Result<(), String> {
-        let _turn = self.turn.lock().await;
-        {
-            let mut standing = self.standing();
-            for &node in nodes {
-                if let Some(other) = standing.who_holds(node).filter(|other| *other != fault) {
-                    return Err(format!("{node} is held down by {other} already"));
-                }
-            }
-            for &node in nodes {
-                standing.strike(fault, node);
-            }
-        }
-        let problems = problems(self.on_each(nodes, &deed).await);
-        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
-    }
-
-    /// A step of a scenario: brings back nodes that it took down.
-    pub(crate) async fn take_up(
-        &self,
-        fault: FaultId,
-        nodes: &[NodeId],
-        deed: Deed,
-    ) -> Result<(), String> {
-        let held = self.standing().held_by(fault);
-        if let Some(node) = nodes.iter().find(|node| !held.contains(node)) {
-            return Err(format!("{node} is not held down by this scenario"));
-        }
-        let problems = self.bring_up(nodes, deed).await;
-        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 
     /// Changes what stands, and tells the switch.

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::inject::Struck;
-use crate::hands::{Hands, Wounded};
+use crate::hands::Hands;
 use crate::probe::effects::Sights;
 use crate::probe::links::LinkProbe;
 use crate::probe::links::parcels::Parcels;
@@ -157,7 +157,7 @@ impl Act {
             return;
         }
         let Some(struck) = self.inject(&stop).await else { return };
-        let Struck { injection, before, sights, wounded } = struck;
+        let Struck { injection, before, sights, damaged } = struck;
         if let Injection::Scenario(scenario) = &injection {
             return self.play(scenario, &injection, before, &stop).await;
         }
@@ -170,7 +170,7 @@ impl Act {
         // A probe may be slow, and never makes a fault longer than it was planned to be.
         let bites = tokio::select! {
             biased;
-            bites = self.bites(&injection, &before, (&sights, &wounded), &mut held) => bites,
+            bites = self.bites(&injection, &before, (&sights, damaged.as_ref()), &mut held) => bites,
             _ = self.hands.wait_until(self.planned.stop, &stop) => {
                 evidence(false, "the fault ended before it could be looked at")
             }
@@ -229,9 +229,16 @@ impl Act {
         if !touched.0.is_empty() {
             parts.push(self.links_gone(&touched, None).await);
         }
+        let wounded = performance.wounded();
+        let (damaged, struck): (Before, Before) =
+            struck.into_iter().partition(|(node, _)| wounded.contains(node));
         if !struck.is_empty() {
             parts.push(self.back(&struck, &healed, ended).await);
         }
+        if !damaged.is_empty() {
+            parts.push(self.came_up(&damaged, ended).await);
+        }
+        parts.extend(performance.inner_gone(ended).await);
         let evidence = all(parts, "nothing was touched, and nothing is to be undone");
         record(FaultMark::Probe { fault, phase: Phase::Gone, evidence });
     }
@@ -281,7 +288,7 @@ impl Act {
         &self,
         injection: &Injection,
         before: &Before,
-        (sights, wounded): (&Sights, &Wounded),
+        (sights, damaged): (&Sights, Option<&Evidence>),
         held: &mut Sights,
     ) -> Evidence {
         match injection {
@@ -301,8 +308,9 @@ impl Act {
                 all(vec![killed, lost], "")
             }
             Injection::Damage { .. } => {
-                let killed = self.hands.processes().killed(before).await;
-                all(vec![killed, self.hands.effects().damaged(wounded).await], "")
+                let mut parts = vec![self.hands.processes().killed(before).await];
+                parts.extend(damaged.cloned());
+                all(parts, "")
             }
             Injection::Pause(_) => self.hands.processes().paused(before).await,
             Injection::Scenario(_) => evidence(false, "a scenario is looked at step by step"),

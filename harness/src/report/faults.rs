@@ -119,7 +119,9 @@ fn victims(fault: &FaultWindow) -> Vec<String> {
     if !is_scenario(fault) {
         return fault.victims.iter().map(ToString::to_string).collect();
     }
-    let struck = ["pause", "kill"].into_iter().flat_map(|word| stepped(fault, word));
+    let struck = ["pause", "kill", "hold", "power-loss", "damage"]
+        .into_iter()
+        .flat_map(|word| stepped(fault, word));
     let mut names: Vec<String> =
         struck.filter_map(|name| name.as_str().map(str::to_owned)).collect();
     names.sort_unstable();

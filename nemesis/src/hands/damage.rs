@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schism_history::{FaultId, FaultMark};
+use schism_history::FaultMark;
 use schism_lab::{Effect, NodeId, Wound};
 use serde_json::json;
 
@@ -10,6 +10,7 @@ use super::{Hands, Turn};
 use crate::Damage;
 use crate::deed::Deed;
 use crate::probe::effects::damage::Kept;
+use crate::standing::Part;
 
 /// What was done to the files of each victim, with what was there before; otherwise why nothing was.
 pub(crate) type Wounded = BTreeMap<NodeId, Result<Kept, String>>;
@@ -17,7 +18,7 @@ pub(crate) type Wounded = BTreeMap<NodeId, Result<Kept, String>>;
 /// A step of a fault, for its mark.
 #[derive(Clone, Copy)]
 pub(crate) struct StepOf {
-    pub(crate) fault: FaultId,
+    pub(crate) part: Part,
     /// The number of the step; `None`: each node is a step of its own.
     pub(crate) step: Option<u32>,
     pub(crate) late_us: u64,
@@ -38,7 +39,7 @@ impl Hands {
             let of = StepOf { step: Some(of.step.unwrap_or(place)), ..of };
             let done = self.damage_one(of, node, damage).await;
             if let Err(problem) = &done {
-                self.note(format!("{}: {node}: {problem}.", of.fault));
+                self.note(format!("{}: {node}: {problem}.", of.part.fault));
             }
             wounded.insert(node, done);
         }
@@ -51,14 +52,16 @@ impl Hands {
         let mut facts = json!({ "damage": [node.to_string()] });
         facts["wounds"] = json!(wounds);
         self.record(FaultMark::Step {
-            fault: of.fault,
+            fault: of.part.fault,
             step: of.step.unwrap_or(1),
             detail: format!("damage {node}: {}", words(&wounds)).into(),
             injection: facts.into(),
             late_us: of.late_us,
         });
         let kept = self.effects.keep(node, wounds.clone()).await?;
-        let deed = Deed::Hold(of.fault.to_string(), Effect::Damage(wounds));
+        self.standing().hold(of.part, node, "damage");
+        self.standing().bereave(node, true);
+        let deed = Deed::Hold(of.part.to_string(), Effect::Damage(wounds));
         match self.on_each(&[node], &deed).await.into_iter().find_map(|(_, problem)| problem) {
             Some(problem) => Err(problem),
             None => Ok(kept),

@@ -2,14 +2,15 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use schism_history::FaultMark;
+use schism_history::{Evidence, FaultMark};
 use schism_lab::Effect;
 use tokio_util::sync::CancellationToken;
 
 use super::Act;
-use crate::hands::{Matters, StepOf, Wounded};
+use crate::hands::{Matters, StepOf};
 use crate::probe::effects::Sights;
 use crate::probe::processes::Before;
+use crate::standing::Part;
 use crate::{Injection, spec};
 
 /// A fault that has begun.
@@ -19,8 +20,8 @@ pub(super) struct Struck {
     pub(super) before: Before,
     /// What was seen there before.
     pub(super) sights: Sights,
-    /// What was done to their files.
-    pub(super) wounded: Wounded,
+    /// What was seen of the damage that was done to their files.
+    pub(super) damaged: Option<Evidence>,
 }
 
 impl Act {
@@ -82,13 +83,15 @@ impl Act {
             injection: injection.to_json().into(),
         });
         hands.strike(&turn, planned.fault, &injection).await;
-        let wounded = match &injection {
+        let damaged = match &injection {
             Injection::Damage { victims, damage } => {
-                let of = StepOf { fault: planned.fault, step: None, late_us: 0 };
-                hands.damage(&turn, of, victims, damage).await
+                let of = StepOf { part: Part::whole(planned.fault), step: None, late_us: 0 };
+                let wounded = hands.damage(&turn, of, victims, damage).await;
+                // Now, while nobody else can have touched them.
+                Some(hands.effects().damaged(&wounded).await)
             }
-            _ => Wounded::new(),
+            _ => None,
         };
-        Some(Struck { injection, before, sights, wounded })
+        Some(Struck { injection, before, sights, damaged })
     }
 }

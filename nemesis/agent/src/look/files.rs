@@ -37,12 +37,15 @@ pub(super) fn list(data: &Path, pattern: &str) -> io::Result<Value> {
 /// Up to where the file is more than zeros.
 fn written(file: &File, length: u64) -> io::Result<u64> {
     let mut end = length;
-    let mut block = vec![0; BLOCK];
+    let (zeros, mut block) = (vec![0; BLOCK], vec![0; BLOCK]);
     while end > 0 {
         let from = end.saturating_sub(BLOCK as u64);
         let part = &mut block[..(end - from) as usize];
         file.read_exact_at(part, from)?;
-        if let Some(last) = part.iter().rposition(|byte| *byte != 0) {
+        // Whole blocks are compared at once: what is reserved may be much.
+        if *part != zeros[..part.len()]
+            && let Some(last) = part.iter().rposition(|byte| *byte != 0)
+        {
             return Ok(from + last as u64 + 1);
         }
         end = from;
