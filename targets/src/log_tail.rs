@@ -35,5 +35,10 @@ async fn tail(log: &Path) -> std::io::Result<String> {
     file.seek(SeekFrom::Start(length.saturating_sub(BYTES))).await?;
     let mut bytes = Vec::new();
     file.take(BYTES).read_to_end(&mut bytes).await?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    // What begins in the middle of a line is no line, unless there is nothing else.
+    match text.split_once('\n') {
+        Some((_, rest)) if length > BYTES && !rest.is_empty() => Ok(rest.to_owned()),
+        _ => Ok(text),
+    }
 }

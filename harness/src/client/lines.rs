@@ -276,7 +276,9 @@ mod tests {
         let check = |line: &str, expected: Result<Outcome, &str>| {
             let read = read_answer(line.as_bytes(), &write);
             match (read, expected) {
-                (Ok((2, outcome)), Ok(expected)) => assert_eq!(outcome, expected, "{line}"),
+                (Ok(Answered { number: 2, outcome, .. }), Ok(expected)) => {
+                    assert_eq!(outcome, expected, "{line}")
+                }
                 (Err(problem), Err(part)) => assert!(problem.contains(part), "{problem}"),
                 (other, _) => panic!("{line}: {other:?}"),
             }

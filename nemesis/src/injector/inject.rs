@@ -11,7 +11,7 @@ use crate::hands::{Matters, StepOf};
 use crate::probe::effects::Sights;
 use crate::probe::processes::Before;
 use crate::standing::Part;
-use crate::{Injection, spec};
+use crate::{Injection, View, spec};
 
 /// A fault that has begun.
 pub(super) struct Struck {
@@ -49,32 +49,8 @@ impl Act {
             }
             Err(error) => (value.to_string(), Injection::Nothing { reason: error.problem }),
         };
-        let before = match &injection {
-            Injection::Kill(victims)
-            | Injection::PowerLoss { victims, .. }
-            | Injection::Damage { victims, .. } => hands.processes().before(victims, true).await,
-            Injection::Pause(victims) => hands.processes().before(victims, false).await,
-            Injection::Hold { victims, .. } => {
-                let mut before = hands.processes().before(victims, false).await;
-                for was in before.values_mut() {
-                    was.spared = true;
-                }
-                before
-            }
-            // Whom its steps will strike is not known yet.
-            Injection::Scenario(scenario) if scenario.strikes_nodes() => {
-                let all = [&view.nodes[..], &view.clients].concat();
-                hands.processes().before(&all, false).await
-            }
-            _ => Before::new(),
-        };
-        let sights = match &injection {
-            Injection::Hold { victims, effect } => hands.effects().before(effect, victims).await,
-            Injection::PowerLoss { victims, loss } => {
-                hands.effects().before(&Effect::Loss(*loss), victims).await
-            }
-            _ => Sights::new(),
-        };
+        let before = self.before(&injection, &view).await;
+        let sights = self.sights(&injection).await;
         hands.record(FaultMark::Start {
             fault: planned.fault,
             name: name.into(),
@@ -93,5 +69,41 @@ impl Act {
             _ => None,
         };
         Some(Struck { injection, before, sights, damaged })
+    }
+
+    /// What runs on those whom it will strike.
+    async fn before(&self, injection: &Injection, view: &View) -> Before {
+        let hands = &self.hands;
+        match injection {
+            Injection::Kill(victims)
+            | Injection::PowerLoss { victims, .. }
+            | Injection::Damage { victims, .. } => hands.processes().before(victims, true).await,
+            Injection::Pause(victims) => hands.processes().before(victims, false).await,
+            Injection::Hold { victims, .. } => {
+                let mut before = hands.processes().before(victims, false).await;
+                for was in before.values_mut() {
+                    was.spared = true;
+                }
+                before
+            }
+            // Whom its steps will strike is not known yet.
+            Injection::Scenario(scenario) if scenario.strikes_nodes() => {
+                let all = [&view.nodes[..], &view.clients].concat();
+                hands.processes().before(&all, false).await
+            }
+            _ => Before::new(),
+        }
+    }
+
+    /// What is seen there.
+    async fn sights(&self, injection: &Injection) -> Sights {
+        let hands = &self.hands;
+        match injection {
+            Injection::Hold { victims, effect } => hands.effects().before(effect, victims).await,
+            Injection::PowerLoss { victims, loss } => {
+                hands.effects().before(&Effect::Loss(*loss), victims).await
+            }
+            _ => Sights::new(),
+        }
     }
 }

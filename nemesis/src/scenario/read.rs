@@ -120,7 +120,7 @@ impl Reader {
             "resume" => act(Act::Resume),
             "kill" => act(Act::Kill),
             "start" => act(Act::Start),
-            "end" => self.end(value),
+            "end" => end(value),
             other if STEPS.contains(&other) => {
                 Err(wrong(format!("`{other}` cannot stand here: only what touches links or nodes")))
             }
@@ -241,19 +241,6 @@ impl Reader {
         }
     }
 
-    fn end(&self, value: &Value) -> Read<Touch> {
-        let words = match value {
-            Value::Array(words) if !words.is_empty() => words.clone(),
-            word => vec![word.clone()],
-        };
-        let known = |word: &Value| word.as_str().and_then(inner::known);
-        let names: Option<Vec<&'static str>> = words.iter().map(known).collect();
-        names.map(Touch::End).ok_or_else(|| {
-            let all = inner::INNER.join(", ");
-            wrong(format!("{value} is nothing that ends; name what a step began, of {all}"))
-        })
-    }
-
     fn delay(&self, value: &Value) -> Read<Touch> {
         let links = self.links(value, &["by", "jitter"])?;
         let options = Options::read(value, &["from", "to", "between", "links", "by", "jitter"])?;
@@ -321,6 +308,20 @@ impl Reader {
         };
         Err(wrong(format!("there is no role `{word}` here{near}; {known}")))
     }
+}
+
+/// The names of faults that end.
+fn end(value: &Value) -> Read<Touch> {
+    let words = match value {
+        Value::Array(words) if !words.is_empty() => words.clone(),
+        word => vec![word.clone()],
+    };
+    let known = |word: &Value| word.as_str().and_then(inner::known);
+    let names: Option<Vec<&'static str>> = words.iter().map(known).collect();
+    names.map(Touch::End).ok_or_else(|| {
+        let all = inner::INNER.join(", ");
+        wrong(format!("{value} is nothing that ends; name what a step began, of {all}"))
+    })
 }
 
 /// `n1` or `c1`.

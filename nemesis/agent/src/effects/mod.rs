@@ -105,8 +105,8 @@ impl Effect {
             // kept in the folder below is not.
             Effect::RealClock { .. } | Effect::Layer => true,
             // Files stay damaged, but nothing of that is ever to be undone.
-            Effect::Damage(_) => false,
-            Effect::Burn { .. }
+            Effect::Damage(_)
+            | Effect::Burn { .. }
             | Effect::Disk(_)
             | Effect::Loss(_)
             | Effect::Memory { .. }

@@ -70,7 +70,7 @@ impl Performance {
                 let effect = Effect::Loss(*loss);
                 let before = hands.effects().before(&effect, victims).await;
                 self.mark(number, words, injection.to_json(), late);
-                self.strike(victims)?;
+                self.strike(victims);
                 let struck = hands.lose_power(&turn, part, victims, *loss).await;
                 self.look_at_dead(victims);
                 struck?;
@@ -78,7 +78,7 @@ impl Performance {
             }
             Injection::Damage { victims, damage } => {
                 self.mark(number, words, injection.to_json(), late);
-                self.strike(victims)?;
+                self.strike(victims);
                 let killed = hands.kill(&turn, victims).await;
                 self.look_at_dead(victims);
                 killed?;
@@ -93,7 +93,7 @@ impl Performance {
     }
 
     /// Remembers what was there before, of those that are about to die.
-    fn strike(&mut self, victims: &[NodeId]) -> Result<(), String> {
+    fn strike(&mut self, victims: &[NodeId]) {
         let fault = self.planned.fault;
         for node in victims {
             self.end_looks(*node);
@@ -101,7 +101,6 @@ impl Performance {
             self.struck.entry(*node).or_insert(before).killed = true;
             self.hands.standing().strike(fault, *node);
         }
-        Ok(())
     }
 
     fn look_at_dead(&mut self, victims: &[NodeId]) {
@@ -157,12 +156,12 @@ impl Performance {
 
     /// What was seen of the faults that its steps began.
     pub(super) fn inner_seen(&self) -> Vec<Evidence> {
-        let held = self.begun_effects.iter().map(|begun| match begun.seen() {
-            Some((seen, _)) => evidence(seen.seen, format!("{}: {}", begun.name, seen.text)),
-            None => {
+        let held = self.begun_effects.iter().map(|begun| {
+            let Some((seen, _)) = begun.seen() else {
                 let text = format!("{} ended before it could be looked at", begun.name);
-                evidence(false, text)
-            }
+                return evidence(false, text);
+            };
+            evidence(seen.seen, format!("{}: {}", begun.name, seen.text))
         });
         held.chain(self.damaged.iter().map(|(_, seen)| seen.clone())).collect()
     }
