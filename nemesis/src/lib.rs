@@ -20,6 +20,7 @@ mod schedule;
 mod spec;
 mod standing;
 mod victims;
+mod view;
 
 pub use clients::ClientPlaces;
 pub use damage::{Damage, Flip};
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use schism_history::{FaultId, OptionError};
-use schism_lab::{Effect, End, LinkRules, Loss, NodeId};
+use schism_lab::{Effect, LinkRules, Loss, NodeId};
 use schism_targets::Upkeep;
 use serde::{Deserialize, Serialize};
 
@@ -102,26 +103,6 @@ pub struct View {
     pub holders: Vec<NodeId>,
     /// Nodes on which another fault holds an effect, with its kind.
     pub held: Vec<(NodeId, &'static str)>,
-}
-
-impl View {
-    /// The ends of links where clients are.
-    pub(crate) fn client_ends(&self) -> Vec<End> {
-        if self.clients.is_empty() {
-            return vec![End::Controller];
-        }
-        self.clients.iter().copied().map(End::Node).collect()
-    }
-
-    /// The nodes on which an effect of this kind can't be held now: one of the kind is there already,
-    /// or nothing runs that it could be about.
-    pub(crate) fn taken(&self, kind: &str) -> Vec<NodeId> {
-        let held = self.held.iter().filter(|(_, other)| *other == kind).map(|(node, _)| *node);
-        let mut taken: Vec<NodeId> = self.down.iter().copied().chain(held).collect();
-        taken.sort_unstable();
-        taken.dedup();
-        taken
-    }
 }
 
 /// The resolved facts of a fault: what is to be done, to whom.

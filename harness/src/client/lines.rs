@@ -277,7 +277,7 @@ mod tests {
             let read = read_answer(line.as_bytes(), &write);
             match (read, expected) {
                 (Ok(Answered { number: 2, outcome, .. }), Ok(expected)) => {
-                    assert_eq!(outcome, expected, "{line}")
+                    assert_eq!(outcome, expected, "{line}");
                 }
                 (Err(problem), Err(part)) => assert!(problem.contains(part), "{problem}"),
                 (other, _) => panic!("{line}: {other:?}"),
