@@ -127,7 +127,7 @@ impl Hands {
             problems.extend(self.release(|part| part.fault == *fault).await);
         }
         let refused = self.standing().refused();
-        let mut left = self.standing().down();
+        let mut left = self.standing().struck_down();
         left.retain(|node| !refused.contains(node));
         problems.extend(self.bring_up(&left, Deed::Revive).await);
         let unsettled = self.standing().unsettled();
