@@ -36,6 +36,7 @@ const BUGS: &[Bug] = &[
     Bug { name: "buffered-log", claims: &["linearizable", "acknowledged-writes-survive"] },
     Bug { name: "drop-on-snapshot", claims: &["linearizable", "acknowledged-writes-survive"] },
     Bug { name: "no-fsync", claims: &["acknowledged-writes-survive", "no-lost-elements"] },
+    Bug { name: "no-checksum", claims: &["acknowledged-writes-survive", "no-lost-elements"] },
     Bug { name: "apply-twice", claims: &["read-uncommitted", "strict-serializable"] },
 ];
 
