@@ -1,7 +1,7 @@
 //! Nothing outlives whoever did it: with a lease of one second, everything is held on nodes at once,
 //! and whoever holds it is killed or stopped at a random moment.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -252,10 +252,11 @@ pub(crate) async fn killed_controller(nodes: &Nodes) -> Done {
         let own = std::env::current_exe().map_err(text)?;
         let mut controller = std::process::Command::new(own)
             .args(words)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .map_err(text)?;
+        let mut input = controller.stdin.take().ok_or("no input")?;
         let output = controller.stdout.take().ok_or("no output")?;
         if round % 2 == 0 {
             // In half of the rounds everything is held before the moment is drawn.
@@ -267,6 +268,8 @@ pub(crate) async fn killed_controller(nodes: &Nodes) -> Done {
             everything_is_seen(nodes, 0).await?;
             held += 1;
         }
+        // It holds still until then.
+        writeln!(input, "go on").map_err(text)?;
         sleep(Duration::from_millis(moments.random_range(0..MOMENTS_MS))).await;
         controller.kill().map_err(text)?;
         let began = Instant::now();
@@ -307,8 +310,8 @@ pub(crate) fn controller(words: &[&str]) -> i32 {
             let lab = ssh::Lab::up(options).await.map_err(text)?;
             hold_everything(&lab).await?;
             println!("everything is held");
-            // Long enough for a look at it.
-            sleep(Duration::from_millis(MOMENTS_MS / 2)).await;
+            let looked_at = || std::io::stdin().read_line(&mut String::new());
+            tokio::task::spawn_blocking(looked_at).await.map_err(text)?.map_err(text)?;
             for host in lab.hosts() {
                 for (name, _) in effects() {
                     host.release(name).await.map_err(text)?;

@@ -12,7 +12,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::members::{descendants, signal_until};
+use crate::members::{SERVES, descendants, signal_until};
 use crate::protocol::Process;
 
 /// How long a program that the agent needs itself, such as nft, may take.
@@ -113,6 +113,7 @@ impl Children {
     /// Runs a program for the agent itself, with this on its standard input.
     pub fn help(&self, mut command: Command, input: &[u8]) -> io::Result<Helped> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env(SERVES, "1");
         let (mut child, ended) = self.spawn_as(command, true)?;
         let pid = child.id() as i32;
         if let Some(mut stdin) = child.stdin.take() {

@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// Whose processes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Members {
-    /// The descendants of this process, holders left out.
+    /// The descendants of this process: holders left out, and what serves the process itself.
     Below(i32),
     /// Those in this network namespace (`net:[4026531840]`) and in a pid namespace below ours.
     Network(String),
@@ -35,7 +35,7 @@ impl Members {
     /// The living processes.
     pub fn list(&self) -> io::Result<Vec<Process>> {
         match self {
-            Members::Below(root) => descendants(*root, &holders()?),
+            Members::Below(root) => descendants(*root, &servants(*root)?),
             Members::Network(link) => in_network(Path::new(link)),
         }
     }
@@ -62,12 +62,26 @@ impl FromStr for Members {
     }
 }
 
-/// The processes that hold effects: by their command lines, which are there from their first moment.
-fn holders() -> io::Result<BTreeSet<i32>> {
+/// A variable in the environment of what an agent starts for itself, such as nft: who holds an
+/// effect is another process, and must know them from those that the agent was asked to start.
+pub(crate) const SERVES: &str = "SCHISM_SERVES";
+
+/// Those who are no members though they are below `root`: who holds an effect (by the command line,
+/// which is there from its first moment), who serves `root`, and whoever `root` has just forked,
+/// of whom nobody can tell yet what it will be. A member is found at the next look.
+fn servants(root: i32) -> io::Result<BTreeSet<i32>> {
+    let read = |pid: i32, what: &str| fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
+    let of_root = read(root, "cmdline");
+    let mark = [SERVES.as_bytes(), b"="].concat();
     let mut found = BTreeSet::new();
-    for pid in pids()? {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        if line.split(|&byte| byte == 0).nth(1) == Some(b"hold") {
+    for pid in pids()?.filter(|&pid| pid != root) {
+        let line = read(pid, "cmdline");
+        let holds = line.split(|&byte| byte == 0).nth(1) == Some(b"hold");
+        let serves = || {
+            let variables = read(pid, "environ");
+            variables.split(|&byte| byte == 0).any(|variable| variable.starts_with(&mark))
+        };
+        if holds || line == of_root || serves() {
             found.insert(pid);
         }
     }
@@ -233,6 +247,34 @@ mod tests {
         let own = fs::read_link("/proc/self/ns/net").expect("a namespace");
         let members = in_network(&own).expect("/proc");
         assert!(members.iter().all(|process| process.pid != std::process::id() as i32));
+    }
+
+    #[test]
+    fn leaves_out_what_serves_the_process_itself() {
+        let sleep = |serves: bool| {
+            let mut command = std::process::Command::new("sleep");
+            command.arg("20");
+            if serves {
+                command.env(SERVES, "1");
+            }
+            command.spawn().expect("a child")
+        };
+        let (mut servant, mut member) = (sleep(true), sleep(false));
+        let own = std::process::id() as i32;
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let below = || -> Vec<i32> {
+            let found = Members::Below(own).list().expect("/proc");
+            found.into_iter().map(|process| process.pid).collect()
+        };
+        while !below().contains(&(member.id() as i32)) {
+            assert!(Instant::now() < deadline, "{:?}", below());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(!below().contains(&(servant.id() as i32)));
+        for child in [&mut servant, &mut member] {
+            child.kill().expect("killed");
+            let _ = child.wait();
+        }
     }
 
     #[test]
