@@ -83,10 +83,11 @@ async fn serve_one(mut stream: TcpStream, state: Arc<Mutex<State>>, other: Socke
 fn table(other: SocketAddr, full: bool) -> String {
     let (address, port) = (other.ip().to_string(), other.port());
     let length = address.len();
-    match full {
-        true => format!("*1\r\n*3\r\n:0\r\n:16383\r\n*2\r\n${length}\r\n{address}\r\n:{port}\r\n"),
-        false => "*0\r\n".into(),
+    if !full {
+        return "*0\r\n".into();
     }
+    let node = format!("*2\r\n${length}\r\n{address}\r\n:{port}\r\n");
+    format!("*1\r\n*3\r\n:0\r\n:16383\r\n{node}")
 }
 
 fn heard(state: &Mutex<State>) -> Vec<String> {
