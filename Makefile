@@ -10,6 +10,8 @@ PACKAGES := chromium
 PACKAGES += etcd-server redis-server openssh-server nftables iproute2
 # Programs whose clocks are set wrong by tests.
 PACKAGES += golang-go default-jdk-headless
+# What fetches the archives that plans name by a URL.
+PACKAGES += curl
 # What says whether the Vagrantfile is one.
 PACKAGES += vagrant
 # A client in another language.

@@ -82,6 +82,7 @@ const REAL: &[Real] = &[
     Real { set: MENDED, ..real("etcd-20418", "linearizable", NEVER) },
     real("etcd-partition", "linearizable", NEVER),
     real("etcd-pause", "linearizable", NEVER),
+    real("etcd-members", "linearizable", NEVER),
 ];
 
 struct Arguments {

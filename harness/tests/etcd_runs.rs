@@ -3,9 +3,10 @@
 
 mod place;
 
-use place::{Place, Way, plan, word};
+use place::{Place, Way, archived, plan, word};
 
 const ETCD: &[(&str, &str)] = &[("etcd", "etcd-server")];
+const ETCD_AND_CURL: &[(&str, &str)] = &[("etcd", "etcd-server"), ("curl", "curl")];
 
 fn stays_linearizable(way: Way) {
     let Some(place) = Place::new("etcd_stays_linearizable", way, ETCD) else { return };
@@ -70,6 +71,45 @@ fn an_archive_is_refused_where_its_checksum_is_another() {
     );
     assert_eq!(exit, 3, "{said}");
     assert!(said.contains("its checksum is") && said.contains("the plan wants 0000"), "{said}");
+}
+
+/// Runs the plan of leaving members on three nodes, with other settings; what its history says.
+fn leaves(place: &Place, way: Way, settings: &[&str]) -> (i32, serde_json::Value, String) {
+    let all = [&["lab.local.nodes=3", "load.rate=100/s"], settings].concat();
+    let (exit, verdict, said) = place.run(&plan("etcd-members.yaml"), way, &all);
+    let history = std::fs::read_to_string(place.latest().join("history.jsonl"));
+    (exit, verdict, history.unwrap_or_default() + &said)
+}
+
+#[test]
+fn a_leader_of_etcd_leaves_and_another_member_comes_in_its_place() {
+    let Some(place) = Place::new("a_leader_of_etcd_leaves", Way::Local, ETCD) else { return };
+    let settings = ["load.duration=10s", "faults=[ { at: 2s, for: 6s, leave: leader } ]"];
+    let (exit, verdict, told) = leaves(&place, Way::Local, &settings);
+    assert_eq!((exit, &verdict["faults_proven"]), (0, &1.into()), "{told}\n{verdict}");
+    assert!(told.contains("others that answer say") && told.contains("in the place of"), "{told}");
+}
+
+#[test]
+fn a_program_from_a_url_is_brought_to_hosts_whose_members_leave_and_come_back() {
+    let Some(place) = Place::new("a_program_from_a_url", Way::Ssh, ETCD_AND_CURL) else { return };
+    let target = format!("target={{ etcd: {{ {} }} }}", archived(&place, "etcd"));
+    let settings = ["load.duration=10s", &target, "faults=[ { at: 2s, for: 6s, leave: one } ]"];
+    let (exit, verdict, told) = leaves(&place, Way::Ssh, &settings);
+    assert_eq!((exit, &verdict["faults_proven"]), (0, &1.into()), "{told}\n{verdict}");
+    assert!(told.contains("in the place of"), "{told}");
+}
+
+#[test]
+fn a_member_of_etcd_that_the_majority_needs_is_not_let_go() {
+    let Some(place) = Place::new("a_member_that_is_needed", Way::Local, ETCD) else { return };
+    let faults = "faults=[ { at: 1s, for: 8s, kill: n1 }, { at: 3s, for: 4s, leave: n2 } ]";
+    let (exit, _, told) = leaves(&place, Way::Local, &["load.duration=10s", faults]);
+    assert_eq!(exit, 2, "{told}");
+    assert!(
+        told.contains("n2: was not let go: of the 2 members that would stay 1 answer"),
+        "{told}"
+    );
 }
 
 /// Two pauses of clients that hold a lock, each far longer than its lease.

@@ -3,7 +3,7 @@
 
 mod place;
 
-use place::{Place, Way, plan, word};
+use place::{Place, Way, archived, plan, word};
 use serde_json::Value;
 
 const REDIS: &[(&str, &str)] = &[("redis-server", "redis-server")];
@@ -52,6 +52,23 @@ fn redis_cluster_loses_what_an_isolated_primary_acknowledged() {
 #[test]
 fn redis_cluster_loses_what_an_isolated_primary_acknowledged_over_ssh() {
     loses_acknowledged_writes(Way::Ssh);
+}
+
+#[test]
+fn a_redis_from_a_url_is_brought_to_hosts() {
+    let programs = [REDIS, &[("curl", "curl")]].concat();
+    let Some(place) = Place::new("a_redis_from_a_url", Way::Ssh, &programs) else { return };
+    let text = format!(
+        "{{ name: short, lab: {{ local: {{ nodes: 3, ssh: true }} }},
+        target: {{ redis_cluster: {{ replicas: 0, {} }} }}, workload: {{ register: {{ keys: 6 }} }},
+        load: {{ clients: 6, duration: 2s, rate: 100/s }}, claims: [ linearizable ] }}",
+        archived(&place, "redis-server")
+    );
+    let (exit, verdict, said) = place.run_text(&text, Way::Ssh);
+    assert_eq!(exit, 0, "{said}\n{verdict}");
+    let (exit, _, said) = place.run_text(&text.replace("sha256: '", "sha256: '0"), Way::Ssh);
+    assert_eq!(exit, 64, "{said}");
+    assert!(said.contains("64 hexadecimal digits"), "{said}");
 }
 
 #[test]

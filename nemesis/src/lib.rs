@@ -92,7 +92,7 @@ pub struct View {
     pub nodes: Vec<NodeId>,
     /// The nodes that say that they lead, the most recent first.
     pub primaries: Vec<NodeId>,
-    /// Nodes and clients that another fault already holds down (killed or paused).
+    /// Nodes and clients that another fault already holds down (killed or paused), or lets leave.
     pub down: Vec<NodeId>,
     /// The places of clients that are processes; empty where clients live in the controller.
     pub clients: Vec<NodeId>,

@@ -79,7 +79,7 @@ impl Standing {
         Rules { tick: self.tick, setting: self.setting, all, slowed: self.slowed.clone() }
     }
 
-    /// Nodes that are held down.
+    /// Nodes that are held down, or have left.
     pub(crate) fn down(&self) -> Vec<NodeId> {
         self.down.keys().copied().collect()
     }
@@ -87,6 +87,13 @@ impl Standing {
     /// The nodes that this fault still holds down.
     pub(crate) fn held_by(&self, fault: FaultId) -> Vec<NodeId> {
         self.down.iter().filter(|(_, by)| **by == fault).map(|(node, _)| *node).collect()
+    }
+
+    /// Those of the nodes that are held down which only killed or stopped: who has left comes back
+    /// by other means.
+    pub(crate) fn struck_down(&self) -> Vec<NodeId> {
+        let struck = self.down.iter().filter(|(_, by)| !self.upkeep.contains_key(by));
+        struck.map(|(node, _)| *node).collect()
     }
 
     /// The effects that are held, each with its fault and its node.
@@ -137,6 +144,12 @@ impl Standing {
             Injection::Scenario(_) | Injection::Nothing { .. } => {}
             Injection::Upkeep(act) => {
                 self.upkeep.insert(fault, act.clone());
+                // Whoever leaves is out of the reach of other faults, which would start it again.
+                if let Upkeep::Leave(nodes) = act {
+                    for node in nodes {
+                        self.strike(fault, *node);
+                    }
+                }
             }
         }
         self.next_tick();
@@ -193,7 +206,9 @@ impl Standing {
     /// Everything that the fault was about is well again: the moment.
     pub(crate) fn end(&mut self, fault: FaultId) -> Tick {
         self.open.remove(&fault);
-        self.upkeep.remove(&fault);
+        if self.upkeep.remove(&fault).is_some() {
+            self.down.retain(|_, by| *by != fault);
+        }
         let now = self.next_tick();
         for reach in self.reaches.iter_mut().filter(|reach| reach.fault == fault) {
             reach.ended = Some(now);
@@ -250,6 +265,18 @@ mod tests {
         standing.is_up(NodeId(3));
         standing.end(ONE);
         assert!(standing.open().is_empty() && standing.down().is_empty());
+    }
+
+    #[test]
+    fn who_has_left_is_down_until_that_is_settled_and_is_not_started() {
+        let mut standing = Standing::default();
+        standing.begin(ONE, &Injection::Upkeep(Upkeep::Leave(vec![NodeId(2)])));
+        standing.begin(TWO, &Injection::Kill(vec![NodeId(1)]));
+        assert_eq!(standing.down(), [NodeId(1), NodeId(2)]);
+        assert_eq!(standing.struck_down(), [NodeId(1)]);
+        assert_eq!(standing.silenced_since(0, NodeId(2), TWO), Some(ONE));
+        standing.end(ONE);
+        assert_eq!(standing.down(), [NodeId(1)]);
     }
 
     #[test]

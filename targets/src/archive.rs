@@ -1,4 +1,4 @@
-//! Programs that come in an archive, from a path or a URL: fetched and unpacked once, by the machine of
+//! Programs that come in an archive, or bare, from a path or a URL: fetched and unpacked once, by the machine of
 //! the controller, before there is a lab; the nodes get the program alone.
 //!
 //! An archive is known by its checksum, which the plan names: what is kept in the cache under it was
@@ -25,8 +25,8 @@ const DEPTH_MAX: usize = 4;
 /// The help of the options that name one.
 pub(crate) const ARCHIVE: (&str, &str) = (
     "archive",
-    "instead of `binary`: a tar archive that holds the program, as a path or a URL; needs `sha256`; \
-     nodes get the program from here",
+    "instead of `binary`: a tar archive that holds the program, or the program itself, as a path or a \
+     URL; needs `sha256`; nodes get the program from here",
 );
 pub(crate) const SHA256: (&str, &str) = ("sha256", "the checksum of `archive`");
 
@@ -119,6 +119,9 @@ impl Archive {
                 self.source
             ));
         }
+        if is_program(&archive).map_err(broken)? {
+            return self.keep(&archive, work).map_err(broken);
+        }
         let place = work.join("unpacked");
         fs::create_dir(&place).map_err(broken)?;
         let mut tar = Command::new("tar");
@@ -130,10 +133,24 @@ impl Archive {
             let (count, name) = (programs.len(), self.program);
             return Err(format!("{}: it holds {count} files named `{name}`", self.source));
         };
-        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).map_err(broken)?;
-        // On one file system, so that nobody ever finds half of it.
-        fs::rename(program, &self.kept).map_err(broken)
+        self.keep(program, work).map_err(broken)
     }
+
+    /// Puts the program where it is kept, as a whole: what it is made of may stand on another file
+    /// system, and nobody may ever find half of it.
+    fn keep(&self, program: &Path, work: &Path) -> io::Result<()> {
+        let whole = work.join("whole");
+        fs::copy(program, &whole)?;
+        fs::set_permissions(&whole, fs::Permissions::from_mode(0o755))?;
+        fs::rename(&whole, &self.kept)
+    }
+}
+
+/// Whether a file is a program of Linux itself, and no archive.
+fn is_program(path: &Path) -> io::Result<bool> {
+    let mut begin = Vec::new();
+    File::open(path)?.take(4).read_to_end(&mut begin)?;
+    Ok(begin == *b"\x7fELF")
 }
 
 fn checksum(path: &Path) -> io::Result<String> {
@@ -240,6 +257,57 @@ mod tests {
         // What is kept needs the archive no more.
         fs::remove_file(&source).expect("it was there");
         provided(&source, &sum, kept).expect("it is kept");
+    }
+
+    #[test]
+    fn takes_a_program_that_is_not_packed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = folder.path().join("etcd-for-linux");
+        fs::write(&source, b"\x7fELF and so on").expect("a file");
+        let sum = checksum(&source).expect("it is there");
+        let kept = folder.path().join("cache/etcd");
+        let program = provided(&source.display().to_string(), &sum, kept).expect("it is good");
+        assert_eq!(fs::read(&program).expect("the program"), b"\x7fELF and so on");
+        assert!(source.exists(), "it is somebody else's");
+    }
+
+    #[test]
+    fn fetches_from_a_url_and_says_what_the_server_said() {
+        use std::io::Write as _;
+        let missing = match Command::new("curl").arg("--version").output() {
+            Err(error) => Some(format!("curl: {error}; install the package curl")),
+            // It would be asked in the place of the server.
+            Ok(_) if std::env::var_os("http_proxy").is_some() => Some("http_proxy is set".into()),
+            Ok(_) => None,
+        };
+        if let Some(reason) = missing {
+            let test = "fetches_from_a_url_and_says_what_the_server_said";
+            let _ = writeln!(io::stderr(), "skipped: {test}: {reason}");
+            return;
+        }
+        let (folder, source, sum) = packed(&["v1/etcd"]);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let base = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let server = std::thread::spawn(move || {
+            for body in [Some(fs::read(&source).expect("the archive")), None] {
+                let (mut stream, _) = listener.accept().expect("somebody asks");
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).expect("a request");
+                let (status, body) =
+                    body.map_or(("404 Not Found", Vec::new()), |it| ("200 OK", it));
+                let length = body.len();
+                let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n");
+                stream.write_all(head.as_bytes()).expect("it listens");
+                stream.write_all(&body).expect("it listens");
+            }
+        });
+        let url = format!("{base}/etcd.tar.gz");
+        let kept = folder.path().join("cache/etcd");
+        let program = provided(&url, &sum, kept).expect("it is served");
+        assert_eq!(fs::read_to_string(program).expect("the program"), "v1/etcd");
+        let absent = provided(&url, &sum, folder.path().join("other/etcd")).expect_err("404");
+        assert!(absent.contains(&url) && absent.contains("404"), "{absent}");
+        server.join().expect("both were asked for");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod client;
 mod gateway;
 mod locks;
 mod members;
+mod membership;
 mod registers;
 mod release;
 mod session;
@@ -22,8 +23,8 @@ mod watches;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -31,21 +32,22 @@ use schism_history::{Evidence, OptionError, Process};
 use schism_lab::{Command, Host, HostError, Node, NodeId};
 use tokio::time::Instant;
 
-use crate::archive::Archive;
 use crate::clock_sight::by_seconds;
 use crate::log_tail::last_lines;
+use crate::program::run;
 use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError, Upkeep};
-use changes::{Change, change};
+use changes::{CHANGE, Change, change};
 use client::EtcdClient;
 use members::{Questions, leaders, peer_url, settled, standing_on};
 use settings::Settings;
+use wire::Member;
 
 const NAME: &str = "etcd";
 
 /// How long one node is given to answer while the cluster is waited for, and the pause after.
 const ASK: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long a program may take to say its version, or removing a node's data.
+/// How long a program may take to say its version.
 const RUN: Duration = Duration::from_secs(10);
 /// How long the members may take to be told.
 const LIST: Duration = Duration::from_secs(15);
@@ -71,6 +73,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "power-loss",
         "memory",
         "descriptors",
+        "leave",
         "compact",
         "defragment",
     ],
@@ -98,6 +101,8 @@ struct Etcd {
     questions: Questions,
     /// With which members those nodes start that were added later: `n1=http://…,n2=…`.
     joined: Mutex<BTreeMap<NodeId, String>>,
+    /// The nodes that leave or have left, each with the number of the member that stood there.
+    left: Mutex<BTreeMap<NodeId, String>>,
 }
 
 fn construct(given: &serde_json::Value) -> Result<Arc<dyn Target>, OptionError> {
@@ -111,26 +116,13 @@ impl Etcd {
             version: OnceLock::new(),
             questions: Questions::new(),
             joined: Mutex::default(),
+            left: Mutex::default(),
         })
     }
 
     /// Where a node keeps what must survive a crash.
     fn data(node: &Node) -> PathBuf {
         node.data.join(NAME)
-    }
-
-    /// The program, as seen on a node. One that is kept on this machine is brought there first.
-    fn program(&self, node: &Node) -> PathBuf {
-        if self.is_brought() {
-            node.data.join("programs").join(NAME)
-        } else {
-            self.settings.binary.clone()
-        }
-    }
-
-    /// Whether nodes get the program from this machine, which may not be theirs.
-    fn is_brought(&self) -> bool {
-        self.settings.archive.is_some() || self.settings.version.is_some()
     }
 
     /// How a node is started.
@@ -143,7 +135,7 @@ impl Etcd {
             Some(members) => (members.clone(), "existing"),
             None => (all, "new"),
         };
-        let mut argv = vec![self.program(node).display().to_string()];
+        let mut argv = vec![self.settings.program.on(node).display().to_string()];
         let mut option = |name: &str, value: String| argv.push(format!("--{name}={value}"));
         option("name", node.id.to_string());
         option("data-dir", Self::data(node).display().to_string());
@@ -172,6 +164,20 @@ impl Etcd {
         Command::new(argv)
     }
 
+    /// Who leaves or has left. Never held over a wait.
+    fn left(&self) -> MutexGuard<'_, BTreeMap<NodeId, String>> {
+        self.left.lock().expect("no code panics while it holds this lock")
+    }
+
+    /// Keeps with which members a node starts that was added.
+    fn joins(&self, cluster: &Cluster, node: &Node, members: &[Member]) {
+        let named = cluster.nodes().filter(|node| standing_on(members, node).is_some());
+        let named = named.map(|node| format!("{}={}", node.id, peer_url(node)));
+        let named = named.collect::<Vec<_>>().join(",");
+        let mut joined = self.joined.lock().expect("no code panics while it holds this lock");
+        joined.insert(node.id, named);
+    }
+
     /// Why the cluster is not ready: the first node that is silent, or the want of a leader.
     async fn not_ready(
         &self,
@@ -191,13 +197,9 @@ impl Etcd {
 
     /// What the program is missing, if it cannot be started.
     fn absent(&self, node: &Node, problem: &str) -> TargetError {
-        let binary = self.settings.binary.display();
-        let remedy = match &self.settings.version {
-            Some(version) => format!("`make etcd VERSION={version}` builds it"),
-            None if self.settings.archive.is_some() => "look what `archive` holds".into(),
-            None => "install the package etcd-server, or name the program with `binary`".into(),
-        };
-        let problem = format!("{binary} does not say its version ({problem}); {remedy}");
+        let (program, remedy) =
+            (self.settings.program.here().display(), self.settings.program.remedy());
+        let problem = format!("{program} does not say its version ({problem}); {remedy}");
         HostError { node: node.id, problem, source: None }.into()
     }
 
@@ -206,28 +208,6 @@ impl Etcd {
         let problem = format!("could not be {what} among etcd's members: {problem}");
         HostError { node: node.id, problem, source: None }.into()
     }
-}
-
-/// Brings a program to a node, and makes it one there.
-async fn bring(host: &dyn Host, kept: &Path, program: &Path) -> Result<(), TargetError> {
-    let folder = program.parent().unwrap_or(Path::new("/")).display().to_string();
-    let program = program.display().to_string();
-    run(host, ["mkdir", "-p", "--", &folder]).await?;
-    host.upload(kept, Path::new(&program)).await?;
-    run(host, ["chmod", "755", "--", &program]).await
-}
-
-/// Runs a program of the node that prepares something, and must succeed.
-async fn run(host: &dyn Host, argv: [&str; 4]) -> Result<(), TargetError> {
-    let mut command = Command::new(argv);
-    command.folder = Some(PathBuf::from("/"));
-    let output = host.run(&command, RUN).await?;
-    if output.code == 0 {
-        return Ok(());
-    }
-    let words = String::from_utf8_lossy(&output.stderr);
-    let problem = format!("{} {}: {}", argv[0], argv[3], words.trim());
-    Err(HostError { node: host.node().id, problem, source: None }.into())
 }
 
 fn host<'a>(cluster: &'a Cluster, node: &Node) -> Result<&'a Arc<dyn Host>, TargetError> {
@@ -242,27 +222,20 @@ impl Target for Etcd {
     }
 
     fn describe(&self) -> String {
-        let version = self.version.get_or_init(|| release::version(&self.settings.binary));
+        let version = self.version.get_or_init(|| release::version(self.settings.program.here()));
         let version = version.as_deref().unwrap_or("of an unknown version");
         let reads = if self.settings.reads.serializable() { ", serializable reads" } else { "" };
         format!("{NAME} {version}{reads}")
     }
 
     fn provide(&self) -> Result<(), String> {
-        self.settings.archive.as_ref().map_or(Ok(()), Archive::provide)
+        self.settings.program.provide()
     }
 
     /// Looks whether the program is there, and is an etcd; brings it there, if it is kept here.
     async fn install(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let program = self.program(node);
-        if self.is_brought() {
-            let kept = &self.settings.binary;
-            if !kept.exists() {
-                return Err(self.absent(node, "there is no such file"));
-            }
-            bring(&**host(cluster, node)?, kept, &program).await?;
-        }
-        let binary = program.display().to_string();
+        self.settings.program.bring(&**host(cluster, node)?).await?;
+        let binary = self.settings.program.on(node).display().to_string();
         let output = host(cluster, node)?.run(&Command::new([&*binary, "--version"]), RUN).await?;
         let text = String::from_utf8_lossy(&output.stdout);
         if release::said(&text).is_some() {
@@ -296,8 +269,7 @@ impl Target for Etcd {
 
     async fn wipe(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
         let data = Self::data(node).display().to_string();
-        // Not from inside of it: removing the working folder would be asking for trouble.
-        run(&**host(cluster, node)?, ["rm", "-rf", "--", &data]).await
+        run(&**host(cluster, node)?, &["rm", "-rf", "--", &data]).await
     }
 
     async fn members(&self, cluster: &Cluster) -> Result<Vec<NodeId>, TargetError> {
@@ -314,18 +286,14 @@ impl Target for Etcd {
 
     /// Adds a node, whose data must have been wiped and which is started afterwards.
     async fn add(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let members = change(&self.questions, cluster, node, Change::Add).await;
+        let members = change(&self.questions, cluster, node, Change::Add, CHANGE).await;
         let members = members.map_err(|problem| Self::unchanged(node, "added", &problem))?;
-        let named = cluster.nodes().filter(|node| standing_on(&members, node).is_some());
-        let named = named.map(|node| format!("{}={}", node.id, peer_url(node)));
-        let named = named.collect::<Vec<_>>().join(",");
-        let mut joined = self.joined.lock().expect("no code panics while it holds this lock");
-        joined.insert(node.id, named);
+        self.joins(cluster, node, &members);
         Ok(())
     }
 
     async fn remove(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        let members = change(&self.questions, cluster, node, Change::Remove).await;
+        let members = change(&self.questions, cluster, node, Change::Remove, CHANGE).await;
         members.map(drop).map_err(|problem| Self::unchanged(node, "removed", &problem))
     }
 
@@ -333,14 +301,18 @@ impl Target for Etcd {
         match act {
             Upkeep::Compact { keep } => self.compact(cluster, *keep, within).await,
             Upkeep::Defragment(nodes) => self.defragment(cluster, nodes, within).await,
-            Upkeep::Reshard { .. } | Upkeep::Leave(_) => {
+            Upkeep::Leave(nodes) => self.let_go(cluster, nodes, within).await,
+            Upkeep::Reshard { .. } => {
                 Evidence { seen: false, text: format!("{NAME} cannot {act}").into() }
             }
         }
     }
 
-    async fn settle(&self, cluster: &Cluster, _: &Upkeep, within: Duration) -> Evidence {
-        self.answering(cluster, within).await
+    async fn settle(&self, cluster: &Cluster, act: &Upkeep, within: Duration) -> Evidence {
+        match act {
+            Upkeep::Leave(nodes) => self.bring_back(cluster, nodes, within).await,
+            _ => self.answering(cluster, within).await,
+        }
     }
 
     async fn primaries(

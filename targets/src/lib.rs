@@ -9,6 +9,7 @@ mod error;
 mod etcd;
 mod log_tail;
 mod memory;
+mod program;
 mod redis_cluster;
 mod redlock;
 mod reference;

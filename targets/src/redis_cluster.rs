@@ -32,6 +32,7 @@ use schism_lab::{Command, Host, HostError, Node, NodeId};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::program::{Program, run};
 use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError, Upkeep, log_tail};
 use client::RedisClient;
 use health::Views;
@@ -50,8 +51,8 @@ const FORM_WITHIN: Duration = Duration::from_secs(20);
 /// How long one node is given to answer while the cluster is waited for, and the pause after.
 const ASK: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long a folder may take to be made or removed.
-const FOLDER_WITHIN: Duration = Duration::from_secs(10);
+/// How long a program may take to say its version.
+const SAY_WITHIN: Duration = Duration::from_secs(10);
 
 /// The row of this target.
 pub(crate) const ENTRY: TargetEntry = TargetEntry {
@@ -118,7 +119,7 @@ impl RedisCluster {
     }
 
     fn command(&self, node: &Node) -> Command {
-        let mut argv = vec![self.settings.binary.clone()];
+        let mut argv = vec![self.settings.program.on(node).display().to_string()];
         let mut option = |name: &str, value: String| argv.extend([format!("--{name}"), value]);
         let address = node.address.to_string();
         option("port", self.port.to_string());
@@ -175,8 +176,12 @@ impl Target for RedisCluster {
         format!("{NAME}{version}, {}", self.settings.words())
     }
 
+    fn provide(&self) -> Result<(), String> {
+        self.settings.program.provide()
+    }
+
     async fn install(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        install(cluster, node, &self.settings.binary, NAME).await
+        install(cluster, node, &self.settings.program, NAME).await
     }
 
     async fn start(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
@@ -318,30 +323,33 @@ pub(crate) fn data(node: &Node) -> PathBuf {
     node.data.join("redis")
 }
 
-/// Looks whether the program runs on the node, and makes the folder of its data.
+/// Brings the program to the node where it is kept here, looks whether it runs there, and makes the
+/// folder of its data.
 pub(crate) async fn install(
     cluster: &Cluster,
     node: &Node,
-    binary: &str,
+    program: &Program,
     target: &str,
 ) -> Result<(), TargetError> {
     let host = host_of(cluster, node)?;
-    let output = host.run(&Command::new([binary, "--version"]), FOLDER_WITHIN).await?;
+    program.bring(&**host).await?;
+    let path = program.on(node).display().to_string();
+    let output = host.run(&Command::new([&*path, "--version"]), SAY_WITHIN).await?;
     if output.code != 0 {
-        let problem = format!(
-            "{binary}, which {target} needs, does not run here: install Debian's redis-server, name \
-             it with `binary`, or fetch a release by `make redis`"
-        );
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.lines().next().unwrap_or("it said nothing").trim().to_owned();
+        let remedy = program.remedy();
+        let problem = format!("{path}, which {target} needs, does not run here ({said}); {remedy}");
         return Err(HostError { node: node.id, problem, source: None }.into());
     }
-    on_folder(&**host, ["mkdir", "-p", "--"]).await
+    run(&**host, &["mkdir", "-p", "--", &data(node).display().to_string()]).await
 }
 
 /// Empties the folder of a node's data.
 pub(crate) async fn wipe(cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-    let host = host_of(cluster, node)?;
-    on_folder(&**host, ["rm", "-rf", "--"]).await?;
-    on_folder(&**host, ["mkdir", "-p", "--"]).await
+    let (host, folder) = (host_of(cluster, node)?, data(node).display().to_string());
+    run(&**host, &["rm", "-rf", "--", &folder]).await?;
+    run(&**host, &["mkdir", "-p", "--", &folder]).await
 }
 
 /// The host of a node.
@@ -351,21 +359,6 @@ pub(crate) fn host_of<'a>(
 ) -> Result<&'a Arc<dyn Host>, TargetError> {
     let outside = TargetError::Unsupported { target: NAME, what: "run outside its cluster" };
     cluster.host(node.id).ok_or(outside)
-}
-
-/// Runs a program that makes or removes a node's folder.
-async fn on_folder(host: &dyn Host, argv: [&str; 3]) -> Result<(), TargetError> {
-    let folder = data(host.node()).display().to_string();
-    let mut command = Command::new(argv.into_iter().chain([folder.as_str()]));
-    // Removing the working folder, or a part of it, from inside would be asking for trouble.
-    command.folder = Some(PathBuf::from("/"));
-    let output = host.run(&command, FOLDER_WITHIN).await?;
-    if output.code == 0 {
-        return Ok(());
-    }
-    let words = String::from_utf8_lossy(&output.stderr);
-    let problem = format!("{} {folder}: {}", argv[0], words.trim());
-    Err(HostError { node: host.node().id, problem, source: None }.into())
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ fn construct(given: &serde_json::Value) -> Result<Arc<dyn Target>, OptionError> 
 
 impl Redlock {
     fn command(&self, node: &Node) -> Command {
-        let mut argv = vec![self.settings.binary.clone()];
+        let mut argv = vec![self.settings.program.on(node).display().to_string()];
         let mut option = |name: &str, value: String| argv.extend([format!("--{name}"), value]);
         option("port", PORT.to_string());
         option("bind", node.address.to_string());
@@ -101,8 +101,12 @@ impl Target for Redlock {
         format!("{NAME}{version}, {}", self.settings.words())
     }
 
+    fn provide(&self) -> Result<(), String> {
+        self.settings.program.provide()
+    }
+
     async fn install(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        redis_cluster::install(cluster, node, &self.settings.binary, NAME).await
+        redis_cluster::install(cluster, node, &self.settings.program, NAME).await
     }
 
     async fn start(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {

@@ -16,7 +16,7 @@ use schism_history::{
 use schism_lab::{
     Command, Datagrams, Host, HostError, Node, NodeId, Output, Platform, ProcessState, Running,
 };
-use schism_targets::{Client, Cluster, TARGETS, Target};
+use schism_targets::{Client, Cluster, TARGETS, Target, Upkeep};
 use serde_json::json;
 use tokio::process::Child;
 
@@ -287,6 +287,32 @@ async fn members_come_and_go_and_processes_are_told_apart() {
     let metrics = target.metrics(cluster, node, ANSWER).await.expect("metrics").expect("text");
     assert!(metrics.contains("etcd_server_has_leader 1") && !metrics.contains("grpc_server_"));
     assert!(place.folder.path().join("n3/etcd").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leave_that_is_broken_off_at_any_moment_is_finished() {
+    let test = "a_leave_that_is_broken_off_at_any_moment_is_finished";
+    let Some(place) = place(test, 5, json!({})) else { return };
+    place.start().await;
+    let Place { cluster, target, .. } = &place;
+    let leave = Upkeep::Leave(vec![NodeId(3)]);
+    // Early, when the removal was asked for at most, and late, when it was made and more with it.
+    for cut in [30, 6_000, 5_200].map(Duration::from_millis) {
+        let _ = tokio::time::timeout(cut, target.keep_up(cluster, &leave, READY)).await;
+        let deadline = tokio::time::Instant::now() + READY;
+        loop {
+            let settled = target.settle(cluster, &leave, ANSWER).await;
+            if settled.seen {
+                break;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "after {cut:?}: {settled:?}");
+        }
+        assert_eq!(target.members(cluster).await.expect("members"), [1, 2, 3].map(NodeId));
+        target.ready(cluster, READY).await.expect("all answer");
+    }
+    // Nothing was done, so that nothing is left to be done.
+    let settled = target.settle(cluster, &leave, ANSWER).await;
+    assert!(settled.seen && !settled.text.contains("in the place of"), "{settled:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

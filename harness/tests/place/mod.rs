@@ -4,7 +4,8 @@
 //! machine lacks something, the test is skipped in words.
 #![allow(dead_code)] // Each test program uses its part.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard};
@@ -87,6 +88,9 @@ impl Place {
         let mut command = Command::new("timeout");
         command.args(["-k", "5", LIMIT_S, env!("CARGO_BIN_EXE_schism")]).args(arguments);
         command.current_dir(self.folder.path()).stdin(Stdio::null());
+        // What is fetched is fetched anew, and nobody else's cache is filled with it.
+        command.env("XDG_CACHE_HOME", self.folder.path().join("cache"));
+        command.env("no_proxy", "127.0.0.1");
         command.output().expect("the binary")
     }
 
@@ -113,6 +117,34 @@ impl Place {
         std::fs::write(&path, text).expect("a plan");
         self.run(&path, way, &[])
     }
+}
+
+/// The option of a target that names an archive with a program of this machine, behind a URL: it is
+/// served for as long as the test program runs.
+pub fn archived(place: &Place, program: &str) -> String {
+    let shell = |text: &str| {
+        let mut command = Command::new("sh");
+        command.current_dir(place.folder.path()).args(["-ec", text]);
+        let output = command.output().expect("a shell");
+        assert!(output.status.success(), "{text}: {}", said(&output));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    shell(&format!("mkdir -p release; cp -L \"$(command -v {program})\" release/{program}"));
+    shell("tar -cf release.tar release");
+    let sum = shell("sha256sum release.tar | cut -d ' ' -f 1");
+    let bytes = std::fs::read(place.folder.path().join("release.tar")).expect("the archive");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().filter_map(Result::ok) {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", bytes.len());
+            // Who has gone meanwhile says so himself.
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&bytes));
+        }
+    });
+    format!("archive: 'http://{address}/release.tar', sha256: '{sum}'")
 }
 
 /// Everything that the binary said.

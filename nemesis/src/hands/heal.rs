@@ -117,7 +117,7 @@ impl Hands {
         for fault in &open {
             problems.extend(self.release(*fault).await);
         }
-        let left = self.standing().down();
+        let left = self.standing().struck_down();
         problems.extend(self.bring_up(&left, Deed::Revive).await);
         let unsettled = self.standing().unsettled();
         for act in unsettled {

@@ -18,7 +18,7 @@ use super::trouble::Trouble;
 use super::wire::Member;
 use crate::Cluster;
 
-/// How long a change may take in all: five seconds until a cluster at rest believes in its members'
+/// How long a change may usually take in all: five seconds until a cluster at rest believes in its members'
 /// health, an election, and a busy machine.
 pub(super) const CHANGE: Duration = Duration::from_secs(45);
 /// How long one request may take, or one look.
@@ -49,12 +49,13 @@ pub(super) async fn change(
     cluster: &Cluster,
     node: &Node,
     wanted: Change,
+    within: Duration,
 ) -> Result<Vec<Member>, String> {
-    let deadline = Instant::now() + CHANGE;
+    let deadline = Instant::now() + within;
     let (mut asked, mut problem) = (0, String::new());
     loop {
-        let within = TRY.min(deadline.saturating_duration_since(Instant::now()));
-        match questions.members(cluster, Some(node.id), within).await {
+        let look = TRY.min(deadline.saturating_duration_since(Instant::now()));
+        match questions.members(cluster, Some(node.id), look).await {
             Ok((members, gateway)) => match next(&members, node, wanted) {
                 Next::Done if asked > 0 => return Ok(members),
                 Next::Done => {
@@ -71,7 +72,7 @@ pub(super) async fn change(
             Err(silent) => problem = silent,
         }
         if Instant::now() + PAUSE >= deadline {
-            return Err(format!("{problem} (asked {asked} times within {CHANGE:?})"));
+            return Err(format!("{problem} (asked {asked} times within {within:.1?})"));
         }
         tokio::time::sleep(PAUSE).await;
     }

@@ -86,35 +86,64 @@ impl Questions {
         answers
     }
 
-    /// The members, as the first node says that can be asked; a node that is to be removed is asked
-    /// last. With the gateway of the one who answered.
+    /// The members as each node knows them itself, without asking anybody.
+    pub(super) async fn lists(
+        &self,
+        cluster: &Cluster,
+        within: Duration,
+    ) -> Vec<(NodeId, Option<Vec<Member>>)> {
+        let list = move |gateway: Gateway| async move {
+            let (path, deadline) = ("/v3/cluster/member/list", Instant::now() + within);
+            let listed: Members = gateway.ask(path, &json!({}), deadline).await.ok()?;
+            Some(listed.members)
+        };
+        self.each(cluster, list).await
+    }
+
+    /// The members, as the node says that is first to answer: all are asked at once, since each that
+    /// is down would cost the whole time. One that is to be removed is asked only where no other
+    /// answers. With the gateway of the one who answered.
     pub(super) async fn members(
         &self,
         cluster: &Cluster,
         but: Option<NodeId>,
         within: Duration,
     ) -> Result<(Vec<Member>, Gateway), String> {
+        let (last, others): (Vec<&Node>, Vec<&Node>) =
+            cluster.nodes().partition(|node| Some(node.id) == but);
+        let mut asked = JoinSet::new();
+        for gateway in others.into_iter().map(|node| self.of(node)) {
+            asked.spawn(async move { (Self::listed(&gateway, within).await, gateway) });
+        }
         let mut problem = "there is no node to ask".to_owned();
-        let others = cluster.nodes().filter(|node| Some(node.id) != but);
-        let last = cluster.nodes().filter(|node| Some(node.id) == but);
-        for node in others.chain(last) {
-            let gateway = self.of(node);
-            let path = "/v3/cluster/member/list";
-            // From 3.5 on, without this a node may answer what it last knew.
-            let body = json!({ "linearizable": true });
-            let members: Result<Members, Trouble> =
-                gateway.ask(path, &body, Instant::now() + within).await;
-            let members = match members {
-                // 3.4 refuses a field that it does not know.
-                Err(_) => Self::listed_after_a_read(&gateway, Instant::now() + within).await,
-                members => members,
-            };
-            match members {
-                Ok(Members { members }) => return Ok((members, gateway)),
-                Err(Trouble::Never(_, text) | Trouble::Unknown(_, text)) => problem = text,
+        while let Some(answer) = asked.join_next().await {
+            match answer {
+                Ok((Ok(members), gateway)) => return Ok((members, gateway)),
+                Ok((Err(trouble), _)) => trouble.text().clone_into(&mut problem),
+                Err(broken) => problem = broken.to_string(),
+            }
+        }
+        for gateway in last.into_iter().map(|node| self.of(node)) {
+            match Self::listed(&gateway, within).await {
+                Ok(members) => return Ok((members, gateway)),
+                Err(trouble) => trouble.text().clone_into(&mut problem),
             }
         }
         Err(problem)
+    }
+
+    /// The members as a node tells them after it has asked the leader.
+    async fn listed(gateway: &Gateway, within: Duration) -> Result<Vec<Member>, Trouble> {
+        // From 3.5 on, without this a node may answer what it last knew.
+        let (path, body) = ("/v3/cluster/member/list", json!({ "linearizable": true }));
+        let members: Result<Members, Trouble> =
+            gateway.ask(path, &body, Instant::now() + within).await;
+        let members = match members {
+            // 3.4 refuses a field that it does not know.
+            Err(_) => Self::listed_after_a_read(gateway, Instant::now() + within).await,
+            members => members,
+        };
+        members.map(|listed| listed.members)
     }
 
     /// The members as a node of 3.4 knows them once it has caught up: a linearizable read waits

@@ -1,12 +1,15 @@
 //! What a plan can set.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use schism_history::{OptionError, Options};
 use serde_json::Value;
 
-use crate::archive::{ARCHIVE, Archive, SHA256};
+use crate::archive::{ARCHIVE, SHA256};
+use crate::program::{Kind, Program};
+
+const ETCD: Kind =
+    Kind { program: "etcd", package: "etcd-server", release: "etcd", example: "3.6.9" };
 
 /// The keys, each with one line of help.
 pub(super) const OPTIONS: &[(&str, &str)] = &[
@@ -62,12 +65,7 @@ impl Reads {
 /// The options of a plan, read.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
-    /// The program: a name or a path.
-    pub(super) binary: PathBuf,
-    /// The release that it is in the cache for, if the plan names one.
-    pub(super) version: Option<String>,
-    /// The archive that holds it, if the plan names one.
-    pub(super) archive: Option<Archive>,
+    pub(super) program: Program,
     pub(super) reads: Reads,
     pub(super) heartbeat: Option<Duration>,
     pub(super) election: Option<Duration>,
@@ -83,37 +81,10 @@ impl Settings {
     pub(super) fn read(given: &Value) -> Result<Self, OptionError> {
         let known: Vec<&str> = OPTIONS.iter().map(|(key, _)| *key).collect();
         let options = Options::read(given, &known)?;
-        let version = text(&options, given, "version")?;
-        let binary = text(&options, given, "binary")?;
-        let archive = Archive::read(&options, given, "etcd")?;
-        if let Some(archive) = &archive
-            && (version.is_some() || binary.is_some())
-        {
-            let (key, program) = ("archive", archive.kept().display());
-            let problem = format!("`archive` says which program ({program}): leave the other out");
-            return Err(options.error(key, problem));
-        }
-        let binary = match (&version, binary) {
-            _ if archive.is_some() => {
-                archive.as_ref().map(|archive| archive.kept().to_owned()).unwrap_or_default()
-            }
-            (Some(_), Some(_)) => {
-                let problem = "`binary` and `version` both say which program; leave one out";
-                return Err(options.error("binary", problem));
-            }
-            (Some(version), None) => cached(&options, version)?,
-            // A path must mean the same in a node's own working folder.
-            (None, Some(path)) if path.contains('/') => std::path::absolute(&path)
-                .map_err(|error| options.error("binary", format!("`{path}`: {error}")))?,
-            (None, Some(name)) => name.into(),
-            (None, None) => "etcd".into(),
-        };
         let reads = options.choice("reads", &["linearizable", "serializable"])?;
         let flags = text(&options, given, "flags")?.unwrap_or_default();
         Ok(Self {
-            binary,
-            version,
-            archive,
+            program: Program::read(&options, given, &ETCD)?,
             reads: match reads {
                 Some("serializable") => Reads::Serializable,
                 _ => Reads::Linearizable,
@@ -156,19 +127,6 @@ fn truth(options: &Options<'_>, given: &Value, key: &str) -> Result<bool, Option
     }
 }
 
-/// Where `make etcd` puts a release.
-fn cached(options: &Options<'_>, version: &str) -> Result<PathBuf, OptionError> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
-    if !version.chars().all(plain) || !version.starts_with(|c: char| c.is_ascii_digit()) {
-        let problem = format!("`version` is {version}; it must be a release such as 3.6.9");
-        return Err(options.error("version", problem));
-    }
-    match crate::cache::of("etcd", version) {
-        Some(folder) => Ok(folder.join("etcd")),
-        None => Err(options.error("version", crate::cache::NONE)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -177,7 +135,7 @@ mod tests {
 
     fn check(given: Value, expected: Result<&str, &str>) {
         let settings = Settings::read(&given);
-        let binary = settings.as_ref().map(|settings| settings.binary.to_string_lossy());
+        let binary = settings.as_ref().map(|settings| settings.program.here().to_string_lossy());
         let found = binary.as_deref().map_err(|error| error.path.join("."));
         assert_eq!(found.as_deref().map_err(String::as_str), expected, "{given}");
     }
@@ -195,18 +153,14 @@ mod tests {
     #[test]
     fn finds_a_release_in_the_cache() {
         let settings = Settings::read(&json!({ "version": "3.6.9" })).expect("a release");
-        assert!(settings.binary.ends_with("schism/etcd/3.6.9/etcd"), "{:?}", settings.binary);
+        let program = settings.program.here();
+        assert!(program.ends_with("schism/etcd/3.6.9/etcd"), "{program:?}");
     }
 
     #[test]
     fn refuses_what_it_does_not_understand() {
-        check(json!({ "version": "../../bin/sh" }), Err("version"));
-        check(json!({ "version": "3.6.9", "binary": "etcd" }), Err("binary"));
         check(json!({ "lease": "1500ms" }), Err("lease"));
         check(json!({ "fencing": "yes" }), Err("fencing"));
         check(json!({ "reads": "stale" }), Err("reads"));
-        check(json!({ "binary": 3 }), Err("binary"));
-        let archive = json!({ "archive": "x.tar.gz", "sha256": "a".repeat(64), "binary": "etcd" });
-        check(archive, Err("archive"));
     }
 }

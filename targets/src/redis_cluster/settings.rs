@@ -6,6 +6,12 @@ use schism_history::{OptionError, Options, Span};
 use serde_json::Value;
 
 use super::client::{Manner, Reads};
+use crate::archive::{ARCHIVE, SHA256};
+use crate::program::{Kind, Program};
+
+/// Redis' own program, in whatever arrangement it runs.
+pub(crate) const REDIS: Kind =
+    Kind { program: "redis-server", package: "redis-server", release: "redis", example: "8.2.3" };
 
 /// The options' keys, each with one line of help.
 pub(super) const OPTIONS: &[(&str, &str)] = &[
@@ -43,6 +49,8 @@ pub(super) const OPTIONS: &[(&str, &str)] = &[
         "version",
         "instead of `binary`: a release that `make redis VERSION=…` has fetched, for example 8.2.3",
     ),
+    ARCHIVE,
+    SHA256,
 ];
 
 /// What a plan set.
@@ -61,7 +69,7 @@ pub(super) struct Settings {
     pub(super) lease: Duration,
     /// Whether what a lock guards looks at tokens.
     pub(super) fencing: bool,
-    pub(super) binary: String,
+    pub(super) program: Program,
 }
 
 impl Settings {
@@ -89,11 +97,10 @@ impl Settings {
             appendfsync: given
                 .choice("appendfsync", &["always", "everysec", "no"])?
                 .unwrap_or("everysec"),
-            save: text(value, &given, "save", is_save)?
-                .map(|save| if save == "off" { String::new() } else { save }),
+            save: save(value, &given)?,
             lease: lease(&given)?,
             fencing: given.choice("fencing", &["no", "yes"])? == Some("yes"),
-            binary: binary(value, &given)?,
+            program: Program::read(&given, value, &REDIS)?,
         })
     }
 
@@ -149,27 +156,6 @@ pub(crate) fn lease(given: &Options<'_>) -> Result<Duration, OptionError> {
     Ok(lease)
 }
 
-/// The program: a name or a path, or a release in the cache.
-pub(crate) fn binary(value: &Value, given: &Options<'_>) -> Result<String, OptionError> {
-    let binary = text(value, given, "binary", |binary| !binary.is_empty())?;
-    let is_release = |text: &str| {
-        text.starts_with(|c: char| c.is_ascii_digit())
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-')
-    };
-    match (binary, text(value, given, "version", is_release)?) {
-        (Some(_), Some(_)) => {
-            let problem = "`binary` and `version` both say which program; leave one out";
-            Err(given.error("binary", problem))
-        }
-        (Some(binary), None) => Ok(binary),
-        (None, None) => Ok("redis-server".into()),
-        (None, Some(version)) => match crate::cache::of("redis", &version) {
-            Some(folder) => Ok(folder.join("redis-server").display().to_string()),
-            None => Err(given.error("version", crate::cache::NONE)),
-        },
-    }
-}
-
 /// A number of replicas that there are.
 fn at_most(given: &Options<'_>, key: &str, replicas: u64) -> Result<u64, OptionError> {
     match given.count(key, 0..=10)? {
@@ -192,35 +178,23 @@ fn seconds(given: &Options<'_>) -> Result<Duration, OptionError> {
     Ok(lag)
 }
 
-pub(crate) fn text(
-    value: &Value,
-    given: &Options<'_>,
-    key: &str,
-    right: impl Fn(&str) -> bool,
-) -> Result<Option<String>, OptionError> {
-    match value.get(key) {
+fn save(value: &Value, given: &Options<'_>) -> Result<Option<String>, OptionError> {
+    match value.get("save") {
         None => Ok(None),
-        Some(Value::String(text)) if right(text) => Ok(Some(text.clone())),
+        Some(Value::String(text)) if text == "off" => Ok(Some(String::new())),
+        Some(Value::String(text)) if is_save(text) => Ok(Some(text.clone())),
         Some(other) => Err(given.error(
-            key,
-            format!("`{key}` is {other}; it must be a text such as `{key}: {}`", example(key)),
+            "save",
+            format!("`save` is {other}; it must be a text such as `save: off` or `save: 60 1000`"),
         )),
     }
 }
 
-fn example(key: &str) -> &'static str {
-    match key {
-        "save" => "off` or `save: 60 1000",
-        "version" => "8.2.3",
-        _ => "/usr/bin/redis-server",
-    }
-}
-
-/// `off`, or pairs of whole numbers.
+/// Pairs of whole numbers.
 fn is_save(text: &str) -> bool {
     let words: Vec<&str> = text.split_ascii_whitespace().collect();
     let numbers = words.iter().all(|word| word.parse::<u64>().is_ok());
-    text == "off" || numbers && !words.is_empty() && words.len().is_multiple_of(2)
+    numbers && !words.is_empty() && words.len().is_multiple_of(2)
 }
 
 #[cfg(test)]
@@ -250,7 +224,8 @@ mod tests {
             "2 replica(s) a primary, node timeout 1500ms, WAIT 2, min-replicas-to-write 1 (2s), \
              append-only, fsync always, reads of replicas"
         );
-        assert_eq!((set.binary.as_str(), set.manner.wait_timeout.as_millis()), ("/opt/redis", 300));
+        assert_eq!(set.program.here(), std::path::Path::new("/opt/redis"));
+        assert_eq!(set.manner.wait_timeout.as_millis(), 300);
     }
 
     fn check(options: Value, key: &str, problem: &str) {
@@ -270,7 +245,7 @@ mod tests {
         check(json!({ "min_replicas_max_lag": "1500ms" }), "min_replicas_max_lag", "whole seconds");
         check(json!({ "save": "60" }), "save", "`save: off` or `save: 60 1000`");
         check(json!({ "save": "60 many" }), "save", "must be a text");
-        check(json!({ "binary": 7 }), "binary", "such as `binary: /usr/bin/redis-server`");
+        check(json!({ "binary": 7 }), "binary", "must be a text");
         check(json!({ "appendonly": true }), "appendonly", "must be one of no, yes");
         check(json!({ "reads": "replicas" }), "reads", "did you mean `replica`?");
         check(json!({ "replica": 1 }), "replica", "did you mean `replicas`?");

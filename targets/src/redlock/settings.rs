@@ -5,6 +5,8 @@ use std::time::Duration;
 use schism_history::{OptionError, Options, Span};
 use serde_json::Value;
 
+use crate::archive::{ARCHIVE, SHA256};
+use crate::program::Program;
 use crate::redis_cluster::settings;
 
 /// The options' keys, each with one line of help.
@@ -18,6 +20,8 @@ pub(super) const OPTIONS: &[(&str, &str)] = &[
         "version",
         "instead of `binary`: a release that `make redis VERSION=…` has fetched, for example 8.2.3",
     ),
+    ARCHIVE,
+    SHA256,
 ];
 
 /// What a plan set.
@@ -27,7 +31,7 @@ pub(super) struct Settings {
     pub(super) patience: Duration,
     appendonly: bool,
     appendfsync: &'static str,
-    pub(super) binary: String,
+    pub(super) program: Program,
 }
 
 impl Settings {
@@ -42,7 +46,7 @@ impl Settings {
             appendfsync: given
                 .choice("appendfsync", &["always", "everysec", "no"])?
                 .unwrap_or("everysec"),
-            binary: settings::binary(value, &given)?,
+            program: Program::read(&given, value, &settings::REDIS)?,
         };
         if settings.patience >= settings.lease {
             let lease = Span(settings.lease);
