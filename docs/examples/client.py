@@ -11,6 +11,7 @@ import json
 import random
 import socket
 import sys
+import time
 
 PORT = 7000  # where a reference node listens for clients
 
@@ -96,7 +97,7 @@ def main():
                 node.close()
             process = call["process"]
             node = Node(address, str(random.getrandbits(60)))
-        say({"call": call["call"], **perform(node, call)})
+        say({"call": call["call"], **perform(node, call), "clock_us": time.time_ns() // 1000})
 
 
 if __name__ == "__main__":

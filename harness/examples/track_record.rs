@@ -36,6 +36,7 @@ const BUGS: &[Bug] = &[
     Bug { name: "buffered-log", claims: &["linearizable", "acknowledged-writes-survive"] },
     Bug { name: "drop-on-snapshot", claims: &["linearizable", "acknowledged-writes-survive"] },
     Bug { name: "no-fsync", claims: &["acknowledged-writes-survive", "no-lost-elements"] },
+    Bug { name: "no-checksum", claims: &["acknowledged-writes-survive", "no-lost-elements"] },
     Bug { name: "apply-twice", claims: &["read-uncommitted", "strict-serializable"] },
 ];
 
@@ -316,7 +317,7 @@ fn runs_of(root: &Path, real: &Real, seeds: u64) -> anyhow::Result<Vec<Ended>> {
         let ended = run(root, &plan, seed, &more)?;
         let (name, seconds) = (real.plan, ended.took.as_secs_f64());
         eprintln!(
-            "{name} {}seed {seed}: exit {}, {seconds:.1} s; {}",
+            "{name} {} seed {seed}: exit {}, {seconds:.1} s; {}",
             real.set, ended.exit, ended.story
         );
         runs.push(ended);

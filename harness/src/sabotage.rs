@@ -115,6 +115,10 @@ impl ClientPlaces for FakePlaces {
         // What was never killed is not started twice.
         Ok(())
     }
+
+    async fn clock(&self, place: NodeId, within: Duration) -> Option<ClockSight> {
+        self.places.clock(place, within).await
+    }
 }
 
 struct DeafNetwork;

@@ -234,6 +234,38 @@ fn a_run_that_was_given_up_before_its_load_leaves_no_data_below_a_disk_layer() {
     assert!(!place.latest().join("data").exists(), "{said}");
 }
 
+const DAMAGE: &str = "
+name: damage
+seed: 1
+lab: { local: { nodes: 3 } }
+target: { reference: { protocol: raft, bug: BUG } }
+workload: { set: { keys: 2, operations_per_key: 500 } }
+load: { clients: 6, duration: 9s, rate: 60/s }
+faults:
+  - { at: 3s, for: 2s, damage: { of: WHOM, files: log, flip: 4 } }
+claims:
+  - no-lost-elements
+  - no-unexpected-elements
+";
+
+#[test]
+fn damage_of_files_finds_who_believes_them_and_is_survived_by_who_refuses_them() {
+    let Some(place) = Place::new("damage_of_files") else { return };
+    let plan = |bug, whom| DAMAGE.replace("BUG", bug).replace("WHOM", whom);
+    // By chance most nodes may be damaged so that even they notice; not again and again.
+    let found = |seed: u32| {
+        let seed = seed.to_string();
+        place.run(&plan("no-checksum", "all"), &["--seed", &seed]).0 == 1
+    };
+    assert!((1..=4).any(found), "nothing was ever lost");
+    // A node that refuses to start on its files is no doubt of the run.
+    let (code, _, said) = place.run(&plan("none", "n2"), &[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("n2 refused to start on damaged files, and stays down"), "{said}");
+    let history = std::fs::read_to_string(place.latest().join("history.jsonl")).expect("a history");
+    assert!(history.contains("damage n2: raft/log: 4 bits flipped (byte "));
+}
+
 fn check_sabotage(sabotage: &str, fault: &str, noticed: &str) {
     let Some(place) = Place::new(&format!("sabotage {sabotage}")) else { return };
     let plan = PLAN.replace("FAULT", fault);

@@ -21,7 +21,7 @@ pub use datagrams::Datagrams;
 pub use id::NodeId;
 pub use links::{End, LinkRule, LinkRules};
 pub use running::{Control, Running};
-pub use schism_agent::effects::Effect;
+pub use schism_agent::effects::{Effect, Wound};
 pub use schism_agent::layer::{Loss, Operation, Trouble};
 
 /// What a node is.

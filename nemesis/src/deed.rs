@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::ClientPlaces;
 
 /// How long it takes at the most until a program that was started is inside its node.
-const THERE_WITHIN: Duration = Duration::from_secs(2);
+pub(crate) const THERE_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What is done to a node.
@@ -17,6 +17,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 pub(crate) enum Deed {
     Kill,
     Start,
+    /// The target is started where nothing runs, and may end at once.
+    Launch,
     Pause,
     Resume,
     /// Whatever is needed: what is stopped goes on, and where nothing runs it is started.
@@ -37,7 +39,7 @@ impl Deed {
         let place = host.node().id;
         match self {
             Deed::Kill => places.kill(place).await,
-            Deed::Start => places.start(place).await,
+            Deed::Start | Deed::Launch => places.start(place).await,
             Deed::Pause => host.pause_all().await.map_err(|error| error.to_string()),
             Deed::Resume => host.resume_all().await.map_err(|error| error.to_string()),
             Deed::Hold(name, effect) => {
@@ -62,6 +64,7 @@ impl Deed {
         match self {
             Deed::Kill => target.kill(cluster, node).await.map_err(|error| error.to_string()),
             Deed::Start => start(cluster, target, host).await,
+            Deed::Launch => launch(cluster, target, host).await,
             Deed::Pause => host.pause_all().await.map_err(|error| error.to_string()),
             Deed::Resume => host.resume_all().await.map_err(|error| error.to_string()),
             Deed::Hold(name, effect) => host
@@ -80,22 +83,27 @@ impl Deed {
 /// Starts the target where nothing runs, and returns when something does: a fault that begins right
 /// afterwards must find somebody.
 async fn start(cluster: &Cluster, target: &dyn Target, host: &dyn Host) -> Result<(), String> {
-    let node = host.node();
-    let runs = async || match host.processes().await {
-        Ok(processes) => Ok(!processes.is_empty()),
-        Err(error) => Err(error.to_string()),
-    };
-    // An earlier try may have been given up too early.
-    if runs().await? {
-        return Ok(());
-    }
-    target.start(cluster, node).await.map_err(|error| error.to_string())?;
+    launch(cluster, target, host).await?;
     let deadline = Instant::now() + THERE_WITHIN;
-    while !runs().await? {
+    while !runs(host).await? {
         if Instant::now() >= deadline {
-            return Err(format!("{}: nothing runs there after its start", node.id));
+            return Err(format!("{}: nothing runs there after its start", host.node().id));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
     Ok(())
+}
+
+/// Starts the target where nothing runs.
+async fn launch(cluster: &Cluster, target: &dyn Target, host: &dyn Host) -> Result<(), String> {
+    // An earlier try may have been given up too early.
+    if runs(host).await? {
+        return Ok(());
+    }
+    target.start(cluster, host.node()).await.map_err(|error| error.to_string())
+}
+
+async fn runs(host: &dyn Host) -> Result<bool, String> {
+    let processes = host.processes().await.map_err(|error| error.to_string())?;
+    Ok(!processes.is_empty())
 }

@@ -1,13 +1,15 @@
 //! The hands of the nemesis: they alone touch nodes and links, one fault at a time.
 
+mod damage;
 mod heal;
+mod steps;
 mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use schism_history::{Evidence, FaultId, FaultMark};
-use schism_lab::{Effect, Host, LinkRules, Network, NodeId};
+use schism_lab::{Effect, Host, Network, NodeId};
 use schism_targets::{Cluster, Target, Upkeep};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,9 +20,10 @@ use crate::injector::{Bounds, Recorder};
 use crate::probe::effects::EffectProbe;
 use crate::probe::evidence;
 use crate::probe::processes::ProcessProbe;
-use crate::standing::Standing;
+use crate::standing::{Part, Standing};
 use crate::{ClientPlaces, Injection};
 
+pub(crate) use damage::{StepOf, Wounded};
 pub(crate) use view::Matters;
 
 /// What all faults of a run share.
@@ -58,7 +61,7 @@ impl Hands {
     ) -> Self {
         let clients = places.as_ref().map_or(&[][..], |places| places.hosts());
         let clients = clients.to_vec();
-        let effects = EffectProbe::new(cluster.clone(), clients.clone(), target.clone());
+        let effects = EffectProbe::new(cluster.clone(), places.clone(), target.clone());
         let processes = ProcessProbe::new(cluster.clone(), clients, target.clone(), bounds.back);
         Self {
             cluster,
@@ -94,6 +97,10 @@ impl Hands {
 
     pub(crate) fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    pub(crate) fn target(&self) -> &dyn Target {
+        &*self.target
     }
 
     pub(crate) fn processes(&self) -> &ProcessProbe {
@@ -139,7 +146,8 @@ impl Hands {
         let begin = |standing: &mut Standing| standing.begin(fault, injection);
         let problems = match injection {
             Injection::Links { .. } => self.set_rules(begin).await,
-            Injection::Kill(victims) => {
+            Injection::Kill(victims) | Injection::Damage { victims, .. } => {
+                // What becomes of files is drawn when nothing writes to them any more.
                 begin(&mut self.standing());
                 problems(self.on_each(victims, &Deed::Kill).await)
             }
@@ -149,14 +157,14 @@ impl Hands {
             }
             Injection::Hold { victims, effect } => {
                 begin(&mut self.standing());
-                let deed = Deed::Hold(fault.to_string(), effect.clone());
+                let deed = Deed::Hold(Part::whole(fault).to_string(), effect.clone());
                 problems(self.on_each(victims, &deed).await)
             }
             Injection::PowerLoss { victims, loss } => {
                 begin(&mut self.standing());
                 let mut problems = problems(self.on_each(victims, &Deed::Kill).await);
                 // Nothing writes any more: now it is lost.
-                let lose = Deed::Hold(fault.to_string(), Effect::Loss(*loss));
+                let lose = Deed::Hold(Part::whole(fault).to_string(), Effect::Loss(*loss));
                 problems
                     .extend(self.on_each(victims, &lose).await.into_iter().filter_map(|it| it.1));
                 problems
@@ -184,51 +192,6 @@ impl Hands {
             Ok(settled) => settled,
             Err(_) => evidence(false, format!("{act}: nothing was said in {:?}", within * 2)),
         }
-    }
-
-    /// A step of a scenario: these are the rules of the fault now.
-    pub(crate) async fn relink(&self, fault: FaultId, rules: &LinkRules) -> Result<(), String> {
-        let relink = |standing: &mut Standing| standing.relink(fault, rules.clone());
-        let problems = self.set_rules(relink).await;
-        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
-    }
-
-    /// A step of a scenario: takes nodes down. Those that another fault holds are left to it.
-    pub(crate) async fn take_down(
-        &self,
-        fault: FaultId,
-        nodes: &[NodeId],
-        deed: Deed,
-    ) -> Result<(), String> {
-        let _turn = self.turn.lock().await;
-        {
-            let mut standing = self.standing();
-            for &node in nodes {
-                if let Some(other) = standing.who_holds(node).filter(|other| *other != fault) {
-                    return Err(format!("{node} is held down by {other} already"));
-                }
-            }
-            for &node in nodes {
-                standing.strike(fault, node);
-            }
-        }
-        let problems = problems(self.on_each(nodes, &deed).await);
-        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
-    }
-
-    /// A step of a scenario: brings back nodes that it took down.
-    pub(crate) async fn take_up(
-        &self,
-        fault: FaultId,
-        nodes: &[NodeId],
-        deed: Deed,
-    ) -> Result<(), String> {
-        let held = self.standing().held_by(fault);
-        if let Some(node) = nodes.iter().find(|node| !held.contains(node)) {
-            return Err(format!("{node} is not held down by this scenario"));
-        }
-        let problems = self.bring_up(nodes, deed).await;
-        if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 
     /// Changes what stands, and tells the switch.

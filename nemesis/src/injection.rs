@@ -14,7 +14,8 @@ impl Injection {
             | Injection::Kill(victims)
             | Injection::Pause(victims)
             | Injection::Hold { victims, .. }
-            | Injection::PowerLoss { victims, .. } => victims,
+            | Injection::PowerLoss { victims, .. }
+            | Injection::Damage { victims, .. } => victims,
             Injection::Upkeep(Upkeep::Defragment(nodes) | Upkeep::Leave(nodes)) => nodes,
             // Other upkeep is about the system as a whole, and the victims of a scenario stand in the
             // marks of its steps.
@@ -24,7 +25,8 @@ impl Injection {
 
     /// The facts, for a replay: `{"links":[{"from":"n1","to":"n2","drop":true}]}`,
     /// `{"kill":["n1"]}`, `{"pause":["n1"]}`, `{"hold":["n1"],"effect":{"burn":{…}}}`,
-    /// `{"power-loss":["n1"],"loss":{…}}`, `{"steps":9}` for a scenario, whose facts stand in the
+    /// `{"power-loss":["n1"],"loss":{…}}`, `{"damage":["n1"],"of":{…}}`, of which the marks of steps
+    /// tell the places, `{"steps":9}` for a scenario, whose facts stand in the
     /// marks of its steps, `{"nothing":"no node said that it leads"}`.
     pub fn to_json(&self) -> Value {
         let names = |nodes: &[NodeId]| nodes.iter().map(ToString::to_string).collect::<Value>();
@@ -46,6 +48,9 @@ impl Injection {
             }
             Injection::PowerLoss { victims, loss } => {
                 json!({ "power-loss": names(victims), "loss": loss })
+            }
+            Injection::Damage { victims, damage } => {
+                json!({ "damage": names(victims), "of": damage })
             }
             Injection::Upkeep(act) => json!({ "upkeep": act.to_string() }),
             Injection::Scenario(scenario) => json!({ "steps": scenario.steps.len() }),

@@ -1,17 +1,20 @@
 //! The nemesis: carries out a schedule, proves each fault, and heals everything.
 
+mod came_up;
+mod inject;
+mod upkeep;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use schism_history::{Evidence, FaultMark, Phase};
-use schism_lab::{Effect, LinkRules, Network};
+use schism_lab::{Effect, LinkRules, Network, NodeId};
 use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::hands::{Hands, Matters};
+use self::inject::Struck;
+use crate::hands::Hands;
 use crate::probe::effects::Sights;
 use crate::probe::links::LinkProbe;
 use crate::probe::links::parcels::Parcels;
@@ -19,7 +22,7 @@ use crate::probe::processes::{Before, Healed};
 use crate::probe::{all, evidence};
 use crate::scenario::Performance;
 use crate::standing::Tick;
-use crate::{ClientPlaces, Ear, Injection, Planned, Scenario, Schedule, spec};
+use crate::{ClientPlaces, Ear, Injection, Planned, Scenario, Schedule};
 
 /// How often healing is tried before it is left to the end of the run, and the pause between.
 const HEAL_TRIES: u32 = 3;
@@ -56,12 +59,18 @@ impl Default for Bounds {
 #[derive(Debug, Default)]
 pub struct Healing {
     notes: Vec<String>,
+    down: Vec<NodeId>,
 }
 
 impl Healing {
     /// What the reader of the report should know, in whole sentences; empty if all went well.
     pub fn notes(self) -> Vec<String> {
         self.notes
+    }
+
+    /// The nodes that were started again and did not come up: nobody need wait for them.
+    pub fn down(&self) -> &[NodeId] {
+        &self.down
     }
 }
 
@@ -131,7 +140,7 @@ impl Nemesis {
             }
         }
         hands.heal_everything().await;
-        Healing { notes: hands.take_notes() }
+        Healing { notes: hands.take_notes(), down: hands.standing().refused() }
     }
 }
 
@@ -147,7 +156,8 @@ impl Act {
         if !self.hands.wait_until(self.planned.start, &stop).await {
             return;
         }
-        let Some((injection, before, sights)) = self.inject(&stop).await else { return };
+        let Some(struck) = self.inject(&stop).await else { return };
+        let Struck { injection, before, sights, damaged } = struck;
         if let Injection::Scenario(scenario) = &injection {
             return self.play(scenario, &injection, before, &stop).await;
         }
@@ -160,7 +170,7 @@ impl Act {
         // A probe may be slow, and never makes a fault longer than it was planned to be.
         let bites = tokio::select! {
             biased;
-            bites = self.bites(&injection, &before, &sights, &mut held) => bites,
+            bites = self.bites(&injection, &before, (&sights, damaged.as_ref()), &mut held) => bites,
             _ = self.hands.wait_until(self.planned.stop, &stop) => {
                 evidence(false, "the fault ended before it could be looked at")
             }
@@ -185,6 +195,7 @@ impl Act {
                 let gone = self.hands.effects().gone(effect, &sights, &held, silenced).await;
                 all(vec![gone, self.back(&before, &healed, ended).await], "")
             }
+            Injection::Damage { .. } => self.came_up(&before, ended).await,
             // Nothing was done, and nothing is to be undone; a scenario has its own end.
             Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => return,
         };
@@ -218,9 +229,16 @@ impl Act {
         if !touched.0.is_empty() {
             parts.push(self.links_gone(&touched, None).await);
         }
+        let wounded = performance.wounded();
+        let (damaged, struck): (Before, Before) =
+            struck.into_iter().partition(|(node, _)| wounded.contains(node));
         if !struck.is_empty() {
             parts.push(self.back(&struck, &healed, ended).await);
         }
+        if !damaged.is_empty() {
+            parts.push(self.came_up(&damaged, ended).await);
+        }
+        parts.extend(performance.inner_gone(ended).await);
         let evidence = all(parts, "nothing was touched, and nothing is to be undone");
         record(FaultMark::Probe { fault, phase: Phase::Gone, evidence });
     }
@@ -270,7 +288,7 @@ impl Act {
         &self,
         injection: &Injection,
         before: &Before,
-        sights: &Sights,
+        (sights, damaged): (&Sights, Option<&Evidence>),
         held: &mut Sights,
     ) -> Evidence {
         match injection {
@@ -288,6 +306,11 @@ impl Act {
                 let killed = self.hands.processes().killed(before).await;
                 let (lost, _) = self.hands.effects().bites(&Effect::Loss(*loss), sights).await;
                 all(vec![killed, lost], "")
+            }
+            Injection::Damage { .. } => {
+                let mut parts = vec![self.hands.processes().killed(before).await];
+                parts.extend(damaged.cloned());
+                all(parts, "")
             }
             Injection::Pause(_) => self.hands.processes().paused(before).await,
             Injection::Scenario(_) => evidence(false, "a scenario is looked at step by step"),
@@ -315,69 +338,7 @@ impl Act {
             tokio::time::sleep(HEAL_AGAIN).await;
         }
     }
-
-    /// Resolves the victims, writes the Start mark, and only then touches anything. `None` if the
-    /// run was stopped meanwhile.
-    async fn inject(&self, stop: &CancellationToken) -> Option<(Injection, Before, Sights)> {
-        let (hands, planned) = (&self.hands, &self.planned);
-        let (name, value) = match planned.spec.as_object().and_then(|spec| spec.iter().next()) {
-            Some((name, value)) => (name.clone(), value.clone()),
-            None => (String::new(), serde_json::Value::Null),
-        };
-        let fault = spec::fault(&name, &value);
-        let matters = fault.as_ref().map_or_else(
-            |_| Matters::default(),
-            |fault| Matters { leader: fault.needs_leader(), holder: fault.needs_holder() },
-        );
-        let (turn, view) = hands.turn_with_view(matters).await;
-        if stop.is_cancelled() {
-            return None;
-        }
-        let (detail, injection) = match fault {
-            Ok(fault) => {
-                let mut rng = ChaCha8Rng::seed_from_u64(planned.seed);
-                (fault.detail(), fault.plan(&view, &mut rng))
-            }
-            Err(error) => (value.to_string(), Injection::Nothing { reason: error.problem }),
-        };
-        let before = match &injection {
-            Injection::Kill(victims) | Injection::PowerLoss { victims, .. } => {
-                hands.processes().before(victims, true).await
-            }
-            Injection::Pause(victims) => hands.processes().before(victims, false).await,
-            Injection::Hold { victims, .. } => {
-                let mut before = hands.processes().before(victims, false).await;
-                for was in before.values_mut() {
-                    was.spared = true;
-                }
-                before
-            }
-            // Whom its steps will strike is not known yet.
-            Injection::Scenario(scenario) if scenario.strikes_nodes() => {
-                let all = [&view.nodes[..], &view.clients].concat();
-                hands.processes().before(&all, false).await
-            }
-            _ => Before::new(),
-        };
-        let sights = match &injection {
-            Injection::Hold { victims, effect } => hands.effects().before(effect, victims).await,
-            Injection::PowerLoss { victims, loss } => {
-                hands.effects().before(&Effect::Loss(*loss), victims).await
-            }
-            _ => Sights::new(),
-        };
-        hands.record(FaultMark::Start {
-            fault: planned.fault,
-            name: name.into(),
-            detail: detail.into(),
-            victims: injection.victims().iter().map(|id| schism_history::NodeId(id.0)).collect(),
-            injection: injection.to_json().into(),
-        });
-        hands.strike(&turn, planned.fault, &injection).await;
-        Some((injection, before, sights))
-    }
 }
 
 #[cfg(test)]
 mod tests;
-mod upkeep;

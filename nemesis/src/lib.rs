@@ -7,6 +7,7 @@
 //! A new fault is one file and one line in [`FAULTS`].
 
 mod clients;
+mod damage;
 mod deed;
 mod ear;
 mod faults;
@@ -19,8 +20,10 @@ mod schedule;
 mod spec;
 mod standing;
 mod victims;
+mod view;
 
 pub use clients::ClientPlaces;
+pub use damage::{Damage, Flip};
 pub use ear::Ear;
 pub use injector::{Bounds, Healing, Nemesis, Recorder};
 pub use scenario::Scenario;
@@ -29,7 +32,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use schism_history::{FaultId, OptionError};
-use schism_lab::{Effect, End, LinkRules, Loss, NodeId};
+use schism_lab::{Effect, LinkRules, Loss, NodeId};
 use schism_targets::Upkeep;
 use serde::{Deserialize, Serialize};
 
@@ -102,26 +105,6 @@ pub struct View {
     pub held: Vec<(NodeId, &'static str)>,
 }
 
-impl View {
-    /// The ends of links where clients are.
-    pub(crate) fn client_ends(&self) -> Vec<End> {
-        if self.clients.is_empty() {
-            return vec![End::Controller];
-        }
-        self.clients.iter().copied().map(End::Node).collect()
-    }
-
-    /// The nodes on which an effect of this kind can't be held now: one of the kind is there already,
-    /// or nothing runs that it could be about.
-    pub(crate) fn taken(&self, kind: &str) -> Vec<NodeId> {
-        let held = self.held.iter().filter(|(_, other)| *other == kind).map(|(node, _)| *node);
-        let mut taken: Vec<NodeId> = self.down.iter().copied().chain(held).collect();
-        taken.sort_unstable();
-        taken.dedup();
-        taken
-    }
-}
-
 /// The resolved facts of a fault: what is to be done, to whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Injection {
@@ -150,6 +133,14 @@ pub enum Injection {
         victims: Vec<NodeId>,
         /// What the loss is like.
         loss: Loss,
+    },
+    /// These nodes are killed, their files are damaged while nothing runs there, and they start again
+    /// on what is left of them when the fault ends.
+    Damage {
+        /// The nodes.
+        victims: Vec<NodeId>,
+        /// What becomes of their files.
+        damage: Damage,
     },
     /// This is done through the target while clients use it.
     Upkeep(Upkeep),
@@ -231,6 +222,7 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::BURN,
     faults::DISK,
     faults::POWER_LOSS,
+    faults::DAMAGE,
     faults::MEMORY,
     faults::DESCRIPTORS,
     faults::CLOCK,

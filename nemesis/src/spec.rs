@@ -154,7 +154,8 @@ fn strikes(
             Some(
                 Injection::Kill(victims)
                 | Injection::Pause(victims)
-                | Injection::PowerLoss { victims, .. },
+                | Injection::PowerLoss { victims, .. }
+                | Injection::Damage { victims, .. },
             ) => victims,
             _ => Vec::new(),
         };

@@ -3,6 +3,7 @@
 //! Nothing waits in here, so that probes may ask at any time, whatever a fault is doing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use schism_history::FaultId;
@@ -16,6 +17,30 @@ use crate::probe::links::{Link, margin};
 /// A moment, counted: it is later after every change.
 pub(crate) type Tick = u64;
 
+/// A fault, or one of the faults that a scenario is made of; what it holds bears its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Part {
+    pub(crate) fault: FaultId,
+    /// Counted from 1; 0: the fault as a whole.
+    pub(crate) step: u32,
+}
+
+impl Part {
+    /// The fault as a whole.
+    pub(crate) fn whole(fault: FaultId) -> Self {
+        Self { fault, step: 0 }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.step {
+            0 => write!(formatter, "{}", self.fault),
+            step => write!(formatter, "{}-{step}", self.fault),
+        }
+    }
+}
+
 /// All faults that are under way, or were.
 #[derive(Default)]
 pub(crate) struct Standing {
@@ -28,10 +53,15 @@ pub(crate) struct Standing {
     /// How much the links that were ever slowed down may be slow by, at the most, when healed.
     slowed: BTreeMap<Link, Duration>,
     down: BTreeMap<NodeId, FaultId>,
+    /// Nodes that were started again and did not come up: they stay down for good.
+    refused: BTreeSet<NodeId>,
     /// The acts of upkeep of which something may be left.
     upkeep: BTreeMap<FaultId, Upkeep>,
     /// The nodes on which each fault still holds an effect, and its kind.
-    held: BTreeMap<(FaultId, NodeId), &'static str>,
+    held: BTreeMap<(Part, NodeId), &'static str>,
+    /// Nodes that were killed and lost what they keep, or had it damaged, which is `true`, and that
+    /// were not started since.
+    bereft: BTreeMap<NodeId, bool>,
     /// What each fault was about, and until when.
     reaches: Vec<Reach>,
 }
@@ -84,6 +114,16 @@ impl Standing {
         self.down.keys().copied().collect()
     }
 
+    /// A node that was started again did not come up, which is the system's own answer.
+    pub(crate) fn stays_down(&mut self, node: NodeId) {
+        self.refused.insert(node);
+    }
+
+    /// The nodes that stay down whoever starts them.
+    pub(crate) fn refused(&self) -> Vec<NodeId> {
+        self.refused.iter().copied().collect()
+    }
+
     /// The nodes that this fault still holds down.
     pub(crate) fn held_by(&self, fault: FaultId) -> Vec<NodeId> {
         self.down.iter().filter(|(_, by)| **by == fault).map(|(node, _)| *node).collect()
@@ -96,14 +136,29 @@ impl Standing {
         struck.map(|(node, _)| *node).collect()
     }
 
-    /// The effects that are held, each with its fault and its node.
-    pub(crate) fn effects(&self) -> Vec<(FaultId, NodeId, &'static str)> {
-        self.held.iter().map(|((fault, node), kind)| (*fault, *node, *kind)).collect()
+    /// An effect is about to be held.
+    pub(crate) fn hold(&mut self, part: Part, node: NodeId, kind: &'static str) {
+        self.held.insert((part, node), kind);
+    }
+
+    /// A node that is down is about to lose what it keeps, or to have it damaged.
+    pub(crate) fn bereave(&mut self, node: NodeId, damaged: bool) {
+        *self.bereft.entry(node).or_default() |= damaged;
+    }
+
+    /// The nodes that were bereft and not seen up since, each with whether its files are damaged.
+    pub(crate) fn bereft(&self) -> BTreeMap<NodeId, bool> {
+        self.bereft.clone()
+    }
+
+    /// The effects that are held, each with whose it is and with its node.
+    pub(crate) fn effects(&self) -> Vec<(Part, NodeId, &'static str)> {
+        self.held.iter().map(|((part, node), kind)| (*part, *node, *kind)).collect()
     }
 
     /// An effect is held no more.
-    pub(crate) fn is_released(&mut self, fault: FaultId, node: NodeId) {
-        self.held.remove(&(fault, node));
+    pub(crate) fn is_released(&mut self, part: Part, node: NodeId) {
+        self.held.remove(&(part, node));
     }
 
     /// The faults that are not healed.
@@ -123,7 +178,9 @@ impl Standing {
         self.reaches.push(Reach { fault, nodes, links, ended: None });
         match injection {
             Injection::Links { rules, .. } => self.relink(fault, rules.clone()),
-            Injection::Kill(victims) | Injection::Pause(victims) => {
+            Injection::Kill(victims)
+            | Injection::Pause(victims)
+            | Injection::Damage { victims, .. } => {
                 for victim in victims {
                     self.strike(fault, *victim);
                 }
@@ -131,13 +188,14 @@ impl Standing {
             Injection::PowerLoss { victims, .. } => {
                 for victim in victims {
                     self.strike(fault, *victim);
-                    self.held.insert((fault, *victim), "loss");
+                    self.bereave(*victim, false);
+                    self.hold(Part::whole(fault), *victim, "loss");
                 }
             }
             // They may be silent for it, and are to answer until then.
             Injection::Hold { victims, effect } => {
                 for victim in victims {
-                    self.held.insert((fault, *victim), effect.kind());
+                    self.hold(Part::whole(fault), *victim, effect.kind());
                 }
             }
             // Its steps will tell.
@@ -201,6 +259,7 @@ impl Standing {
     /// A node that was down is well again.
     pub(crate) fn is_up(&mut self, node: NodeId) {
         self.down.remove(&node);
+        self.bereft.remove(&node);
     }
 
     /// Everything that the fault was about is well again: the moment.

@@ -41,6 +41,9 @@ pub(crate) enum Whom {
 pub(crate) const NO_CLIENTS: &str =
     "clients live in the controller, where no fault strikes them; add `load: { host: process }`";
 
+/// Why a client is no victim of a fault.
+const NODES_ALONE: &str = "this fault strikes nodes and no clients: name some, such as one or n1";
+
 impl Whom {
     /// `leader`, `n1`, `[n1, n2]`; or `{ clients: holder }`.
     pub(crate) fn parse(value: &Value) -> Result<Self, String> {
@@ -143,6 +146,7 @@ impl Victims {
                 nodes.dedup();
                 Ok(Victims::Named(nodes))
             }
+            Value::Object(given) if given.contains_key("clients") => Err(NODES_ALONE.into()),
             _ => Err(wrong()),
         }
     }

@@ -71,6 +71,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "clock",
         "disk",
         "power-loss",
+        "damage",
         "memory",
         "descriptors",
         "leave",

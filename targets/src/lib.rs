@@ -18,6 +18,7 @@ mod upkeep;
 
 pub use clock_sight::ClockSight;
 pub use error::TargetError;
+pub use log_tail::last_lines;
 pub use upkeep::Upkeep;
 
 use std::sync::Arc;

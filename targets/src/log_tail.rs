@@ -9,14 +9,23 @@ use tokio::io::{AsyncReadExt, AsyncSeekExt};
 /// How much of a log an error shows.
 const BYTES: u64 = 2048;
 const LINES: usize = 5;
+/// Some systems log whole configurations, and stacks, in one line.
+const CHARACTERS: usize = 320;
 
 /// The last lines of a log, as the end of an error; nothing if there are none to be read.
-pub(crate) async fn last_lines(log: &Path) -> String {
+pub async fn last_lines(log: &Path) -> String {
     let tail = tail(log).await.unwrap_or_default();
-    let lines: Vec<&str> = tail.lines().collect();
+    let lines: Vec<String> = tail.lines().map(shortened).collect();
     match &lines[lines.len().saturating_sub(LINES)..] {
         [] => String::new(),
         last => format!("; its last log lines:\n  {}", last.join("\n  ")),
+    }
+}
+
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{} …", &line[..end]),
+        None => line.to_owned(),
     }
 }
 
@@ -26,5 +35,10 @@ async fn tail(log: &Path) -> std::io::Result<String> {
     file.seek(SeekFrom::Start(length.saturating_sub(BYTES))).await?;
     let mut bytes = Vec::new();
     file.take(BYTES).read_to_end(&mut bytes).await?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    // What begins in the middle of a line is no line, unless there is nothing else.
+    match text.split_once('\n') {
+        Some((_, rest)) if length > BYTES && !rest.is_empty() => Ok(rest.to_owned()),
+        _ => Ok(text),
+    }
 }

@@ -81,6 +81,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "clock",
         "disk",
         "power-loss",
+        "damage",
         "memory",
         "descriptors",
         "reshard",

@@ -38,6 +38,7 @@ const BUGS: &[&str] = &[
     "commit-old-term",
     "forget-vote",
     "no-fsync",
+    "no-checksum",
 ];
 
 /// How long one node is given to answer while the cluster is waited for, and the pause after.
@@ -64,6 +65,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "clock",
         "disk",
         "power-loss",
+        "damage",
         "memory",
         "descriptors",
     ],
@@ -72,7 +74,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         (
             "bug",
             "a bug to plant: stale-read, ack-before-commit, buffered-log, drop-on-snapshot, \
-             apply-twice, commit-old-term, forget-vote or no-fsync; default: none",
+             apply-twice, commit-old-term, forget-vote, no-fsync or no-checksum; default: none",
         ),
         ("snapshot_every", "a snapshot after so many log entries; default: the node's own"),
     ],

@@ -3,7 +3,7 @@
 //! docs/clients.md describes them for those who write a client in another language.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use schism_history::{Call, Code, F, Key, Op, Outcome, Process, Reason, Reply, TraceId, Value};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -79,6 +79,26 @@ struct AnswerLine {
     /// A class and words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<(String, String)>,
+    /// What the client's real-time clock showed when it wrote this, in microseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clock_us: Option<u64>,
+}
+
+/// An answer, as the controller takes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// Which call it answers.
+    pub number: u64,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What the client's real-time clock showed, in microseconds since 1970, where it says so.
+    pub clock_us: Option<u64>,
+}
+
+/// What this process' real-time clock shows, in microseconds since 1970.
+pub fn own_clock_us() -> Option<u64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(now.as_micros()).ok()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -164,23 +184,23 @@ fn with_mops(f: &str, value: Value) -> Value {
 }
 
 /// The line of an answer.
-pub fn answer_line(number: u64, outcome: &Outcome) -> Vec<u8> {
+pub fn answer_line(number: u64, outcome: &Outcome, clock_us: Option<u64>) -> Vec<u8> {
     let said = |reason: &Reason| (reason.code.as_str().to_owned(), reason.text.to_string());
     let (kind, value, version, error) = match outcome {
         Outcome::Ok(reply) => (AnswerKind::Ok, Some(reply.value.clone()), reply.version, None),
         Outcome::Fail(reason) => (AnswerKind::Fail, None, None, Some(said(reason))),
         Outcome::Info(reason) => (AnswerKind::Info, None, None, Some(said(reason))),
     };
-    line(&AnswerLine { call: number, kind, value, version, error })
+    line(&AnswerLine { call: number, kind, value, version, error, clock_us })
 }
 
 /// Reads an answer to `op`: which call it answers, and what became of it.
-pub fn read_answer(line: &[u8], op: &Op) -> Result<(u64, Outcome), String> {
+pub fn read_answer(line: &[u8], op: &Op) -> Result<Answered, String> {
     let answer: AnswerLine = serde_json::from_slice(line).map_err(|error| {
         let said: String = String::from_utf8_lossy(line).trim().chars().take(200).collect();
         format!("said `{said}`, which is no answer: {error}")
     })?;
-    let AnswerLine { call, kind, value, version, error } = answer;
+    let AnswerLine { call, kind, value, version, error, clock_us } = answer;
     let (code, text) = error.unwrap_or_default();
     let reason = || match Code::ALL.into_iter().find(|known| known.as_str() == code) {
         Some(code) => Reason::new(code, &*text),
@@ -197,7 +217,7 @@ pub fn read_answer(line: &[u8], op: &Op) -> Result<(u64, Outcome), String> {
         AnswerKind::Fail => Outcome::Fail(reason()),
         AnswerKind::Info => Outcome::Info(reason()),
     };
-    Ok((call, outcome))
+    Ok(Answered { number: call, outcome, clock_us })
 }
 
 #[cfg(test)]
@@ -244,8 +264,9 @@ mod tests {
             Outcome::Fail(reason()),
             Outcome::Info(reason()),
         ] {
-            let line = answer_line(5, &outcome);
-            assert_eq!(read_answer(&line, &op), Ok((5, outcome)));
+            let line = answer_line(5, &outcome, Some(7));
+            let answered = Answered { number: 5, outcome, clock_us: Some(7) };
+            assert_eq!(read_answer(&line, &op), Ok(answered));
         }
     }
 
@@ -255,7 +276,9 @@ mod tests {
         let check = |line: &str, expected: Result<Outcome, &str>| {
             let read = read_answer(line.as_bytes(), &write);
             match (read, expected) {
-                (Ok((2, outcome)), Ok(expected)) => assert_eq!(outcome, expected, "{line}"),
+                (Ok(Answered { number: 2, outcome, .. }), Ok(expected)) => {
+                    assert_eq!(outcome, expected, "{line}");
+                }
                 (Err(problem), Err(part)) => assert!(problem.contains(part), "{problem}"),
                 (other, _) => panic!("{line}: {other:?}"),
             }

@@ -56,7 +56,7 @@ async fn serve() -> Result<(), String> {
     while next(&mut input, &mut line).await? {
         let asked = Asked::read(&line)?;
         let outcome = program.perform(&asked).await;
-        say(&lines::answer_line(asked.number, &outcome))?;
+        say(&lines::answer_line(asked.number, &outcome, lines::own_clock_us()))?;
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use schism_checkers::Question;
 use schism_history::{FaultMark, Kind, Process, Time};
-use schism_lab::{Effect, Host, Network};
+use schism_lab::{Effect, Host, Network, NodeId};
 use schism_nemesis::{ClientPlaces, Ear, FaultSpec, Nemesis, Schedule};
 use schism_targets::{Cluster, Target};
 use schism_workloads::generator::Limit;
@@ -93,6 +93,8 @@ pub struct Conduct {
     pub interrupted: bool,
     /// What the reader of the report should know.
     pub notes: Vec<String>,
+    /// The nodes that refused to start on damaged files, and are down for good.
+    pub down: Vec<NodeId>,
     /// Agents that were lost on the way.
     pub lost: Vec<String>,
     /// What was left on nodes, each with its node and the command that cleans it.
@@ -321,7 +323,9 @@ impl Run {
         }
         anyhow::ensure!(!self.load.source.is_broken(), "the workload's generator panicked");
         if let Some(nemesis) = nemesis {
-            conduct.notes.extend(nemesis.await.context("the nemesis broke off")?.notes());
+            let healing = nemesis.await.context("the nemesis broke off")?;
+            conduct.down = healing.down().to_vec();
+            conduct.notes.extend(healing.notes());
         }
         watchers.cancel();
         conduct.lateness = canary.await.unwrap_or_default();
@@ -425,7 +429,13 @@ impl Run {
 
     async fn quiesce(&self, conduct: &mut Conduct) {
         let Stage { target, cluster, .. } = &self.stage;
-        if let Err(error) = target.ready(cluster, self.stage.plan.bounds.settle).await {
+        // Nobody waits for nodes that refused to start: the others are the cluster now.
+        let up = cluster.hosts.iter().filter(|host| !conduct.down.contains(&host.node().id));
+        let cluster = Cluster { hosts: up.cloned().collect() };
+        if !conduct.down.is_empty() && cluster.hosts.is_empty() {
+            return;
+        }
+        if let Err(error) = target.ready(&cluster, self.stage.plan.bounds.settle).await {
             conduct.notes.push(format!("After healing: {error}."));
         }
     }

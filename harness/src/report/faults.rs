@@ -69,7 +69,7 @@ fn one(stored: &Stored, fault: &FaultWindow, recovery: Recovery, seen: Seen<'_>)
             pairs(stored, fault, cut, &["drop", "hold"])
         },
         slow: pairs(stored, fault, |link| link["delay_us"].is_u64(), &["delay"]),
-        state: if &*fault.name == "kill" || !stepped(fault, "kill").is_empty() {
+        state: if matches!(&*fault.name, "kill" | "damage") || !stepped(fault, "kill").is_empty() {
             Some("killed")
         } else if &*fault.name == "pause" || !stepped(fault, "pause").is_empty() {
             Some("paused")
@@ -82,7 +82,7 @@ fn one(stored: &Stored, fault: &FaultWindow, recovery: Recovery, seen: Seen<'_>)
             .bites
             .as_ref()
             // A scenario is judged when it is over: that is no moment of its own.
-            .filter(|_| fault.proven() && fault.steps.is_empty())
+            .filter(|_| fault.proven() && !is_scenario(fault))
             .map(|(time, _)| after(*time)),
         first_error_ms: first_error.map(after),
         detected_ms: leader.map(|leader| leader.from_s * 1e3 - fault.start.as_secs_f64() * 1e3),
@@ -109,12 +109,19 @@ fn probe(fault: &FaultWindow) -> String {
     format!("{}. After healing: {healed}.", text(&fault.bites))
 }
 
+/// Other faults may leave marks of steps, too: damage, of what it did to which files.
+fn is_scenario(fault: &FaultWindow) -> bool {
+    &*fault.name == "scenario"
+}
+
 /// The nodes that a fault struck; of a scenario, those that its steps stopped or killed.
 fn victims(fault: &FaultWindow) -> Vec<String> {
-    if fault.steps.is_empty() {
+    if !is_scenario(fault) {
         return fault.victims.iter().map(ToString::to_string).collect();
     }
-    let struck = ["pause", "kill"].into_iter().flat_map(|word| stepped(fault, word));
+    let struck = ["pause", "kill", "hold", "power-loss", "damage"]
+        .into_iter()
+        .flat_map(|word| stepped(fault, word));
     let mut names: Vec<String> =
         struck.filter_map(|name| name.as_str().map(str::to_owned)).collect();
     names.sort_unstable();

@@ -11,6 +11,7 @@
 #![allow(unsafe_code)] // Signals, sessions and subreapers have no safe interface.
 
 mod addresses;
+mod beneath;
 mod boot;
 mod children;
 mod claim;
@@ -20,6 +21,7 @@ pub mod effects;
 mod entry;
 mod files;
 mod folders;
+pub mod glob;
 pub mod holder;
 pub mod layer;
 mod lease;

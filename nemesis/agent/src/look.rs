@@ -3,6 +3,7 @@
 //! For probes: it measures, and reads nothing that a holder wrote. Each look prints one line of JSON.
 
 pub(crate) mod disk;
+mod files;
 pub(crate) mod process;
 
 use std::io;
@@ -11,6 +12,10 @@ use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 
+use crate::effects::Wound;
+
+const USAGE: &str =
+    "look cpu | disk ROUNDS | loss TOKEN | memory | descriptors | files GLOB | bytes WOUNDS";
 /// How long a look at the processor computes, in processor time.
 const COMPUTE_FOR: Duration = Duration::from_millis(40);
 /// A processor that gives less than a fiftieth is as good as none.
@@ -26,7 +31,7 @@ pub fn main(words: &[String]) -> i32 {
             return 1;
         }
         None => {
-            eprintln!("usage: look cpu | disk ROUNDS | loss TOKEN | memory | descriptors");
+            eprintln!("usage: {USAGE}");
             return 64;
         }
     };
@@ -40,6 +45,11 @@ fn look(words: &[&str]) -> Option<io::Result<serde_json::Value>> {
         ["cpu"] => Some(Ok(serde_json::json!({ "share": cpu_share() }))),
         ["disk", rounds] => Some(disk::disk(Path::new("."), rounds.parse().ok()?)),
         ["loss", token] => Some(disk::loss(Path::new("."), token.parse().ok()?)),
+        ["files", pattern] => Some(files::list(Path::new("."), pattern)),
+        ["bytes", wounds] => {
+            let wounds: Vec<Wound> = serde_json::from_str(wounds).ok()?;
+            Some(files::bytes(Path::new("."), &wounds))
+        }
         ["memory"] => {
             let available = process::memory_available();
             Some(available.map(|bytes| serde_json::json!({ "available": bytes })))

@@ -9,7 +9,7 @@ use schism_history::{OptionError, Options, Span};
 use schism_lab::Effect;
 use serde_json::Value;
 
-use crate::victims::Victims;
+use crate::victims::{Victims, Whom};
 use crate::{Fault, FaultEntry, Injection, View};
 
 pub(crate) const ENTRY: FaultEntry = FaultEntry {
@@ -18,6 +18,7 @@ pub(crate) const ENTRY: FaultEntry = FaultEntry {
     forms: &[
         "clock: { of: leader, offset: 2s }",
         "clock: { of: minority | n1 …, offset: -5s..5s, drift: 500ppm | 5%, strobe: 200ms }",
+        "clock: { of: { clients: holder | one | c1 … }, offset: 2s }   with `load: { host: process }`",
         "clock: { of: one, offset: 1h, machine: true }   the whole machine's, on disposable hosts",
     ],
     construct,
@@ -37,7 +38,7 @@ const LOOKS: Duration = Duration::from_secs(3);
 const STROBES: u32 = 4;
 
 struct Clock {
-    of: Victims,
+    of: Whom,
     /// The least and the greatest offset, in milliseconds.
     offset: Option<(i64, i64)>,
     drift_ppm: i32,
@@ -49,8 +50,8 @@ struct Clock {
 fn construct(given: &Value) -> Result<Box<dyn Fault>, OptionError> {
     let options = Options::read(given, &["of", "offset", "drift", "strobe", "machine"])?;
     let of = match given.get("of") {
-        Some(of) => Victims::parse(of).map_err(|problem| options.error("of", problem))?,
-        None => Victims::All,
+        Some(of) => Whom::parse(of).map_err(|problem| options.error("of", problem))?,
+        None => Whom::Nodes(Victims::All),
     };
     let text = |key: &str| {
         let value = given.get(key).filter(|value| !value.is_null());
@@ -77,6 +78,11 @@ fn construct(given: &Value) -> Result<Box<dyn Fault>, OptionError> {
         Some(Value::Bool(true)) => true,
         Some(_) => return Err(options.error("machine", "`machine` is true or false")),
     };
+    if machine && matches!(of, Whom::Clients(_)) {
+        // They stand beside the controller, which must know the time.
+        let problem = "clients share the controller's machine, whose clock is never set";
+        return Err(options.error("machine", problem));
+    }
     let drift_ppm = drift_ppm.unwrap_or(0);
     if machine && drift_ppm.abs() > MACHINE_DRIFT_MAX_PPM {
         return Err(options.error("drift", "the clock of a machine drifts by 10 % at the most"));
@@ -170,7 +176,11 @@ impl Fault for Clock {
     }
 
     fn fits(&self, nodes: u16) -> Result<(), String> {
-        self.of.fit(nodes)
+        self.of.fit(nodes, u16::MAX)
+    }
+
+    fn fits_with(&self, nodes: u16, clients: u16) -> Result<(), String> {
+        self.of.fit(nodes, clients)
     }
 
     fn least(&self) -> Duration {
@@ -187,7 +197,11 @@ impl Fault for Clock {
     }
 
     fn needs_leader(&self) -> bool {
-        self.of.by_role()
+        self.of.needs_leader()
+    }
+
+    fn needs_holder(&self) -> bool {
+        self.of.needs_holder()
     }
 
     fn plan(&self, view: &View, rng: &mut ChaCha8Rng) -> Injection {

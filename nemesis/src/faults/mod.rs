@@ -3,6 +3,7 @@
 mod burn;
 mod clock;
 mod compact;
+mod damage;
 mod defragment;
 mod delay;
 mod disk;
@@ -15,10 +16,12 @@ mod power_loss;
 mod pressure;
 mod reshard;
 mod scenario;
+mod size;
 
 pub(crate) use burn::ENTRY as BURN;
 pub(crate) use clock::{ENTRY as CLOCK, SEEN_FROM, drifts_for};
 pub(crate) use compact::ENTRY as COMPACT;
+pub(crate) use damage::{ENTRY as DAMAGE, Found};
 pub(crate) use defragment::ENTRY as DEFRAGMENT;
 pub(crate) use delay::ENTRY as DELAY;
 pub(crate) use disk::ENTRY as DISK;

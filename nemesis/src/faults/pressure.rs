@@ -5,24 +5,24 @@ use schism_history::{OptionError, Options};
 use schism_lab::Effect;
 use serde_json::Value;
 
-use crate::victims::Victims;
+use super::size::bytes;
+use crate::victims::{Victims, Whom};
 use crate::{Fault, FaultEntry, Injection, View};
 
 pub(crate) const MEMORY: FaultEntry = FaultEntry {
     name: "memory",
     summary: "a process on the node takes so much memory; refused where it is more than half of the rest",
-    forms: &["memory: { of: VICTIMS, fill: 200MiB }"],
+    forms: &["memory: { of: VICTIMS | { clients: one }, fill: 200MiB }"],
     construct: memory,
 };
 
 pub(crate) const DESCRIPTORS: FaultEntry = FaultEntry {
     name: "descriptors",
     summary: "the node's processes may open few descriptors (files, connections) more than they have",
-    forms: &["descriptors: { of: VICTIMS, leave: 0 }"],
+    forms: &["descriptors: { of: VICTIMS | { clients: one }, leave: 0 }"],
     construct: descriptors,
 };
 
-const UNITS: [(&str, u64); 2] = [("MiB", 1 << 20), ("GiB", 1 << 30)];
 /// What is less is lost in what programs take and give anyway.
 const FILL_MIN: u64 = 16 << 20;
 const FILL_MAX: u64 = 1 << 40;
@@ -31,14 +31,14 @@ const LEAVE_MAX: u64 = 1000;
 
 struct Pressure {
     entry: &'static FaultEntry,
-    of: Victims,
+    of: Whom,
     effect: Effect,
 }
 
-fn victims(given: &Value, options: &Options<'_>) -> Result<Victims, OptionError> {
+fn victims(given: &Value, options: &Options<'_>) -> Result<Whom, OptionError> {
     match given.get("of") {
-        Some(of) => Victims::parse(of).map_err(|problem| options.error("of", problem)),
-        None => Ok(Victims::All),
+        Some(of) => Whom::parse(of).map_err(|problem| options.error("of", problem)),
+        None => Ok(Whom::Nodes(Victims::All)),
     }
 }
 
@@ -65,12 +65,6 @@ fn descriptors(given: &Value) -> Result<Box<dyn Fault>, OptionError> {
     Ok(Box::new(Pressure { entry: &DESCRIPTORS, of, effect: Effect::Descriptors { leave } }))
 }
 
-fn bytes(text: &str) -> Option<u64> {
-    let (number, size) =
-        UNITS.iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, *size)))?;
-    number.trim().parse::<u64>().ok()?.checked_mul(size)
-}
-
 impl Fault for Pressure {
     fn name(&self) -> &'static str {
         self.entry.name
@@ -86,11 +80,19 @@ impl Fault for Pressure {
     }
 
     fn fits(&self, nodes: u16) -> Result<(), String> {
-        self.of.fit(nodes)
+        self.of.fit(nodes, u16::MAX)
+    }
+
+    fn fits_with(&self, nodes: u16, clients: u16) -> Result<(), String> {
+        self.of.fit(nodes, clients)
     }
 
     fn needs_leader(&self) -> bool {
-        self.of.by_role()
+        self.of.needs_leader()
+    }
+
+    fn needs_holder(&self) -> bool {
+        self.of.needs_holder()
     }
 
     fn plan(&self, view: &View, rng: &mut ChaCha8Rng) -> Injection {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use schism_history::OptionError;
+use schism_lab::Effect;
 use serde_json::Value;
 
 use crate::scenario::Scenario;
@@ -22,6 +23,8 @@ pub(crate) const ENTRY: FaultEntry = FaultEntry {
         "  wait: 300ms | 100ms..450ms    drawn evenly from the seed",
         "  until: { leader: { not: L }, within: 5s }   a node that is not L says that it leads",
         "  until: { operation: { f: write, outcome: begun | ok | fail | info, at: F }, within: 5s }   one begun since then",
+        "  burn | clock | memory | descriptors | disk | power-loss | damage: { of: L, … }   as elsewhere; held until",
+        "  end: clock | [clock, burn]                     or the end of the scenario",
         "  in-any-order: { gap: 0ms..100ms, steps: [ release: { from: L, to: F }, … ] }",
     ],
     construct,
@@ -50,6 +53,14 @@ impl Fault for Scenario {
 
     fn least(&self) -> Duration {
         Scenario::least(self)
+    }
+
+    fn needs_disposable(&self) -> bool {
+        self.inner().any(|fault| fault.needs_disposable())
+    }
+
+    fn prepares(&self) -> Option<Effect> {
+        self.inner().find_map(|fault| fault.prepares())
     }
 
     fn parts(&self) -> Vec<&'static str> {

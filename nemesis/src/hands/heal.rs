@@ -1,5 +1,7 @@
 //! Healing: a single fault, and whatever is left at the end of a run.
 
+use std::collections::BTreeMap;
+
 use schism_history::{FaultId, FaultMark, Phase};
 use schism_lab::{LinkRules, NodeId};
 
@@ -8,7 +10,7 @@ use crate::Injection;
 use crate::deed::Deed;
 use crate::probe::evidence;
 use crate::probe::processes::{Before, Healed};
-use crate::standing::Tick;
+use crate::standing::{Part, Tick};
 
 impl Hands {
     /// Heals what is still broken of a fault: when that was done, and what was seen then. Whoever
@@ -24,42 +26,29 @@ impl Hands {
             Injection::Links { .. } | Injection::Scenario(_) => {
                 self.set_rules(|standing| standing.lift(fault)).await
             }
-            Injection::Hold { .. } => self.release(fault).await,
-            Injection::PowerLoss { victims, .. } => {
-                let mut problems = self.release(fault).await;
-                // A look that was still under way would be taken for the target.
-                let left = self.standing().held_by(fault);
-                let left: Vec<NodeId> =
-                    victims.iter().copied().filter(|node| left.contains(node)).collect();
-                problems.extend(
-                    self.on_each(&left, &Deed::Kill).await.into_iter().filter_map(|it| it.1),
-                );
-                problems
-            }
-            Injection::Kill(_)
-            | Injection::Pause(_)
-            | Injection::Upkeep(_)
-            | Injection::Nothing { .. } => Vec::new(),
+            _ => Vec::new(),
         };
+        problems.extend(self.release(|part| part.fault == fault).await);
         let deed = match injection {
-            Injection::Kill(_) | Injection::PowerLoss { .. } => Deed::Start,
+            Injection::Kill(_) => Deed::Start,
             Injection::Pause(_) => Deed::Resume,
-            Injection::Scenario(_) => Deed::Revive,
-            Injection::Hold { victims, .. } => {
-                // What it made a program die of is over.
-                let down = self.standing().down();
-                let victims: Vec<NodeId> =
-                    victims.iter().copied().filter(|node| !down.contains(node)).collect();
-                problems.extend(self.bring_up(&victims, Deed::Revive).await);
-                let healed = self.processes.healed(before).await;
-                return self.ended(fault, problems, healed);
-            }
-            Injection::Links { .. } | Injection::Upkeep(_) | Injection::Nothing { .. } => {
-                return self.ended(fault, problems, Healed::new());
-            }
+            _ => Deed::Revive,
         };
-        let left = self.standing().held_by(fault);
-        problems.extend(self.bring_up(&left, deed).await);
+        let bereft = self.standing().bereft();
+        let (bereft, others): (Vec<NodeId>, Vec<NodeId>) = {
+            let left = self.standing().held_by(fault);
+            left.into_iter().partition(|node| bereft.contains_key(node))
+        };
+        problems.extend(self.launch(&bereft).await);
+        problems.extend(self.bring_up(&others, deed).await);
+        // What an effect made a program die of is over.
+        let down = self.standing().down();
+        let spared: Vec<NodeId> = before
+            .iter()
+            .filter(|(node, was)| was.spared && !down.contains(node))
+            .map(|(node, _)| *node)
+            .collect();
+        problems.extend(self.bring_up(&spared, Deed::Revive).await);
         let healed = self.processes.healed(before).await;
         self.ended(fault, problems, healed)
     }
@@ -73,18 +62,38 @@ impl Hands {
         if problems.is_empty() { Ok((self.standing().end(fault), healed)) } else { Err(problems) }
     }
 
-    /// Ends what a fault still holds on nodes; the problems of those where it could not.
-    async fn release(&self, fault: FaultId) -> Vec<String> {
-        let held = self.standing().effects();
-        let nodes: Vec<NodeId> =
-            held.iter().filter(|(of, _, _)| *of == fault).map(|(_, node, _)| *node).collect();
-        let done = self.on_each(&nodes, &Deed::Release(fault.to_string())).await;
-        for (node, problem) in &done {
-            if problem.is_none() {
-                self.standing().is_released(fault, *node);
+    /// Ends what these faults still hold on nodes; the problems of those where it could not.
+    pub(super) async fn release(&self, whose: impl Fn(Part) -> bool) -> Vec<String> {
+        let mut held: BTreeMap<Part, Vec<NodeId>> = BTreeMap::new();
+        for (part, node, _) in self.standing().effects() {
+            if whose(part) {
+                held.entry(part).or_default().push(node);
             }
         }
-        problems(done)
+        let mut all = Vec::new();
+        for (part, nodes) in held {
+            let done = self.on_each(&nodes, &Deed::Release(part.to_string())).await;
+            for (node, problem) in &done {
+                if problem.is_none() {
+                    self.standing().is_released(part, *node);
+                }
+            }
+            all.extend(problems(done));
+        }
+        all
+    }
+
+    /// Starts nodes that lost what they keep, or had it damaged. The latter may not come up, which is
+    /// for them to say: until then they are still down.
+    pub(super) async fn launch(&self, nodes: &[NodeId]) -> Vec<String> {
+        // A look that was still under way would be taken for the target.
+        let mut all = problems(self.on_each(nodes, &Deed::Kill).await);
+        let bereft = self.standing().bereft();
+        let (damaged, others): (Vec<NodeId>, Vec<NodeId>) =
+            nodes.iter().partition(|node| bereft.get(node) == Some(&true));
+        all.extend(self.bring_up(&others, Deed::Start).await);
+        all.extend(problems(self.on_each(&damaged, &Deed::Launch).await));
+        all
     }
 
     /// Heals nodes, and holds those that are well no more to be down; the problems of the others.
@@ -115,9 +124,11 @@ impl Hands {
         };
         self.standing().set();
         for fault in &open {
-            problems.extend(self.release(*fault).await);
+            problems.extend(self.release(|part| part.fault == *fault).await);
         }
-        let left = self.standing().struck_down();
+        let refused = self.standing().refused();
+        let mut left = self.standing().struck_down();
+        left.retain(|node| !refused.contains(node));
         problems.extend(self.bring_up(&left, Deed::Revive).await);
         let unsettled = self.standing().unsettled();
         for act in unsettled {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod damage;
 mod scenarios;
 
 /// A node on which one process runs, or none.
@@ -32,6 +33,10 @@ struct State {
     failures: i32,
     /// Programs that are started end at once.
     dies: bool,
+    /// The only file.
+    log: Vec<u8>,
+    /// Nothing becomes of what is to be held.
+    idle: bool,
 }
 
 impl FakeHost {
@@ -64,8 +69,13 @@ impl Host for FakeHost {
         &self.node
     }
 
-    async fn run(&self, _: &Command, _: Duration) -> Result<Output, HostError> {
-        unreachable!("no program is run")
+    async fn run(&self, command: &Command, _: Duration) -> Result<Output, HostError> {
+        Ok(damage::look(&self.state.lock().expect("the state"), command))
+    }
+
+    async fn hold(&self, _: &str, effect: &Effect) -> Result<(), HostError> {
+        damage::hold(&mut self.state.lock().expect("the state"), effect);
+        Ok(())
     }
 
     async fn spawn(&self, _: &Command) -> Result<schism_lab::Running, HostError> {

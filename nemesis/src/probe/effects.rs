@@ -4,6 +4,7 @@
 
 mod burn;
 mod clock;
+pub(crate) mod damage;
 mod disk;
 mod pressure;
 mod real_clock;
@@ -20,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::evidence;
+use crate::ClientPlaces;
 
 /// How long an effect may take to be seen, and to be seen no more.
 const SEEN_WITHIN: Duration = Duration::from_secs(5);
@@ -39,6 +41,8 @@ pub(crate) struct Spot {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) cluster: Cluster,
     pub(crate) target: Arc<dyn Target>,
+    /// Where clients are processes.
+    pub(crate) places: Option<Arc<dyn ClientPlaces>>,
 }
 
 impl Spot {
@@ -82,6 +86,7 @@ fn look_of(effect: &Effect) -> Arc<dyn Look> {
         Effect::Burn { .. } => Arc::new(burn::Share),
         Effect::Disk(trouble) => Arc::new(disk::Ailing(trouble.clone())),
         Effect::Loss(loss) => Arc::new(disk::Lost(*loss)),
+        Effect::Damage(_) => Arc::new(damage::ByFile),
         Effect::Memory { bytes } => Arc::new(pressure::Memory(*bytes)),
         Effect::Descriptors { leave } => Arc::new(pressure::Descriptors(*leave)),
         Effect::Layer => Arc::new(disk::Sound),
@@ -98,24 +103,26 @@ fn look_of(effect: &Effect) -> Arc<dyn Look> {
 #[derive(Clone)]
 pub(crate) struct EffectProbe {
     cluster: Cluster,
-    /// The places of clients that are processes.
-    clients: Vec<Arc<dyn Host>>,
+    /// Where clients are processes.
+    places: Option<Arc<dyn ClientPlaces>>,
     target: Arc<dyn Target>,
 }
 
 impl EffectProbe {
     pub(crate) fn new(
         cluster: Cluster,
-        clients: Vec<Arc<dyn Host>>,
+        places: Option<Arc<dyn ClientPlaces>>,
         target: Arc<dyn Target>,
     ) -> Self {
-        Self { cluster, clients, target }
+        Self { cluster, places, target }
     }
 
     fn spot(&self, node: NodeId) -> Option<Spot> {
-        let client = self.clients.iter().find(|host| host.node().id == node);
+        let clients = self.places.as_ref().map_or(&[][..], |places| places.hosts());
+        let client = clients.iter().find(|host| host.node().id == node);
         let host = client.or_else(|| self.cluster.host(node))?.clone();
-        Some(Spot { host, cluster: self.cluster.clone(), target: self.target.clone() })
+        let (cluster, target) = (self.cluster.clone(), self.target.clone());
+        Some(Spot { host, cluster, target, places: self.places.clone() })
     }
 
     /// What is seen on the victims before.

@@ -10,7 +10,11 @@ use schism_targets::{Cluster, Target};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+mod launched;
+
 use super::evidence;
+
+pub(crate) use launched::Launched;
 
 /// How long a node may take to answer, or a killed one not to.
 const ANSWER_WITHIN: Duration = Duration::from_millis(250);

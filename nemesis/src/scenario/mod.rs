@@ -20,6 +20,7 @@
 //!
 //! A condition that is not met in its time ends the scenario: it is healed, and not proven.
 
+mod inner;
 mod perform;
 mod read;
 mod stage;
@@ -31,7 +32,10 @@ use rand_chacha::rand_core::Rng;
 use schism_history::Span;
 use schism_lab::NodeId;
 
+use crate::Fault;
 use crate::ear::Began;
+
+use inner::Inner;
 
 pub(crate) use perform::Performance;
 pub(crate) use stage::Stage;
@@ -64,6 +68,10 @@ pub(crate) enum Touch {
     Links(Change, Links),
     /// Something is done to nodes.
     Nodes(Act, Vec<Place>),
+    /// Another fault begins.
+    Inner(Inner),
+    /// What faults with these names hold ends.
+    End(Vec<&'static str>),
 }
 
 /// What becomes of the rules of links.
@@ -180,7 +188,15 @@ impl Scenario {
 
     /// Whether it does something to nodes.
     pub(crate) fn strikes_nodes(&self) -> bool {
-        self.touches().any(|touch| matches!(touch, Touch::Nodes(..)))
+        self.touches().any(|touch| matches!(touch, Touch::Nodes(..) | Touch::Inner(_)))
+    }
+
+    /// The other faults that it is made of, as if they struck the first node.
+    pub(crate) fn inner(&self) -> impl Iterator<Item = Box<dyn Fault>> {
+        self.touches().filter_map(|touch| match touch {
+            Touch::Inner(inner) => inner.fault(&[NodeId(1)]).ok(),
+            _ => None,
+        })
     }
 
     /// The names of the faults that it is made of: a target must take each of them.
@@ -191,8 +207,10 @@ impl Scenario {
             Touch::Links(Change::Delay(..), _) => Some("delay"),
             Touch::Nodes(Act::Pause, _) => Some("pause"),
             Touch::Nodes(Act::Kill, _) => Some("kill"),
+            Touch::Inner(inner) => Some(inner.name),
             Touch::Links(Change::Release | Change::Heal, _)
-            | Touch::Nodes(Act::Resume | Act::Start, _) => None,
+            | Touch::Nodes(Act::Resume | Act::Start, _)
+            | Touch::End(_) => None,
         };
         let mut names: Vec<&'static str> = self.touches().filter_map(name).collect();
         names.sort_unstable();

@@ -1,6 +1,7 @@
 //! Carries out the steps of a scenario, one after the other.
 
 mod evidence;
+mod inner;
 mod touch;
 mod wait;
 
@@ -10,16 +11,17 @@ use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use schism_history::FaultMark;
+use schism_history::{Evidence, FaultMark};
 use schism_lab::{LinkRule, NodeId};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::inner::Begun;
 use self::touch::Look;
 use super::{Scenario, Stage, Step, Touch};
 use crate::Planned;
-use crate::hands::Hands;
+use crate::hands::{Hands, Wounded};
 use crate::probe::links::parcels::Parcels;
 use crate::probe::links::{Link, LinkProbe};
 use crate::probe::processes::Before;
@@ -42,6 +44,10 @@ pub(crate) struct Performance {
     /// The same of those that were struck.
     struck: Before,
     looks: Vec<Look>,
+    /// The effects that steps began, those that have ended, too.
+    begun_effects: Vec<Begun>,
+    /// What was done to files, and what was seen of it.
+    damaged: Vec<(Wounded, Evidence)>,
     /// When the next step is due.
     due: Instant,
     /// What was seen of conditions.
@@ -69,6 +75,8 @@ impl Performance {
             before,
             struck: Before::new(),
             looks: Vec::new(),
+            begun_effects: Vec::new(),
+            damaged: Vec::new(),
             due: Instant::now(),
             met: Vec::new(),
             broken: None,

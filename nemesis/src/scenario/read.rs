@@ -7,12 +7,13 @@ use schism_history::{OptionError, Options, Span, did_you_mean};
 use schism_lab::NodeId;
 use serde_json::{Map, Value};
 
+use super::inner::{self, Inner};
 use super::{Act, Change, Condition, Links, Place, Scenario, Spread, Step, Touch, Who};
 use crate::ear::Began;
 use crate::victims::{client, node};
 
 /// Every word that a step may begin with.
-const STEPS: [&str; 13] = [
+const STEPS: [&str; 21] = [
     "roles",
     "hold",
     "release",
@@ -26,6 +27,14 @@ const STEPS: [&str; 13] = [
     "wait",
     "until",
     "in-any-order",
+    "end",
+    "burn",
+    "clock",
+    "damage",
+    "descriptors",
+    "disk",
+    "memory",
+    "power-loss",
 ];
 const WHO: [(&str, Who); 6] = [
     ("leader", Who::Leader),
@@ -50,11 +59,28 @@ impl Scenario {
         };
         let mut reader = Reader { roles: BTreeSet::new() };
         let steps = given.iter().enumerate().map(|(place, step)| within(place, reader.step(step)));
-        let scenario = Self { steps: steps.collect::<Read<Vec<_>>>()? };
+        let mut scenario = Self { steps: steps.collect::<Read<Vec<_>>>()? };
+        scenario.number();
         if scenario.faults().is_empty() {
             return Err(wrong("this scenario breaks nothing: hold, drop, delay, pause or kill"));
         }
         Ok(scenario)
+    }
+
+    /// Numbers the faults in it from 1, in the order of the plan.
+    fn number(&mut self) {
+        let touches = self.steps.iter_mut().flat_map(|step| match step {
+            Step::Touch(touch) => std::slice::from_mut(touch),
+            Step::InAnyOrder(touches, _) => touches.as_mut_slice(),
+            Step::Roles(_) | Step::Wait(_) | Step::Until(..) => &mut [],
+        });
+        let inner = touches.filter_map(|touch| match touch {
+            Touch::Inner(inner) => Some(inner),
+            _ => None,
+        });
+        for (number, inner) in (1..).zip(inner) {
+            inner.number = number;
+        }
     }
 }
 
@@ -78,6 +104,9 @@ impl Reader {
 
     fn touch(&self, given: &Value) -> Read<Touch> {
         let (name, value) = single(given)?;
+        if let Some(inner) = inner::known(name) {
+            return within(name, self.inner(inner, value));
+        }
         let act = |act| self.places(value, true).map(|places| Touch::Nodes(act, places));
         let change = |change| self.links(value, &[]).map(|links| Touch::Links(change, links));
         let touch = match name.as_str() {
@@ -91,6 +120,7 @@ impl Reader {
             "resume" => act(Act::Resume),
             "kill" => act(Act::Kill),
             "start" => act(Act::Start),
+            "end" => end(value),
             other if STEPS.contains(&other) => {
                 Err(wrong(format!("`{other}` cannot stand here: only what touches links or nodes")))
             }
@@ -183,6 +213,34 @@ impl Reader {
         Ok(Step::InAnyOrder(touches, gap))
     }
 
+    /// Another fault: `burn: L`, or a map of its options, of which `of` names roles and nodes.
+    fn inner(&self, name: &'static str, value: &Value) -> Read<Touch> {
+        let (of, options) = match value {
+            Value::Object(given) => {
+                let mut options = given.clone();
+                let Some(of) = options.remove("of") else {
+                    return Err(wrong(format!("{name}: `of` is missing; name a role, or n1")));
+                };
+                (within("of", self.places(&of, true))?, options)
+            }
+            of => (self.places(of, true)?, Map::new()),
+        };
+        let inner = Inner { name, options, of, number: 0 };
+        // Its victims are known when it begins; its options are judged now, as it were for a node, or
+        // for a client where clients are named.
+        let is_client = |place: &Place| match place {
+            Place::Clients => true,
+            Place::Node(node) => node.is_client(),
+            Place::Role(_) => false,
+        };
+        let victim = if inner.of.iter().all(is_client) { NodeId::client(1) } else { NodeId(1) };
+        match inner.fault(&[victim]) {
+            Ok(_) => Ok(Touch::Inner(inner)),
+            // The name of the fault is that of the step, too.
+            Err(error) => Err(OptionError::new(error.path.into_iter().skip(1), error.problem)),
+        }
+    }
+
     fn delay(&self, value: &Value) -> Read<Touch> {
         let links = self.links(value, &["by", "jitter"])?;
         let options = Options::read(value, &["from", "to", "between", "links", "by", "jitter"])?;
@@ -252,6 +310,20 @@ impl Reader {
     }
 }
 
+/// The names of faults that end.
+fn end(value: &Value) -> Read<Touch> {
+    let words = match value {
+        Value::Array(words) if !words.is_empty() => words.clone(),
+        word => vec![word.clone()],
+    };
+    let known = |word: &Value| word.as_str().and_then(inner::known);
+    let names: Option<Vec<&'static str>> = words.iter().map(known).collect();
+    names.map(Touch::End).ok_or_else(|| {
+        let all = inner::INNER.join(", ");
+        wrong(format!("{value} is nothing that ends; name what a step began, of {all}"))
+    })
+}
+
 /// `n1` or `c1`.
 fn place(word: &str) -> Option<NodeId> {
     node(word).or_else(|| client(word))
@@ -268,6 +340,9 @@ fn single(given: &Value) -> Read<(&String, &Value)> {
 }
 
 fn no_step(name: &str) -> OptionError {
+    if let Some(reason) = inner::refused(name) {
+        return wrong(format!("`{name}` is no step of a scenario: {reason}"));
+    }
     let (near, all) = (did_you_mean(name, &STEPS), STEPS.join(", "));
     wrong(format!("there is no step `{name}`{near}; there are {all}"))
 }

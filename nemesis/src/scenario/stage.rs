@@ -225,7 +225,8 @@ impl Scenario {
         };
         let all = |touch: &Touch| match touch {
             Touch::Nodes(_, places) => places.contains(&Place::Clients),
-            Touch::Links(..) => false,
+            Touch::Inner(inner) => inner.of.contains(&Place::Clients),
+            Touch::Links(..) | Touch::End(_) => false,
         };
         self.steps.iter().any(cast) || self.touches().any(all)
     }
@@ -238,13 +239,23 @@ impl Stage {
                 let links = self.links(links);
                 self.change(*change, &links)
             }
-            Touch::Nodes(_, places) => {
-                let all = [&self.nodes[..], &self.clients].concat();
-                match self.nodes_at(places).iter().find(|place| !all.contains(place)) {
-                    Some(stranger) => Err(no_node(*stranger, &all)),
-                    None => Ok(()),
-                }
+            Touch::Nodes(_, places) => self.known(&self.nodes_at(places)),
+            Touch::Inner(inner) => {
+                let victims = self.nodes_at(&inner.of);
+                self.known(&victims)?;
+                let fault = inner.fault(&victims).map_err(|error| error.problem)?;
+                fault.fits_with(self.nodes.len() as u16, self.clients.len() as u16)
             }
+            Touch::End(_) => Ok(()),
+        }
+    }
+
+    /// Whether all of these are there.
+    fn known(&self, places: &[NodeId]) -> Result<(), String> {
+        let all = [&self.nodes[..], &self.clients].concat();
+        match places.iter().find(|place| !all.contains(place)) {
+            Some(stranger) => Err(no_node(*stranger, &all)),
+            None => Ok(()),
         }
     }
 

@@ -143,3 +143,50 @@ fn draws_times_within_their_bounds_and_the_same_from_the_same_seed() {
     let exact = Spread { least: spread.least, most: spread.least };
     assert_eq!(exact.draw(&mut ChaCha8Rng::seed_from_u64(1)), spread.least);
 }
+
+#[test]
+fn other_faults_may_be_steps_and_say_what_they_need() {
+    let steps = json!([
+        {"roles": {"L": "leader", "C": "client"}},
+        {"clock": {"of": "L", "offset": "2s"}},
+        {"burn": ["L", "n2"]},
+        {"power-loss": {"of": "n2", "torn": true}},
+        {"end": ["clock", "burn"]},
+        {"clock": {"of": "C", "offset": "-1s"}},
+        {"damage": {"of": "n3", "files": "log", "flip": 1}}
+    ]);
+    let scenario = scenario(steps);
+    assert_eq!(scenario.faults(), ["burn", "clock", "damage", "power-loss"]);
+    assert_eq!(scenario.fits(3, 2), Ok(()));
+    assert!(scenario.fits(3, 0).is_err(), "there is no client");
+    // The layer that a loss of power needs is there from the beginning.
+    assert_eq!(
+        scenario.inner().find_map(|fault| fault.prepares()),
+        Some(schism_lab::Effect::Layer)
+    );
+    let numbers = scenario.touches().filter_map(|touch| match touch {
+        Touch::Inner(inner) => Some(inner.number),
+        _ => None,
+    });
+    assert_eq!(numbers.collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn says_what_is_wrong_with_a_fault_that_is_a_step() {
+    let check = |step: Value, path: &str, problem: &str| {
+        let error = Scenario::parse(&json!([step])).expect_err("it is wrong");
+        assert_eq!(error.path.join("."), path, "{step}");
+        assert!(error.problem.contains(problem), "{step}: {}", error.problem);
+    };
+    check(json!({"clock": {"offset": "2s"}}), "0.clock", "`of` is missing");
+    check(json!({"clock": {"of": "L", "offset": "2s"}}), "0.clock.of", "no role `L`");
+    check(json!({"clock": {"of": "n1", "offset": "5"}}), "0.clock.offset", "duration");
+    check(json!({"disk": {"of": "c1", "full": true}}), "0.disk.of", "strikes nodes and no clients");
+    check(json!({"end": "kill"}), "0.end", "nothing that ends");
+    check(json!({"reshard": {}}), "0.reshard", "beside the scenario");
+    check(json!({"partition": "halves"}), "0.partition", "write it as `drop`");
+    let client = json!([{"damage": {"of": "C", "files": "log", "flip": 1}}]);
+    let roles = json!({"roles": {"C": "client"}});
+    let struck = Scenario::parse(&json!([roles, client[0]])).expect("it can be read").fits(3, 2);
+    assert!(struck.is_err_and(|problem| problem.contains("strikes nodes and no clients")));
+}

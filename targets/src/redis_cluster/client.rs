@@ -2,12 +2,14 @@
 //!
 //! It asks its own node first. Where that node says that another one serves the slot (`MOVED`,
 //! `ASK`), it has executed nothing, so that to ask the other is still the same, first request; the
-//! client remembers the way, as every client of a Redis Cluster does, until there is trouble on it.
-//! Nothing else is ever asked again.
+//! client remembers the way, as every client of a Redis Cluster does, until there is trouble on it
+//! (`client/ways.rs`). Nothing else is ever asked again.
 //!
 //! Until the first byte of a request may have left, nothing can have happened: `Fail`. From then on
 //! the node may do at any time what it was asked, whatever the client sees: `Info`. Only for
 //! operations that change nothing is a lost answer a `Fail`, too, so that fewer processes are retired.
+
+mod ways;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,6 +22,7 @@ use schism_history::{Call, Code, Op, Outcome, Reason, Value};
 use schism_lab::NodeId;
 use tokio::time::Instant;
 
+use self::ways::Ways;
 use super::command::{self, Answer, Request};
 use super::connection::{Connection, Trouble};
 use super::locks::{self, Locks};
@@ -29,6 +32,8 @@ use crate::Client;
 
 /// So often one operation is sent on. A cluster at rest needs one hop, one that moves slots two.
 const HOPS_MAX: usize = 5;
+/// What only saves detours may not use up an operation's time.
+const TABLE_WITHIN: Duration = Duration::from_millis(500);
 
 /// Who may answer reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +65,7 @@ pub(super) struct RedisClient {
     /// To where, and whether a replica may answer there. Writes have connections of their own, since
     /// a replica that may answer would run a script as far as it only reads.
     connections: FxHashMap<(SocketAddr, bool), Connection>,
-    /// Where a slot was last said to be served; reads of replicas have ways of their own.
-    ways: FxHashMap<(u16, bool), SocketAddr>,
+    ways: Ways,
     /// How many reads there were.
     reads: u64,
     locks: Locks,
@@ -94,7 +98,7 @@ impl RedisClient {
         names: Arc<BTreeMap<SocketAddr, NodeId>>,
         locks: Locks,
     ) -> Self {
-        let (connections, ways) = (FxHashMap::default(), FxHashMap::default());
+        let (connections, ways) = (FxHashMap::default(), Ways::default());
         Self { own, manner, names, connections, ways, reads: 0, locks }
     }
 
@@ -122,29 +126,47 @@ impl RedisClient {
     /// Asks from node to node, until one does it, refuses it, or is silent.
     async fn follow(&mut self, asked: &Asked<'_>) -> Outcome {
         let way = (asked.request.slot, asked.of_replica);
-        let (mut at, mut asking) = (self.ways.get(&way).copied().unwrap_or(self.own), false);
+        let (mut at, mut asking) = (self.ways.find(way).unwrap_or(self.own), false);
         for _ in 0..=HOPS_MAX {
             match self.meet(at, asking, asked).await {
                 Met::SentOn { to, asking: ask } => {
                     // `ASK` is about this request alone.
                     if !ask {
-                        self.ways.insert(way, to);
+                        if self.ways.find(way).is_none() {
+                            self.learn_table(at, asked).await;
+                        }
+                        self.ways.learn(way, to);
                     }
                     (at, asking) = (to, ask);
                 }
                 Met::Over(outcome) => {
                     if !was_answered(&outcome) {
                         // Its ways may have changed: the own node knows better.
-                        self.ways.retain(|_, to| *to != at);
+                        self.ways.forget_all_to(at);
                     }
                     return outcome;
                 }
             }
         }
-        self.ways.remove(&way);
+        self.ways.forget(way);
         // Every node that was asked has executed nothing.
         let text = format!("sent from node to node more than {HOPS_MAX} times");
         Outcome::Fail(Reason::new(Code::Unavailable, text))
+    }
+
+    /// Has the own node, which has just sent something on, tell where every slot is served. Without
+    /// its answer, the client learns them one by one.
+    async fn learn_table(&mut self, at: SocketAddr, asked: &Asked<'_>) {
+        let place = (at, asked.of_replica);
+        if at != self.own || !self.ways.wants_table() {
+            return;
+        }
+        let Some(mut connection) = self.connections.remove(&place) else { return };
+        let deadline = asked.deadline.min(Instant::now() + TABLE_WITHIN);
+        if let Ok(reply) = connection.command(&["CLUSTER", "SLOTS"], deadline).await {
+            self.ways.read_table(at, &reply);
+            self.connections.insert(place, connection);
+        }
     }
 
     /// Whether a replica may answer the read that comes next.

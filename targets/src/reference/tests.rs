@@ -184,7 +184,7 @@ fn refuses_options_that_it_does_not_know() {
         json!({ "protocol": "raft", "bug": "stale" }),
         &["bug"],
         "`bug` is \"stale\"; it must be one of none, stale-read, ack-before-commit, buffered-log, \
-         drop-on-snapshot, apply-twice, commit-old-term, forget-vote, no-fsync",
+         drop-on-snapshot, apply-twice, commit-old-term, forget-vote, no-fsync, no-checksum",
     );
     check(
         json!({ "protocol": "raft", "snapshot_every": 0 }),

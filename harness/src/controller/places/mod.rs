@@ -15,13 +15,16 @@ use async_trait::async_trait;
 use schism_history::Process;
 use schism_lab::{Command, Host, Node, NodeId};
 use schism_nemesis::ClientPlaces;
-use schism_targets::{Client, Cluster};
+use schism_targets::{Client, ClockSight, Cluster};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::place::{Place, PlacedClient};
 use crate::client::lines::{Hello, NodeLine, VERSION};
 use crate::plan::Choice;
+
+/// How long an answer may be on its way through the pipe, in seconds, on a machine that is not late.
+const PIPE_S: f64 = 0.02;
 
 /// All clients of a run.
 pub struct Places {
@@ -117,5 +120,11 @@ impl ClientPlaces for Places {
 
     async fn start(&self, place: NodeId) -> Result<(), String> {
         self.place(place)?.start().await
+    }
+
+    async fn clock(&self, place: NodeId, within: Duration) -> Option<ClockSight> {
+        let ahead_s = self.place(place).ok()?.ahead_s(within).await?;
+        // What an answer takes through the pipe makes the clock seem behind, by little.
+        Some(ClockSight { ahead_s, give_or_take_s: PIPE_S })
     }
 }

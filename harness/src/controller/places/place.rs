@@ -35,6 +35,8 @@ pub(super) struct Place {
     /// The pipes; `None` while no process runs that can be asked.
     talk: Mutex<Option<Talk>>,
     life: watch::Sender<Life>,
+    /// How far the client's clock was ahead of ours by its last answer, in seconds.
+    ahead_s: watch::Sender<Option<f64>>,
     notes: Plain<Vec<String>>,
 }
 
@@ -50,7 +52,8 @@ struct Life {
 impl Place {
     pub(super) fn new(host: Arc<dyn Host>, command: Command, hello: Hello) -> Self {
         let life = watch::Sender::new(Life { number: 0, struck: false });
-        Self { host, command, hello, talk: Mutex::default(), life, notes: Plain::default() }
+        let (talk, notes) = (Mutex::default(), Plain::default());
+        Self { host, command, hello, talk, life, ahead_s: watch::Sender::new(None), notes }
     }
 
     pub(super) fn host(&self) -> &Arc<dyn Host> {
@@ -75,6 +78,14 @@ impl Place {
     /// What the reader of the report should know.
     pub(super) fn take_notes(&self) -> Vec<String> {
         std::mem::take(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How far the client's clock is ahead of ours, by the next answer that it gives to anybody; `None`
+    /// if none comes in that time, or it does not say what its clock shows.
+    pub(super) async fn ahead_s(&self, within: Duration) -> Option<f64> {
+        let mut ahead_s = self.ahead_s.subscribe();
+        timeout(within, ahead_s.changed()).await.ok()?.ok()?;
+        *ahead_s.borrow()
     }
 
     /// Starts the process where none runs, and returns when it can be asked.
@@ -248,7 +259,10 @@ impl Client for PlacedClient {
             return Outcome::Fail(Reason::new(Code::Refused, problem));
         };
         match spoken.ask(self.process, call).await {
-            Ok(outcome) => outcome,
+            Ok(outcome) => {
+                self.place.ahead_s.send_replace(spoken.ahead_s());
+                outcome
+            }
             // The process has not seen a byte of it, and never will.
             Err(Lost::Unsent(problem)) => {
                 let words = self.place.bury(&mut talk, &problem).await;

@@ -7,7 +7,7 @@ use schism_history::{Call, Op, Outcome, Process};
 use schism_lab::Running;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use crate::client::lines;
+use crate::client::lines::{self, Answered};
 
 /// An answer longer than this is taken for nonsense.
 const LINE_MAX: usize = 64 << 20;
@@ -28,6 +28,8 @@ pub(super) struct Talk {
     last: u64,
     /// Whether the last call was not answered yet.
     owes: bool,
+    /// How far the client's clock was ahead of ours when its last answer came, in seconds.
+    ahead_s: Option<f64>,
 }
 
 /// Why a call has no answer.
@@ -44,12 +46,26 @@ impl Talk {
     pub(super) fn new(mut running: Running) -> Option<Self> {
         let (input, output) = (running.stdin.take()?, running.stdout.take()?);
         let (outgoing, incoming) = (Vec::new(), Vec::new());
-        Some(Self { running, input, output, outgoing, incoming, last: 0, owes: false })
+        Some(Self {
+            running,
+            input,
+            output,
+            outgoing,
+            incoming,
+            last: 0,
+            owes: false,
+            ahead_s: None,
+        })
     }
 
     /// Whether a call that was given up may still be answered, or not even have been read.
     pub(super) fn owes(&self) -> bool {
         self.owes || !self.outgoing.is_empty()
+    }
+
+    /// How far the client's clock was ahead of ours by its last answer, if it said so.
+    pub(super) fn ahead_s(&self) -> Option<f64> {
+        self.ahead_s
     }
 
     /// Has the process do one operation. May be dropped at any time: then the answer is still owed,
@@ -91,7 +107,9 @@ impl Talk {
     /// The next answer, whichever call it is to.
     async fn answer(&mut self, op: &Op) -> Result<(u64, Outcome), String> {
         let line = self.hear().await?;
-        let (answered, outcome) = lines::read_answer(&line, op)?;
+        let Answered { number: answered, outcome, clock_us } = lines::read_answer(&line, op)?;
+        let clocks = clock_us.zip(lines::own_clock_us());
+        self.ahead_s = clocks.map(|(its, ours)| (its as f64 - ours as f64) / 1e6);
         if answered == 0 || answered > self.last {
             return Err(format!("answered call {answered}, which was never made"));
         }

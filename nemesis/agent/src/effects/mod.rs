@@ -6,6 +6,7 @@
 
 mod burn;
 mod clock;
+mod damage;
 mod descriptors;
 mod disk;
 mod layer;
@@ -23,6 +24,8 @@ use crate::layer::{Loss, Trouble};
 use crate::ledger::Entry;
 use crate::members::Members;
 
+pub use damage::Wound;
+
 /// An effect, with its parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -38,6 +41,8 @@ pub enum Effect {
     Disk(Trouble),
     /// That disk loses what was not synced; nothing may run on the node.
     Loss(Loss),
+    /// These files are damaged, which they stay; nothing may run on the node.
+    Damage(Vec<Wound>),
     /// A process that takes memory.
     Memory {
         /// How many bytes.
@@ -79,6 +84,7 @@ impl Effect {
             Effect::Layer => "layer",
             Effect::Disk(_) => "disk",
             Effect::Loss(_) => "loss",
+            Effect::Damage(_) => "damage",
             Effect::Memory { .. } => "memory",
             Effect::Descriptors { .. } => "descriptors",
             Effect::Clock { .. } => "clock",
@@ -98,7 +104,9 @@ impl Effect {
             // A clock may have been written into the hardware. The layer's mount is gone, and what it
             // kept in the folder below is not.
             Effect::RealClock { .. } | Effect::Layer => true,
-            Effect::Burn { .. }
+            // Files stay damaged, but nothing of that is ever to be undone.
+            Effect::Damage(_)
+            | Effect::Burn { .. }
             | Effect::Disk(_)
             | Effect::Loss(_)
             | Effect::Memory { .. }
@@ -127,6 +135,7 @@ impl Effect {
             Effect::Layer => Box::new(layer::Mounted::default()),
             Effect::Disk(trouble) => Box::new(disk::Ailing::new(trouble.clone())),
             Effect::Loss(loss) => Box::new(disk::Losing(*loss)),
+            Effect::Damage(wounds) => Box::new(damage::Damaging(wounds.clone())),
             Effect::Memory { bytes } => Box::new(memory::Fill::new(*bytes)),
             Effect::Descriptors { leave } => Box::new(descriptors::Limits::new(*leave)),
             &Effect::Clock { offset_ms, drift_ppm, strobe_ms } => {
@@ -173,8 +182,12 @@ pub(crate) trait Holding {
 pub(crate) fn clean(effect: &Effect, facts: &Value) -> Result<(), String> {
     match effect {
         // Processes die with their holder, and the layer ends a trouble with the connection of its
-        // holder. What is lost is lost.
-        Effect::Burn { .. } | Effect::Memory { .. } | Effect::Disk(_) | Effect::Loss(_) => Ok(()),
+        // holder. What is lost is lost, and what is damaged stays so.
+        Effect::Burn { .. }
+        | Effect::Memory { .. }
+        | Effect::Disk(_)
+        | Effect::Loss(_)
+        | Effect::Damage(_) => Ok(()),
         Effect::Layer => layer::clean(facts),
         Effect::Descriptors { .. } => descriptors::clean(facts),
         Effect::Clock { .. } => clock::clean(facts),

@@ -100,6 +100,19 @@ impl Clock {
     }
 }
 
+/// What a node's process says of its clock when it is asked; a client's, with its next answer.
+async fn ask(spot: &Spot, within: Duration) -> Result<Option<schism_targets::ClockSight>, String> {
+    let node = spot.host.node();
+    if let Some(places) = spot.places.as_ref().filter(|_| node.id.is_client()) {
+        return Ok(places.clock(node.id, within).await);
+    }
+    let asked = spot.target.clock(&spot.cluster, node, within);
+    match tokio::time::timeout(within * 2, asked).await {
+        Ok(sight) => sight.map_err(|error| error.to_string()),
+        Err(_) => Ok(None),
+    }
+}
+
 #[async_trait]
 impl Look for Clock {
     async fn look(&self, spot: &Spot) -> Sight {
@@ -109,11 +122,7 @@ impl Look for Clock {
         let open_max_s = OPEN_MAX_S.max(self.offset_s.abs() / 10.0);
         let mut best: Option<schism_targets::ClockSight> = None;
         for _ in 0..TRIES {
-            let asked = spot.target.clock(&spot.cluster, spot.host.node(), within);
-            let sight = match tokio::time::timeout(within * 2, asked).await {
-                Ok(sight) => sight.map_err(|error| error.to_string())?,
-                Err(_) => None,
-            };
+            let sight = ask(spot, within).await?;
             let Some(sight) = sight else { break };
             if best.is_none_or(|best| sight.give_or_take_s < best.give_or_take_s) {
                 best = Some(sight);
@@ -122,7 +131,11 @@ impl Look for Clock {
                 break;
             }
         }
-        let best = best.ok_or("does not tell the time")?;
+        let best = best.ok_or(if spot.host.node().id.is_client() {
+            "gave no answer that says what its clock shows (`clock_us`)"
+        } else {
+            "does not tell the time"
+        })?;
         self.seen().open_s = best.give_or_take_s;
         Ok(best.ahead_s)
     }

@@ -13,6 +13,7 @@ impl Performance {
         for look in &self.looks {
             look.end();
         }
+        self.before_ending();
         if let Some(parcels) = &mut self.parcels {
             parcels.release();
         }
@@ -40,6 +41,7 @@ impl Performance {
             };
             parts.push(evidence(seen, format!("{}: {text}", look.node)));
         }
+        parts.extend(self.inner_seen());
         (all(parts, ""), touched)
     }
 

@@ -32,7 +32,7 @@ struct Seen {
 }
 
 impl Look {
-    fn start(probe: ProcessProbe, node: NodeId, was: Was) -> Self {
+    pub(super) fn start(probe: ProcessProbe, node: NodeId, was: Was) -> Self {
         let seen: Arc<Mutex<Seen>> = Arc::default();
         let told = seen.clone();
         let task = tokio::spawn(async move {
@@ -79,6 +79,8 @@ impl Performance {
         match touch {
             Touch::Links(change, links) => self.change_links(number, *change, links).await?,
             Touch::Nodes(act, places) => self.act(number, *act, places).await?,
+            Touch::Inner(inner) => self.begin_inner(number, inner).await?,
+            Touch::End(names) => self.end_inner(number, names).await?,
         }
         self.due = Instant::now();
         Ok(())
@@ -152,7 +154,7 @@ impl Performance {
         }
     }
 
-    fn end_looks(&self, node: NodeId) {
+    pub(super) fn end_looks(&self, node: NodeId) {
         self.looks.iter().filter(|look| look.node == node).for_each(Look::end);
     }
 }

@@ -186,11 +186,13 @@ pub enum Bug {
     ForgetVote,
     /// The log is written and not synced.
     NoFsync,
+    /// What is read from the disk is believed, whatever its checksum says.
+    NoChecksum,
 }
 
 impl Bug {
     /// Every bug, with its name.
-    pub const ALL: [(&'static str, Bug); 8] = [
+    pub const ALL: [(&'static str, Bug); 9] = [
         ("stale-read", Bug::StaleRead),
         ("ack-before-commit", Bug::AckBeforeCommit),
         ("buffered-log", Bug::BufferedLog),
@@ -199,6 +201,7 @@ impl Bug {
         ("commit-old-term", Bug::CommitOldTerm),
         ("forget-vote", Bug::ForgetVote),
         ("no-fsync", Bug::NoFsync),
+        ("no-checksum", Bug::NoChecksum),
     ];
 
     /// The bug of this name.

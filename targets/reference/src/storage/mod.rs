@@ -71,9 +71,11 @@ pub struct Storage<D> {
 impl<D: Disk> Storage<D> {
     /// Reads what is there, cuts off a torn end, and is then ready to write.
     pub fn recover(mut disk: D, bug: Option<Bug>) -> Result<(Self, Recovered), StorageError> {
-        let snapshot = read_snapshot(&mut disk)?;
+        // Bug no-checksum: what stands there is taken as it is.
+        let checks = bug != Some(Bug::NoChecksum);
+        let snapshot = read_snapshot(&mut disk, checks)?;
         let bytes = disk.read(LOG).map_err(failed(LOG))?.unwrap_or_default();
-        let (records, sound) = decode(&bytes)
+        let (records, sound) = decode(&bytes, checks)
             .map_err(|(offset, problem)| StorageError::Corrupt { file: LOG, offset, problem })?;
         let torn_bytes = bytes.len() - sound;
         if torn_bytes > 0 {
@@ -155,11 +157,12 @@ fn failed(file: &'static str) -> impl Fn(io::Error) -> StorageError {
     move |source| StorageError::Io { file, source }
 }
 
-fn read_snapshot(disk: &mut impl Disk) -> Result<Option<Snapshot>, StorageError> {
+fn read_snapshot(disk: &mut impl Disk, checks: bool) -> Result<Option<Snapshot>, StorageError> {
     let Some(bytes) = disk.read(SNAPSHOT).map_err(failed(SNAPSHOT))? else { return Ok(None) };
     let corrupt =
         |offset, problem: String| StorageError::Corrupt { file: SNAPSHOT, offset, problem };
-    let (records, sound) = decode(&bytes).map_err(|(offset, problem)| corrupt(offset, problem))?;
+    let (records, sound) =
+        decode(&bytes, checks).map_err(|(offset, problem)| corrupt(offset, problem))?;
     // A snapshot replaces its file in one step: a torn one was never left by a crash.
     match <[Record; 1]>::try_from(records) {
         Ok([Record::Snapshot(snapshot)]) if sound == bytes.len() => Ok(Some(snapshot)),

@@ -181,3 +181,19 @@ fn drops_a_log_that_disagrees_with_an_installed_snapshot() {
     let (_, recovered) = Storage::recover(between, None).expect("sound files");
     assert_eq!((recovered.log.base(), recovered.log.last_index()), (4, 4));
 }
+
+#[test]
+fn only_the_bug_no_checksum_believes_what_is_damaged() {
+    let (_, lengths, _) = batches();
+    let (mut storage, _) = Storage::recover(Files::default(), None).expect("an empty disk");
+    for batch in batches().0 {
+        storage.write(&batch).expect("memory");
+    }
+    let mut disk = storage.into_disk();
+    // The last byte of the second batch is that of a value.
+    let byte = lengths[1] - 1;
+    disk.0.get_mut(LOG).expect("a log")[byte] ^= 2;
+    assert!(Storage::recover(disk.clone(), None).is_err());
+    let (_, recovered) = Storage::recover(disk, Some(Bug::NoChecksum)).expect("it believes");
+    assert_eq!(recovered.torn_bytes, 0);
+}

@@ -17,7 +17,8 @@ const LONG: Duration = Duration::from_secs(20);
 const PLAIN: Manner = Manner { reads: Reads::Primary, wait: 0, wait_timeout: SHORT };
 
 /// A node that answers to each command in turn. `{}` stands for the address of the other node;
-/// `close` closes the connection, and an empty text is no answer.
+/// `close` closes the connection, and an empty text is no answer. Who asks for its table of slots
+/// gets one that has them all at the other node, if it has any.
 struct Node {
     listener: TcpListener,
     state: Arc<Mutex<State>>,
@@ -27,12 +28,14 @@ struct Node {
 struct State {
     answers: VecDeque<&'static str>,
     heard: Vec<String>,
+    has_table: bool,
+    tables: usize,
 }
 
 async fn node(answers: &[&'static str]) -> (Node, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback is there");
     let address = listener.local_addr().expect("it is bound");
-    let state = State { answers: answers.iter().copied().collect(), heard: Vec::new() };
+    let state = State { answers: answers.iter().copied().collect(), ..State::default() };
     (Node { listener, state: Arc::new(Mutex::new(state)) }, address)
 }
 
@@ -58,8 +61,14 @@ async fn serve_one(mut stream: TcpStream, state: Arc<Mutex<State>>, other: Socke
             bytes.drain(..length);
             let answer = {
                 let mut state = state.lock().expect("no panic");
-                state.heard.push(words(command));
-                state.answers.pop_front().expect("an answer to each command")
+                let command = words(command);
+                if command == "CLUSTER SLOTS" {
+                    state.tables += 1;
+                    table(other, state.has_table)
+                } else {
+                    state.heard.push(command);
+                    state.answers.pop_front().expect("an answer to each command").to_owned()
+                }
             };
             if answer == "close" {
                 return;
@@ -69,6 +78,16 @@ async fn serve_one(mut stream: TcpStream, state: Arc<Mutex<State>>, other: Socke
             let _ = stream.write_all(answer.as_bytes()).await;
         }
     }
+}
+
+fn table(other: SocketAddr, full: bool) -> String {
+    let (address, port) = (other.ip().to_string(), other.port());
+    let length = address.len();
+    if !full {
+        return "*0\r\n".into();
+    }
+    let node = format!("*2\r\n${length}\r\n{address}\r\n:{port}\r\n");
+    format!("*1\r\n*3\r\n:0\r\n:16383\r\n{node}")
 }
 
 fn heard(state: &Mutex<State>) -> Vec<String> {
@@ -193,6 +212,21 @@ async fn goes_where_it_is_sent_and_remembers_the_way() {
         two(PLAIN, &[write(), read()], &["-MOVED 16287 {}\r\n"], &["+OK\r\n", "$1\r\n1\r\n"]).await;
     assert_eq!(outcomes, ["ok 1", "ok 1"]);
     assert_eq!((own, other), (vec!["SET x 1".into()], vec!["SET x 1".into(), "GET x".into()]));
+}
+
+#[tokio::test]
+async fn knows_the_ways_of_all_slots_from_the_first_on() {
+    let ((one, own), (two, other)) =
+        (node(&["-MOVED 16287 {}\r\n"]).await, node(&["+OK\r\n"; 3]).await);
+    let (one, two) = (one.serve(other), two.serve(own));
+    one.lock().expect("no panic").has_table = true;
+    let mut client = client(own, PLAIN);
+    for key in ["x", "y", "z"] {
+        let write = Op::new("write", Some(key), Value::Int(1));
+        assert_eq!(short(&invoke(&mut client, &write, LONG).await), "ok 1");
+    }
+    assert_eq!((heard(&one).len(), heard(&two).len()), (1, 3));
+    assert_eq!(one.lock().expect("no panic").tables, 1);
 }
 
 #[tokio::test]
