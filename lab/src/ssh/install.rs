@@ -114,12 +114,21 @@ async fn put(
     let path = quote(&name.display().to_string());
     let folder = quote(&name.parent().unwrap_or(Path::new("/")).display().to_string());
     let look = format!(
-        "uname -sm && mkdir -p -- {folder} && if test -x {path}; then sha256sum -- {path}; fi"
+        "uname -sm && umask 022 && mkdir -p -- {folder} && {} \
+         && if test -x {path}; then sha256sum -- {path}; fi",
+        is_safe(access)
     );
     let line = access.as_root(&look);
     let seen = connection.exec(&line, tokio::io::empty(), connection.bounds.reach * 2).await?;
     let said = String::from_utf8_lossy(&seen.stdout).into_owned();
     let platform = said.lines().next().unwrap_or_default();
+    if seen.code == SOMEBODY_ELSES {
+        return Err(format!(
+            "{} belongs to somebody else or can be written by everybody, who could change what root \
+             runs from there: remove it, or name another folder as `data` in an inventory",
+            access.folder().display()
+        ));
+    }
     if seen.code != 0 || platform.is_empty() {
         let words = String::from_utf8_lossy(&seen.stderr);
         return Err(unwilling(access, said.trim(), words.trim()));
@@ -137,6 +146,20 @@ async fn put(
     let file = file.map_err(|error| format!("{}: {error}", program.path.display()))?;
     receive(connection, access, file, &path, 0o755, &program.sum).await?;
     Ok(true)
+}
+
+/// Exit code of [`is_safe`].
+const SOMEBODY_ELSES: i32 = 77;
+
+/// A condition of a shell: the folder is root's or the user's, and so is where it points to. Its name
+/// can be guessed and stands where everybody may write, so that somebody may have been there first.
+fn is_safe(access: &Access) -> String {
+    let (folder, user) = (quote(&access.folder().display().to_string()), quote(&access.user));
+    format!(
+        "for owner in $(stat -c %u -- {folder}; stat -L -c %u -- {folder}); do test \"$owner\" = 0 \
+         || test \"$owner\" = \"$(id -u -- {user})\" || exit {SOMEBODY_ELSES}; done && case \
+         \"$(stat -L -c %a -- {folder})\" in *[2367]) exit {SOMEBODY_ELSES};; esac"
+    )
 }
 
 /// Why a host did not do the first that was asked of it.
@@ -182,6 +205,41 @@ pub(super) async fn receive(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_somebody_else_could_change_is_not_safe() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let own = folder.path().join("it's own");
+        std::fs::create_dir(&own).expect("a folder");
+        let own_user = nix::unistd::User::from_uid(nix::unistd::getuid()).expect("users");
+        let mut access = Access::parse("h1").expect("a host");
+        access.user = own_user.map_or_else(|| "root".into(), |user| user.name);
+        access.data = Some(own.clone());
+        let code = |access: &Access| {
+            let condition = format!("{} && exit 5", is_safe(access));
+            let shell = std::process::Command::new("sh").args(["-c", &condition]).status();
+            shell.expect("a shell").code()
+        };
+        let mode = |mode: u32| {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&own, permissions).expect("a mode");
+        };
+        mode(0o755);
+        assert_eq!(code(&access), Some(5));
+        mode(0o777);
+        assert_eq!(code(&access), Some(SOMEBODY_ELSES));
+        mode(0o755);
+        if nix::unistd::getuid().is_root() {
+            std::os::unix::fs::chown(&own, Some(65_534), None).expect("somebody else's");
+            assert_eq!(code(&access), Some(SOMEBODY_ELSES));
+            let link = folder.path().join("link");
+            std::os::unix::fs::symlink(&own, &link).expect("a link");
+            access.data = Some(link);
+            assert_eq!(code(&access), Some(SOMEBODY_ELSES));
+        }
+    }
 
     #[test]
     fn sums_as_sha256sum_does() {
