@@ -260,6 +260,7 @@ impl Standing {
     pub(crate) fn is_up(&mut self, node: NodeId) {
         self.down.remove(&node);
         self.bereft.remove(&node);
+        self.refused.remove(&node);
     }
 
     /// Everything that the fault was about is well again: the moment.

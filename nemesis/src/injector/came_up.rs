@@ -23,6 +23,7 @@ impl Act {
                     hands.standing().is_up(node);
                     text
                 }
+                Launched::Struck(text) => text,
                 Launched::Refused => {
                     hands.standing().stays_down(node);
                     let log = self.last_lines_of(node).await;

@@ -13,6 +13,8 @@ use crate::deed::THERE_WITHIN;
 pub(crate) enum Launched {
     /// It answers as another incarnation, or something else keeps it from that.
     Up(String),
+    /// Nothing runs there, for which another fault answers.
+    Struck(String),
     /// Its program ended, and nothing runs there any more.
     Refused,
     /// It runs, and does not answer.
@@ -50,6 +52,10 @@ impl ProcessProbe {
         loop {
             match host.processes().await {
                 Ok(now) if now.is_empty() => {
+                    // Whoever was killed since has refused nothing.
+                    if let Some(other) = silenced() {
+                        return Launched::Struck(format!("is down, as {other} struck it since"));
+                    }
                     let since = *nothing_since.get_or_insert_with(Instant::now);
                     if since.elapsed() >= THERE_WITHIN {
                         return Launched::Refused;
