@@ -88,7 +88,7 @@ fn hosts_are_reached_through_a_jump_host_with_an_agent_and_as_vagrant_names_them
     let mut agent =
         agent.args(["-D", "-a", &socket]).stdout(Stdio::null()).spawn().expect("an ssh-agent");
     let mut added = world.at_desk("sh");
-    let script = "until ssh-add \"$0\"; do sleep 0.1; done";
+    let script = "for n in $(seq 200); do ssh-add \"$0\" && exit; sleep 0.1; done; exit 1";
     added.args(["-c", script, &key]).env("SSH_AUTH_SOCK", &socket);
     assert!(added.status().expect("ssh-add").success());
     let nodes = ["--nodes", "h1,ada@h2,ada@[10.88.0.3]:2222"];
