@@ -4,7 +4,6 @@
 //! Runs share two cores with everything else, so they go one at a time. Where this machine refuses
 //! namespaces, each test is skipped in words.
 
-use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +12,11 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+#[path = "whole_runs/disks.rs"]
+mod disks;
+#[path = "whole_runs/left_behind.rs"]
+mod left_behind;
 
 /// No command of these tests takes longer, in seconds.
 const LIMIT_S: &str = "120";
@@ -179,93 +183,15 @@ fn a_planted_bug_is_found_and_ends_the_run_early() {
     assert_eq!(verdict["claims"][0]["verdict"], "violated");
 }
 
+fn wait_until(within: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < within, "not within {within:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Each way to cheat ends with exit code 2, and the reason names what was noticed.
-const POWER: &str = "
-name: power
-seed: 1
-lab: { local: { nodes: 3 } }
-target: { reference: { protocol: raft, bug: BUG } }
-workload: { set: { keys: 2, operations_per_key: 500 } }
-load: { clients: 5, duration: 7s, rate: 100/s }
-faults:
-  - { at: 3s, for: 1s, power-loss: all }
-claims:
-  - no-lost-elements
-  - acknowledged-writes-survive
-";
-
-/// Whether this user may put a disk layer over a folder.
-fn may_layer(test: &str) -> bool {
-    let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse");
-    if let Err(error) = &opened {
-        let _ = writeln!(std::io::stderr(), "skipped: {test}: /dev/fuse: {error}");
-    }
-    opened.is_ok()
-}
-
-#[test]
-fn a_loss_of_power_finds_who_does_not_sync_and_nobody_else() {
-    let test = "a_loss_of_power_finds_who_does_not_sync_and_nobody_else";
-    if !may_layer(test) {
-        return;
-    }
-    let Some(place) = Place::new(test) else { return };
-    let (code, verdict, said) = place.run(&POWER.replace("BUG", "no-fsync"), &[]);
-    assert_eq!(code, 1, "{said}");
-    for claim in ["no-lost-elements", "acknowledged-writes-survive"] {
-        assert!(reasons(&verdict).contains(&format!("{claim:?}: \"violated\"")), "{said}");
-    }
-    let (code, _, said) = place.run(&POWER.replace("BUG", "none"), &[]);
-    assert_eq!(code, 0, "{said}");
-    // What was held over the data folders went with the run, and so did they.
-    assert!(!place.latest().join("data").exists());
-}
-
-#[test]
-fn a_run_that_was_given_up_before_its_load_leaves_no_data_below_a_disk_layer() {
-    let test = "a_run_that_was_given_up_before_its_load";
-    if !may_layer(test) {
-        return;
-    }
-    let Some(place) = Place::new(test) else { return };
-    let plan = POWER.replace("BUG", "none");
-    let (code, _, said) = place.run(&plan, &["--sabotage", "dead-client"]);
-    assert_eq!(code, 2, "{said}");
-    assert!(!place.latest().join("data").exists(), "{said}");
-}
-
-const DAMAGE: &str = "
-name: damage
-seed: 1
-lab: { local: { nodes: 3 } }
-target: { reference: { protocol: raft, bug: BUG } }
-workload: { set: { keys: 2, operations_per_key: 500 } }
-load: { clients: 6, duration: 9s, rate: 60/s }
-faults:
-  - { at: 3s, for: 2s, damage: { of: WHOM, files: log, flip: 4 } }
-claims:
-  - no-lost-elements
-  - no-unexpected-elements
-";
-
-#[test]
-fn damage_of_files_finds_who_believes_them_and_is_survived_by_who_refuses_them() {
-    let Some(place) = Place::new("damage_of_files") else { return };
-    let plan = |bug, whom| DAMAGE.replace("BUG", bug).replace("WHOM", whom);
-    // By chance most nodes may be damaged so that even they notice; not again and again.
-    let found = |seed: u32| {
-        let seed = seed.to_string();
-        place.run(&plan("no-checksum", "all"), &["--seed", &seed]).0 == 1
-    };
-    assert!((1..=4).any(found), "nothing was ever lost");
-    // A node that refuses to start on its files is no doubt of the run.
-    let (code, _, said) = place.run(&plan("none", "n2"), &[]);
-    assert_eq!(code, 0, "{said}");
-    assert!(said.contains("n2 refused to start on damaged files, and stays down"), "{said}");
-    let history = std::fs::read_to_string(place.latest().join("history.jsonl")).expect("a history");
-    assert!(history.contains("damage n2: raft/log: 4 bits flipped (byte "));
-}
-
 fn check_sabotage(sabotage: &str, fault: &str, noticed: &str) {
     let Some(place) = Place::new(&format!("sabotage {sabotage}")) else { return };
     let plan = PLAN.replace("FAULT", fault);
@@ -303,124 +229,6 @@ fn a_kill_of_the_wrong_process_upholds_nothing() {
 #[test]
 fn a_nemesis_that_does_nothing_upholds_nothing() {
     check_sabotage("idle-nemesis", "pause: one", "F2");
-}
-
-/// The processes of this machine whose command line mentions `needle`, with their parents.
-fn processes(needle: &str) -> Vec<i32> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
-            continue;
-        };
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        if String::from_utf8_lossy(&line).contains(needle) && pid != std::process::id() as i32 {
-            found.push(pid);
-        }
-    }
-    found
-}
-
-/// The children of every thread of a process.
-fn children(parent: i32) -> Vec<i32> {
-    let mut found = Vec::new();
-    for task in std::fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten() {
-        let text = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        found.extend(text.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
-    }
-    found
-}
-
-/// The namespaces of a process, as /proc names them.
-fn namespaces(pid: i32) -> Vec<PathBuf> {
-    let link = |kind| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok();
-    ["net", "mnt", "pid", "uts", "ipc"].into_iter().filter_map(link).collect()
-}
-
-/// The namespaces of all processes of this machine. One without a process, and without a descriptor
-/// of one, is gone, and with a network namespace its interfaces.
-fn all_namespaces() -> BTreeSet<PathBuf> {
-    let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.flat_map(namespaces).collect()
-}
-
-/// Everything below `root`.
-fn descendants(root: i32) -> Vec<i32> {
-    let mut all = Vec::new();
-    let mut front = vec![root];
-    while let Some(pid) = front.pop() {
-        let below = children(pid);
-        all.extend(&below);
-        front.extend(below);
-    }
-    all
-}
-
-fn alive(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')')
-        .next()
-        .is_some_and(|rest| !rest.trim().is_empty() && !rest.trim().starts_with('Z'))
-}
-
-fn wait_until(within: Duration, what: &str, mut condition: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < within, "not within {within:?}: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Kills one process of a run in the middle of its partition; nothing may be left, and what was
-/// recorded can be judged.
-fn check_kill(victim: impl Fn(i32) -> i32) {
-    let Some(place) = Place::new("kill -9 in the middle of a partition") else { return };
-    let mut run = place.start(&PLAN.replace("FAULT", "kill: one"));
-    let outer = run.id() as i32;
-    let history = place.latest().join("history.jsonl");
-    wait_until(Duration::from_secs(30), "a partition that bites", || {
-        std::fs::read_to_string(&history).unwrap_or_default().contains("\"phase\":\"bites\"")
-    });
-    let family = descendants(outer);
-    assert!(family.len() >= 11, "two processes a node and the controller: {family:?}");
-    let before: BTreeSet<PathBuf> = family.iter().copied().flat_map(namespaces).collect();
-    let own: BTreeSet<PathBuf> = namespaces(std::process::id() as i32).into_iter().collect();
-    let made: BTreeSet<PathBuf> = before.difference(&own).cloned().collect();
-    assert!(made.len() > 10, "namespaces of five nodes: {made:?}");
-    // The test kills a process that it started, by its number.
-    let status = Command::new("kill").args(["-9", &victim(outer).to_string()]).status();
-    assert!(status.expect("kill").success());
-    wait_until(Duration::from_secs(3), "every process of the run is gone", || {
-        family.iter().all(|&pid| !alive(pid)) && all_namespaces().is_disjoint(&made)
-    });
-    let name = place.folder.path().to_str().expect("a plain path").to_owned();
-    wait_until(Duration::from_secs(20), "the outer supervisor ends", || {
-        run.try_wait().expect("the run").is_some()
-    });
-    assert_eq!(processes(&name), Vec::<i32>::new());
-    let check = place.schism(&["check", "runs/latest", "--json"]);
-    let verdict: Value = serde_json::from_slice(&check.stdout).expect("a verdict");
-    assert!(verdict["claims"][0]["judged"].as_u64().expect("a count") > 50, "{verdict}");
-    assert_ne!(check.status.code(), Some(1), "{verdict}");
-}
-
-#[test]
-fn nothing_is_left_when_the_controller_is_killed() {
-    // The deepest single chain: outer, the namespaces' founder, its init, the controller.
-    check_kill(|outer| {
-        let mut pid = outer;
-        loop {
-            match children(pid)[..] {
-                [only] => pid = only,
-                _ => return pid,
-            }
-        }
-    });
-}
-
-#[test]
-fn nothing_is_left_when_the_outer_supervisor_is_killed() {
-    check_kill(|outer| outer);
 }
 
 #[test]
