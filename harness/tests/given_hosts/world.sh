@@ -16,7 +16,8 @@ machine() {
     mount -t tmpfs none /run
     hostname desk
     ip link set lo up
-    ip link add lan type bridge
+    # Addresses of cards stay what they are when a host is off: others remember them for a while.
+    ip link add lan address 02:00:0a:58:00:fe type bridge
     ip link set lan up
     ip address add 10.88.0.254/24 dev lan
     ip address add fd88::254/64 dev lan nodad
@@ -74,7 +75,8 @@ furnish() {
 on() {
     local name=h$1
     ip netns add "$name"
-    ip link add "to-$name" master lan up type veth peer name eth0 netns "$name"
+    ip link add "to-$name" master lan up type veth \
+        peer name eth0 address "02:00:0a:58:00:0$1" netns "$name"
     ip -n "$name" link set lo up
     ip -n "$name" link set eth0 up
     ip -n "$name" address add "10.88.0.$1/24" dev eth0
@@ -83,7 +85,7 @@ on() {
         --mount-proc bash "$here/host.sh" "$folder/$name" "$name" </dev/null >>"$folder/$name.log" 2>&1 &
     process[$name]=$!
     for _ in $(seq 200); do
-        if (exec 3<>"/dev/tcp/10.88.0.$1/22") 2>/dev/null; then return; fi
+        if timeout 2 bash -c "exec 3<>/dev/tcp/10.88.0.$1/22" 2>/dev/null; then return; fi
         sleep 0.05
     done
     echo "$name does not listen: $(tail -n 3 "$folder/$name.log")"
