@@ -5,6 +5,7 @@
 
 mod changes;
 mod client;
+mod first_start;
 mod gateway;
 mod locks;
 mod members;
@@ -23,6 +24,7 @@ mod watches;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
@@ -38,6 +40,7 @@ use crate::program::run;
 use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError, Upkeep};
 use changes::{CHANGE, Change, change};
 use client::EtcdClient;
+use first_start::Turns;
 use members::{Questions, leaders, peer_url, settled, standing_on};
 use settings::Settings;
 use wire::Member;
@@ -104,6 +107,7 @@ struct Etcd {
     joined: Mutex<BTreeMap<NodeId, String>>,
     /// The nodes that leave or have left, each with the number of the member that stood there.
     left: Mutex<BTreeMap<NodeId, String>>,
+    turns: Turns,
 }
 
 fn construct(given: &serde_json::Value) -> Result<Arc<dyn Target>, OptionError> {
@@ -118,6 +122,7 @@ impl Etcd {
             questions: Questions::new(),
             joined: Mutex::default(),
             left: Mutex::default(),
+            turns: Turns::default(),
         })
     }
 
@@ -128,7 +133,7 @@ impl Etcd {
 
     /// How a node is started.
     fn command(&self, cluster: &Cluster, node: &Node) -> Command {
-        let url = |port| format!("http://{}", std::net::SocketAddr::new(node.address, port));
+        let url = |port| format!("http://{}", SocketAddr::new(node.address, port));
         let all = cluster.nodes().map(|node| format!("{}={}", node.id, peer_url(node)));
         let all = all.collect::<Vec<_>>().join(",");
         let joined = self.joined.lock().expect("no code panics while it holds this lock");
@@ -248,7 +253,9 @@ impl Target for Etcd {
     }
 
     async fn start(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
-        Ok(host(cluster, node)?.start(NAME, &self.command(cluster, node)).await?)
+        let (host, command) = (host(cluster, node)?, self.command(cluster, node));
+        let peers = SocketAddr::new(node.address, PORTS.peers);
+        Ok(self.turns.start(node.id, peers, host.start(NAME, &command)).await?)
     }
 
     /// Returns when every node answers a linearizable read, and all know the same leader.
@@ -270,7 +277,9 @@ impl Target for Etcd {
 
     async fn wipe(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
         let data = Self::data(node).display().to_string();
-        run(&**host(cluster, node)?, &["rm", "-rf", "--", &data]).await
+        run(&**host(cluster, node)?, &["rm", "-rf", "--", &data]).await?;
+        self.turns.wiped(node.id);
+        Ok(())
     }
 
     async fn members(&self, cluster: &Cluster) -> Result<Vec<NodeId>, TargetError> {
