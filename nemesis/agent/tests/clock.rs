@@ -170,7 +170,8 @@ fn no_signal_is_lost_while_clocks_are_set() {
         for _ in 0..SIGNALS {
             // Signals of this kind queue, each of them.
             // SAFETY: plain numbers.
-            unsafe { libc::kill(pid, libc::SIGRTMIN()) };
+            let sent = unsafe { libc::kill(pid, libc::SIGRTMIN()) };
+            assert_eq!(sent, 0, "{}", std::io::Error::last_os_error());
             std::thread::sleep(Duration::from_micros(200));
         }
     });
