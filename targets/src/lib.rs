@@ -7,6 +7,8 @@ mod cache;
 mod clock_sight;
 mod error;
 mod etcd;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod log_tail;
 mod memory;
 mod program;
