@@ -15,6 +15,7 @@ mod hands;
 mod injection;
 mod injector;
 mod probe;
+mod roles;
 mod scenario;
 mod schedule;
 mod spec;
@@ -26,8 +27,10 @@ pub use clients::ClientPlaces;
 pub use damage::{Damage, Flip};
 pub use ear::Ear;
 pub use injector::{Bounds, Healing, Nemesis, Recorder};
+pub use roles::LEADER;
 pub use scenario::Scenario;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -64,9 +67,16 @@ pub trait Fault: Send + Sync {
         Vec::new()
     }
 
-    /// Whether the victims depend on who leads. Asking takes time while nodes are silent, so that
-    /// only those who must know ask.
-    fn needs_leader(&self) -> bool;
+    /// The roles on which its victims depend: who plays them is asked when it begins. Asking takes
+    /// time while nodes are silent, so that only those who must know ask.
+    fn roles(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// The roles that are named in it, whenever they are asked for: those that a target has to have.
+    fn named_roles(&self) -> Vec<&'static str> {
+        self.roles()
+    }
 
     /// Whether the victims depend on which client holds a lock.
     fn needs_holder(&self) -> bool {
@@ -93,8 +103,9 @@ pub trait Fault: Send + Sync {
 pub struct View {
     /// All nodes, in order.
     pub nodes: Vec<NodeId>,
-    /// The nodes that say that they lead, the most recent first.
-    pub primaries: Vec<NodeId>,
+    /// The nodes that play each of the roles that were asked for ([`LEADER`]: those that say that
+    /// they lead), the most recent first.
+    pub playing: BTreeMap<&'static str, Vec<NodeId>>,
     /// Nodes and clients that another fault already holds down (killed or paused), or lets leave.
     pub down: Vec<NodeId>,
     /// The places of clients that are processes; empty where clients live in the controller.

@@ -142,6 +142,18 @@ pub trait Target: Send + Sync {
         Err(TargetError::Unsupported { target: self.name(), what: "name its primaries" })
     }
 
+    /// The nodes that play a role of [`TargetEntry::roles`] now, the most recent first. Asks the nodes;
+    /// those that do not answer within `within` are not among them.
+    async fn playing(
+        &self,
+        cluster: &Cluster,
+        role: &str,
+        within: Duration,
+    ) -> Result<Vec<NodeId>, TargetError> {
+        let _ = (cluster, role, within);
+        Err(TargetError::Unsupported { target: self.name(), what: "name who plays such a role" })
+    }
+
     /// Which incarnation of the target runs on a node, by asking it over the network: a text that
     /// changes with every start of its process. `None` if it refuses or does not answer within
     /// `within`. What probes of kills and restarts read.
@@ -212,6 +224,9 @@ pub struct TargetEntry {
     pub operations: &'static [&'static str],
     /// The faults that it takes, by their names in the nemesis' table.
     pub faults: &'static [&'static str],
+    /// The roles of its nodes that victims can be named by, besides `leader`, which is told by
+    /// [`Target::primaries`].
+    pub roles: &'static [&'static str],
     /// The keys of its options, each with one line of help; what else stands in a plan is an error.
     pub options: &'static [(&'static str, &'static str)],
     /// Whether it can stand on so many nodes with the options of a plan; otherwise why not, and how

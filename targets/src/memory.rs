@@ -21,6 +21,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     needs_lab: false,
     operations: &["read", "write", "cas", "add", "read-set", "txn"],
     faults: &[],
+    roles: &[],
     options: &[],
     fits: |_, _| Ok(()),
     construct,

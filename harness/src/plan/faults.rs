@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schism_history::OptionError;
-use schism_nemesis::{FaultSpec, When};
+use schism_nemesis::{FaultSpec, LEADER, When};
 use schism_targets::TargetEntry;
 
 use super::LabPlan;
@@ -59,6 +59,17 @@ impl Reader {
                 let title = "this would be done to the whole machine that schism runs on";
                 let help = "leave `machine: true` out, or take hosts that may be thrown away";
                 self.problem_with_help(item.place.clone(), title, help);
+            }
+            for (path, role) in spec.roles() {
+                let Some(target) = target.filter(|target| {
+                    target.needs_lab && role != LEADER && !target.roles.contains(&role)
+                }) else {
+                    continue;
+                };
+                let title = format!("{} has no role `{role}`", target.name);
+                let has = [&[LEADER], target.roles].concat().join(", ");
+                let help = format!("its nodes can be named by {has}");
+                self.problem_with_help(item.place_of(&path), title, help);
             }
             for name in spec.names() {
                 if matches!(lab, LabPlan::Ssh { .. }) && SWITCH_ONLY.contains(&name) {

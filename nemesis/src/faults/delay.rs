@@ -78,8 +78,8 @@ impl Fault for Delay {
         self.by + self.jitter + LOOK
     }
 
-    fn needs_leader(&self) -> bool {
-        self.of.by_role()
+    fn roles(&self) -> Vec<&'static str> {
+        self.of.roles()
     }
 
     fn plan(&self, view: &View, rng: &mut ChaCha8Rng) -> Injection {

@@ -104,10 +104,10 @@ impl Side {
             // A share of the other side is a share of those that are left.
             Side::Nodes(victims) => {
                 let rest = View { nodes: others, ..view.clone() };
-                victims.resolve(&rest, &[], rng).map_err(|reason| match view.primaries[..] {
-                    [] => reason,
-                    _ => format!("no node is left to be {}", victims.words()),
-                })?
+                let known = victims.roles().into_iter().all(|role| view.player(role).is_ok());
+                let left = || format!("no node is left to be {}", victims.words());
+                let resolved = victims.resolve(&rest, &[], rng);
+                resolved.map_err(|reason| if known { left() } else { reason })?
             }
         };
         Ok(nodes.into_iter().map(End::Node).collect())
@@ -133,8 +133,9 @@ impl Fault for Hold {
         sides.try_for_each(|victims| victims.fit(nodes))
     }
 
-    fn needs_leader(&self) -> bool {
-        [&self.from, &self.to].iter().any(|side| side.victims().is_some_and(Victims::by_role))
+    fn roles(&self) -> Vec<&'static str> {
+        let sides = [&self.from, &self.to].into_iter();
+        sides.filter_map(|side| side.victims()).flat_map(Victims::roles).collect()
     }
 
     fn plan(&self, view: &View, rng: &mut ChaCha8Rng) -> Injection {
@@ -183,13 +184,15 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
     use serde_json::json;
 
+    use crate::LEADER;
+
     use super::*;
 
     fn check(given: Value, expected: Result<&str, &str>) {
         let fault = construct(&given).expect("a fault");
         let view = View {
             nodes: (1..=3).map(NodeId).collect(),
-            primaries: vec![NodeId(2)],
+            playing: [(LEADER, vec![NodeId(2)])].into(),
             ..View::default()
         };
         let links = match fault.plan(&view, &mut ChaCha8Rng::seed_from_u64(1)) {
