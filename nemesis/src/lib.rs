@@ -10,6 +10,7 @@ mod clients;
 mod damage;
 mod deed;
 mod ear;
+mod ends;
 mod faults;
 mod hands;
 mod injection;
@@ -86,6 +87,12 @@ pub trait Fault: Send + Sync {
     /// Whether it is done to whole machines, which must be there to be thrown away.
     fn needs_disposable(&self) -> bool {
         false
+    }
+
+    /// Why it needs the virtual switch, which stands between no hosts but those of the local lab; `None`
+    /// if it does not.
+    fn needs_switch(&self) -> Option<&'static str> {
+        None
     }
 
     /// What has to be held on every node from before the target's first start to the end of the

@@ -105,6 +105,13 @@ impl FaultSpec {
             .any(|fault| fault.needs_disposable())
     }
 
+    /// Why one of its faults needs the virtual switch, with the fault's name; `None` if none does.
+    pub fn needs_switch(&self) -> Option<(&'static str, &'static str)> {
+        let all = self.choices.iter().flatten();
+        let mut faults = all.filter_map(|(name, value)| fault(name, value).ok());
+        faults.find_map(|fault| Some((fault.name(), fault.needs_switch()?)))
+    }
+
     /// What has to be held on every node from before the target's first start, each once.
     pub fn prepares(&self) -> Vec<Effect> {
         let all = self.choices.iter().flatten();

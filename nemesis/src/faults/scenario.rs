@@ -56,6 +56,10 @@ impl Fault for Scenario {
         Scenario::least(self)
     }
 
+    fn needs_switch(&self) -> Option<&'static str> {
+        Some("its steps change links at moments that only the switch keeps")
+    }
+
     fn needs_disposable(&self) -> bool {
         self.inner().any(|fault| fault.needs_disposable())
     }
