@@ -209,6 +209,10 @@ impl Target for FakeTarget {
         self.target.describe()
     }
 
+    fn configuration(&self) -> Vec<(String, String)> {
+        self.target.configuration()
+    }
+
     async fn install(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
         self.target.install(cluster, node).await
     }

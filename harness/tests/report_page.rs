@@ -111,6 +111,7 @@ impl Run {
 
 fn record(workload: &str) -> RunRecord {
     RunRecord {
+        configuration: Vec::new(),
         version: 1,
         name: "made-up".into(),
         seed: 1,
@@ -287,7 +288,7 @@ fn a_run_without_load_says_so_and_has_no_charts() {
     let folder = RunFolder::create(place.path(), "made-up", "then").expect("a run's folder");
     let record = RunRecord { load_started: None, loaded_s: None, ..record("register") };
     let claims = [Asked::new(Claim::Linearizable)];
-    let verdict = judge::preflight_failed(&claims, "n1 answered a read with nothing");
+    let verdict = judge::preflight_failed(&claims, "n1 answered a read with nothing", &record);
     folder.write("plan.yaml", PLAN.as_bytes()).expect("a plan");
     folder.write_json("run.json", &record).expect("a record");
     folder.write_json("verdict.json", &verdict).expect("a verdict");

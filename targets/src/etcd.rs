@@ -156,18 +156,10 @@ impl Etcd {
         option("initial-cluster-token", "schism".into());
         // One line of JSON an event, in every release.
         option("logger", "zap".into());
-        let Settings { heartbeat, election, snapshot_count, flags, .. } = &self.settings;
-        let milliseconds = |span: &Duration| span.as_millis().to_string();
-        if let Some(heartbeat) = heartbeat {
-            option("heartbeat-interval", milliseconds(heartbeat));
+        for (name, value) in self.settings.arguments() {
+            option(name, value);
         }
-        if let Some(election) = election {
-            option("election-timeout", milliseconds(election));
-        }
-        if let Some(entries) = snapshot_count {
-            option("snapshot-count", entries.to_string());
-        }
-        argv.extend(flags.iter().cloned());
+        argv.extend(self.settings.flags.iter().cloned());
         Command::new(argv)
     }
 
@@ -233,6 +225,10 @@ impl Target for Etcd {
         let version = version.as_deref().unwrap_or("of an unknown version");
         let reads = if self.settings.reads.serializable() { ", serializable reads" } else { "" };
         format!("{NAME} {version}{reads}")
+    }
+
+    fn configuration(&self) -> Vec<(String, String)> {
+        self.settings.configuration()
     }
 
     fn provide(&self) -> Result<(), String> {

@@ -61,6 +61,12 @@ pub trait Target: Send + Sync {
     /// How the target is described in reports: name, version, variant, bug.
     fn describe(&self) -> String;
 
+    /// The settings that a verdict about it is worth something under: names as the system's own
+    /// manual has them, in the order in which they are to be read. Printed with every verdict.
+    fn configuration(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
     /// Gets what the target needs onto the controller's machine, before there is a lab: from inside of
     /// one nothing can be fetched. Blocks.
     fn provide(&self) -> Result<(), String> {

@@ -178,6 +178,10 @@ impl Target for RedisCluster {
         format!("{NAME}{version}, {}", self.settings.words())
     }
 
+    fn configuration(&self) -> Vec<(String, String)> {
+        self.settings.configuration()
+    }
+
     fn provide(&self) -> Result<(), String> {
         self.settings.program.provide()
     }

@@ -102,6 +102,10 @@ impl Target for Redlock {
         format!("{NAME}{version}, {}", self.settings.words())
     }
 
+    fn configuration(&self) -> Vec<(String, String)> {
+        self.settings.configuration()
+    }
+
     fn provide(&self) -> Result<(), String> {
         self.settings.program.provide()
     }

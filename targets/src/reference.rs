@@ -206,6 +206,16 @@ impl Target for Reference {
         }
     }
 
+    fn configuration(&self) -> Vec<(String, String)> {
+        let settings = [
+            ("protocol", Some(self.protocol.to_owned())),
+            ("bug", self.bug.map(str::to_owned)),
+            ("snapshot-every", self.snapshot_every.map(|entries| entries.to_string())),
+        ];
+        let given = settings.into_iter().filter_map(|(name, value)| Some((name.into(), value?)));
+        given.collect()
+    }
+
     async fn start(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
         let Some(host) = cluster.host(node.id) else {
             return Err(TargetError::Unsupported { target: NAME, what: "run outside its cluster" });

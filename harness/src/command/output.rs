@@ -74,6 +74,9 @@ pub fn print_verdict(
         grouped(judged),
         verdict.check_s,
     ));
+    if let Some(configuration) = configuration(&verdict.configuration) {
+        say(&configuration);
+    }
     for remark in remarks {
         say(remark);
     }
@@ -83,6 +86,23 @@ pub fn print_verdict(
             say(&format!("Report: {}", shown(&report)));
         }
     }
+}
+
+/// The settings that the claims are about, in lines that a terminal shows whole.
+fn configuration(settings: &[(String, String)]) -> Option<String> {
+    const WIDTH: usize = 100;
+    let mut lines = vec!["The claims are about this configuration:".to_owned()];
+    for (name, value) in settings {
+        let setting = format!("{name}={value}");
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + setting.len() <= WIDTH => {
+                line.push(' ');
+                line.push_str(&setting);
+            }
+            _ => lines.push(format!("  {setting}")),
+        }
+    }
+    (!settings.is_empty()).then(|| lines.join("\n"))
 }
 
 /// Where diagrams are, in a few lines.

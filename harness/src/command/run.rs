@@ -164,6 +164,7 @@ fn describe(
         name: plan.name.clone(),
         seed: plan.seed,
         target: target.describe(),
+        configuration: target.configuration(),
         workload: plan.workload.name.clone(),
         lab,
         nodes: (1..=nodes).map(|number| format!("n{number}")).collect(),
@@ -303,6 +304,7 @@ async fn conduct_on(
     let conducted = controller::conduct(stage).await;
     // By now a target knows which version of its system answered.
     prepared.record.target = target.describe();
+    prepared.record.configuration = target.configuration();
     conducted
 }
 
@@ -363,7 +365,7 @@ fn conclude(prepared: Prepared, conduct: &Conduct) -> anyhow::Result<i32> {
     record.wall_s = Some(prepared.began.elapsed().as_secs_f64());
     let mut stored = folder.write_json("run.json", &record);
     let verdict = if let Some(finding) = &conduct.preflight {
-        judge::preflight_failed(&plan.claims, finding)
+        judge::preflight_failed(&plan.claims, finding, &record)
     } else {
         let workload = construct_workload(&plan)?;
         let question = question(&plan, &*workload);

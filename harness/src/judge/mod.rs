@@ -85,7 +85,7 @@ pub fn worst_exit(codes: impl Iterator<Item = i32>) -> i32 {
 }
 
 /// The verdict of a run that was not put under load: everything is unknown.
-pub fn preflight_failed(claims: &[Asked], finding: &str) -> VerdictRecord {
+pub fn preflight_failed(claims: &[Asked], finding: &str, run: &RunRecord) -> VerdictRecord {
     let reason = format!("No load was put on the system, since before any fault {finding}");
     let claims = claims.iter().map(|asked| record(asked, Word::Unknown, &reason, 0)).collect();
     VerdictRecord {
@@ -95,6 +95,7 @@ pub fn preflight_failed(claims: &[Asked], finding: &str) -> VerdictRecord {
         story: reason,
         torn: false,
         claims,
+        configuration: run.configuration.clone(),
         faults_proven: 0,
         faults: 0,
         check_s: 0.0,
@@ -115,6 +116,8 @@ pub struct Circumstances {
     pub lost: Vec<String>,
     /// What was left on nodes, each with the command that cleans it.
     pub dirty: Vec<String>,
+    /// The settings of the system, as far as they are known.
+    pub configuration: Vec<(String, String)>,
 }
 
 /// Judges the history of a stored run.
@@ -150,6 +153,7 @@ pub fn read_folder(folder: &RunFolder) -> anyhow::Result<(History, Circumstances
         circumstances.interrupted = record.interrupted;
         circumstances.lost = record.lost;
         circumstances.dirty = record.dirty;
+        circumstances.configuration = record.configuration;
     }
     // The last line may be whole and the run killed all the same: it then never healed for good.
     circumstances.torn |= history.healed().is_none();
@@ -210,6 +214,7 @@ pub fn judge(
         faults_proven: faults.iter().filter(|fault| fault.proven()).count(),
         faults: faults.len(),
         claims,
+        configuration: circumstances.configuration.clone(),
         check_s: began.elapsed().as_secs_f64(),
         peak_memory_bytes: machine::peak_memory_bytes(),
     }

@@ -80,6 +80,7 @@ impl Stored {
             name: file.unwrap_or(name),
             seed: 0,
             target: String::new(),
+            configuration: Vec::new(),
             workload: question.workload,
             lab: String::new(),
             nodes: Vec::new(),

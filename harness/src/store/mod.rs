@@ -24,6 +24,9 @@ pub struct RunRecord {
     pub seed: u64,
     /// The target in words: `reference raft 0.1.0, 5 nodes, --bug stale-read`.
     pub target: String,
+    /// The target's settings: [name, value].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub configuration: Vec<(String, String)>,
     /// The workload's name.
     pub workload: String,
     /// The lab in words: `local, 5 nodes, virtual switch, rootless`.
@@ -98,6 +101,9 @@ pub struct VerdictRecord {
     pub torn: bool,
     /// The claims, worst first.
     pub claims: Vec<ClaimRecord>,
+    /// The settings of the system that the claims are about: [name, value].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub configuration: Vec<(String, String)>,
     /// Faults that were proven by a probe, and faults in all.
     pub faults_proven: usize,
     /// Faults that began.

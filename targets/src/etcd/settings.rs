@@ -99,6 +99,30 @@ impl Settings {
             watch_lease: truth(&options, given, "watch_lease")?,
         })
     }
+
+    /// The arguments that they make, besides the plan's own flags and where the node stands.
+    pub(super) fn arguments(&self) -> Vec<(&'static str, String)> {
+        let milliseconds = |span: Duration| span.as_millis().to_string();
+        let settings = [
+            ("heartbeat-interval", self.heartbeat.map(milliseconds)),
+            ("election-timeout", self.election.map(milliseconds)),
+            ("snapshot-count", self.snapshot_count.map(|entries| entries.to_string())),
+        ];
+        settings.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+
+    /// What a verdict about etcd depends on.
+    pub(super) fn configuration(&self) -> Vec<(String, String)> {
+        let reads =
+            if self.reads.serializable() { "serializable" } else { "linearizable" }.to_owned();
+        let arguments = self.arguments().into_iter().map(|(name, value)| (name.to_owned(), value));
+        let mut configuration: Vec<_> = [("reads".to_owned(), reads)].into();
+        configuration.extend(arguments);
+        if !self.flags.is_empty() {
+            configuration.push(("flags".into(), self.flags.join(" ")));
+        }
+        configuration
+    }
 }
 
 fn lease(options: &Options<'_>) -> Result<Duration, OptionError> {
@@ -148,6 +172,14 @@ mod tests {
             json!({ "reads": "serializable", "heartbeat": "50ms", "flags": "-a -b" }),
             Ok("etcd"),
         );
+    }
+
+    #[test]
+    fn tells_what_a_verdict_depends_on() {
+        let given = json!({ "reads": "serializable", "election": "2s", "flags": "--pre-vote -b" });
+        let told = Settings::read(&given).expect("right options").configuration();
+        let told: Vec<_> = told.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(told, ["reads=serializable", "election-timeout=2000", "flags=--pre-vote -b"]);
     }
 
     #[test]

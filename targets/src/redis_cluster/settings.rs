@@ -145,6 +145,31 @@ impl Settings {
         }
         arguments
     }
+
+    /// What a verdict about the cluster depends on.
+    pub(super) fn configuration(&self) -> Vec<(String, String)> {
+        let reads = match self.manner.reads {
+            Reads::Primary => "primary",
+            Reads::Replica => "replica",
+            Reads::Either => "either",
+        };
+        let mut told = vec![
+            ("replicas".to_owned(), self.replicas.to_string()),
+            ("reads".to_owned(), reads.to_owned()),
+            ("wait".to_owned(), self.manner.wait.to_string()),
+        ];
+        if self.manner.wait > 0 {
+            told.push(("wait_timeout".to_owned(), Span(self.manner.wait_timeout).to_string()));
+        }
+        told.extend(named(&self.arguments()));
+        told
+    }
+}
+
+/// `--name value` as names and values.
+pub(crate) fn named(arguments: &[String]) -> impl Iterator<Item = (String, String)> {
+    let (pairs, _) = arguments.as_chunks::<2>();
+    pairs.iter().map(|[name, value]| (name.trim_start_matches('-').to_owned(), value.clone()))
 }
 
 /// How long a lock is granted.

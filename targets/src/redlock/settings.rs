@@ -71,6 +71,13 @@ impl Settings {
         let appendonly = if self.appendonly { "yes" } else { "no" };
         ["--appendonly", appendonly, "--appendfsync", self.appendfsync].map(str::to_owned).into()
     }
+
+    /// What a verdict about the locks depends on.
+    pub(super) fn configuration(&self) -> Vec<(String, String)> {
+        let own = [("lease", self.lease), ("patience", self.patience)];
+        let own = own.map(|(name, span)| (name.to_owned(), Span(span).to_string()));
+        own.into_iter().chain(settings::named(&self.arguments())).collect()
+    }
 }
 
 #[cfg(test)]

@@ -96,6 +96,7 @@ fn to_json(answer: &Answer, diagrams: &[Diagram]) -> Value {
         "claims": claims,
         "faults": answer.verdict.faults,
         "faults_proven": answer.verdict.faults_proven,
+        "configuration": answer.verdict.configuration,
         "torn": answer.verdict.torn,
         "read_s": answer.read_s,
         "elapsed_s": answer.verdict.check_s,
