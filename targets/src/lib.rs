@@ -5,6 +5,7 @@
 mod archive;
 mod cache;
 mod clock_sight;
+mod cluster;
 mod error;
 mod etcd;
 #[cfg(feature = "kafka")]
@@ -19,6 +20,7 @@ mod stream;
 mod upkeep;
 
 pub use clock_sight::ClockSight;
+pub use cluster::Cluster;
 pub use error::TargetError;
 pub use log_tail::last_lines;
 pub use upkeep::Upkeep;
@@ -28,26 +30,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use schism_history::{Call, Evidence, OptionError, Outcome, Process};
-use schism_lab::{Host, Node, NodeId};
-
-/// The nodes of a lab with a target on them.
-#[derive(Clone)]
-pub struct Cluster {
-    /// The nodes, in order of their names. Empty for targets inside the controller.
-    pub hosts: Vec<Arc<dyn Host>>,
-}
-
-impl Cluster {
-    /// The host of the node `id`.
-    pub fn host(&self, id: NodeId) -> Option<&Arc<dyn Host>> {
-        self.hosts.iter().find(|host| host.node().id == id)
-    }
-
-    /// The nodes, in order of their names.
-    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.hosts.iter().map(|host| host.node())
-    }
-}
+use schism_lab::{Node, NodeId};
 
 /// A system under test.
 ///
@@ -243,8 +226,15 @@ pub struct TargetEntry {
 }
 
 /// The targets that there are.
-pub const TARGETS: &[TargetEntry] =
-    &[memory::ENTRY, reference::ENTRY, etcd::ENTRY, redis_cluster::ENTRY, redlock::ENTRY];
+pub const TARGETS: &[TargetEntry] = &[
+    memory::ENTRY,
+    reference::ENTRY,
+    etcd::ENTRY,
+    redis_cluster::ENTRY,
+    redlock::ENTRY,
+    #[cfg(feature = "kafka")]
+    kafka::ENTRY,
+];
 
 #[cfg(test)]
 mod conformance;
