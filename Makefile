@@ -14,12 +14,14 @@ PACKAGES += sudo
 PACKAGES += golang-go default-jdk-headless
 # What fetches the archives that plans name by a URL.
 PACKAGES += curl
+# What assembles the Kafka that tests start.
+PACKAGES += maven
 # What says whether the Vagrantfile is one.
 PACKAGES += vagrant
 # A client in another language.
 PACKAGES += python3
 
-.PHONY: help build agent packages test lint docs bench nightly track-record track-record-real vm-test etcd redis
+.PHONY: help build agent packages test lint docs bench nightly track-record track-record-real vm-test etcd redis kafka
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -78,3 +80,6 @@ etcd: ## Build a release of etcd, unmodified, for plans with `version`: make etc
 
 redis: ## Fetch a release of Redis for plans with `version`: make redis VERSION=8.2.3
 	targets/redis-build/fetch.sh $(VERSION)
+
+kafka: ## Assemble a release of Kafka from Maven for plans with `version`: make kafka VERSION=4.1.0
+	targets/kafka-build/assemble.sh $(VERSION)

@@ -237,6 +237,15 @@ impl Target for FakeTarget {
         self.target.primaries(cluster, within).await
     }
 
+    async fn playing(
+        &self,
+        cluster: &Cluster,
+        role: &str,
+        within: Duration,
+    ) -> Result<Vec<NodeId>, TargetError> {
+        self.target.playing(cluster, role, within).await
+    }
+
     async fn incarnation(
         &self,
         cluster: &Cluster,

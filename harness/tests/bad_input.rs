@@ -68,6 +68,20 @@ fn scenario(step: &str) -> String {
 }
 
 #[test]
+fn a_role_that_the_target_does_not_have_is_refused_with_those_it_has() {
+    // A role of some target; whoever was built without it knows no such word.
+    let named = schism_targets::TARGETS.iter().find_map(|target| target.roles.first());
+    let Some(role) = named else {
+        return eprintln!("skipped: roles of a target: no target of this build has any");
+    };
+    let has = format!("reference has no role `{role}`");
+    check(
+        &format!("faults: [ {{ at: 2s, for: 2s, kill: {role} }} ]"),
+        &["p.yaml:5", &has, "can be named by leader"],
+    );
+}
+
+#[test]
 fn the_plan_that_the_others_spoil_is_accepted() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("p.yaml");

@@ -10,11 +10,13 @@ mod clients;
 mod damage;
 mod deed;
 mod ear;
+mod ends;
 mod faults;
 mod hands;
 mod injection;
 mod injector;
 mod probe;
+mod roles;
 mod scenario;
 mod schedule;
 mod spec;
@@ -26,8 +28,10 @@ pub use clients::ClientPlaces;
 pub use damage::{Damage, Flip};
 pub use ear::Ear;
 pub use injector::{Bounds, Healing, Nemesis, Recorder};
+pub use roles::LEADER;
 pub use scenario::Scenario;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
@@ -64,9 +68,16 @@ pub trait Fault: Send + Sync {
         Vec::new()
     }
 
-    /// Whether the victims depend on who leads. Asking takes time while nodes are silent, so that
-    /// only those who must know ask.
-    fn needs_leader(&self) -> bool;
+    /// The roles on which its victims depend: who plays them is asked when it begins. Asking takes
+    /// time while nodes are silent, so that only those who must know ask.
+    fn roles(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// The roles that are named in it, whenever they are asked for: those that a target has to have.
+    fn named_roles(&self) -> Vec<&'static str> {
+        self.roles()
+    }
 
     /// Whether the victims depend on which client holds a lock.
     fn needs_holder(&self) -> bool {
@@ -76,6 +87,12 @@ pub trait Fault: Send + Sync {
     /// Whether it is done to whole machines, which must be there to be thrown away.
     fn needs_disposable(&self) -> bool {
         false
+    }
+
+    /// Why it needs the virtual switch, which stands between no hosts but those of the local lab; `None`
+    /// if it does not.
+    fn needs_switch(&self) -> Option<&'static str> {
+        None
     }
 
     /// What has to be held on every node from before the target's first start to the end of the
@@ -93,8 +110,9 @@ pub trait Fault: Send + Sync {
 pub struct View {
     /// All nodes, in order.
     pub nodes: Vec<NodeId>,
-    /// The nodes that say that they lead, the most recent first.
-    pub primaries: Vec<NodeId>,
+    /// The nodes that play each of the roles that were asked for ([`LEADER`]: those that say that
+    /// they lead), the most recent first.
+    pub playing: BTreeMap<&'static str, Vec<NodeId>>,
     /// Nodes and clients that another fault already holds down (killed or paused), or lets leave.
     pub down: Vec<NodeId>,
     /// The places of clients that are processes; empty where clients live in the controller.

@@ -105,6 +105,13 @@ impl FaultSpec {
             .any(|fault| fault.needs_disposable())
     }
 
+    /// Why one of its faults needs the virtual switch, with the fault's name; `None` if none does.
+    pub fn needs_switch(&self) -> Option<(&'static str, &'static str)> {
+        let all = self.choices.iter().flatten();
+        let mut faults = all.filter_map(|(name, value)| fault(name, value).ok());
+        faults.find_map(|fault| Some((fault.name(), fault.needs_switch()?)))
+    }
+
     /// What has to be held on every node from before the target's first start, each once.
     pub fn prepares(&self) -> Vec<Effect> {
         let all = self.choices.iter().flatten();
@@ -115,6 +122,22 @@ impl FaultSpec {
             }
         }
         prepared
+    }
+
+    /// The roles that are named in it, each with the place where it is.
+    pub fn roles(&self) -> Vec<(Vec<String>, &'static str)> {
+        let mut found = Vec::new();
+        for (number, choice) in self.choices.iter().enumerate() {
+            for (name, value) in choice {
+                let roles = fault(name, value).map(|fault| fault.named_roles());
+                for role in roles.unwrap_or_default() {
+                    let within = ["any".into(), number.to_string()];
+                    let place = within.into_iter().filter(|_| self.listed).chain([name.clone()]);
+                    found.push((place.collect(), role));
+                }
+            }
+        }
+        found
     }
 
     /// The names of the faults in it, those inside scenarios too, each once.
@@ -138,13 +161,14 @@ fn strikes(
 ) -> Result<(), String> {
     const DRAWS: u64 = 8;
     let all: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
+    // Only those that it asks for: whoever asks for none, and needs one, finds nobody.
     let clients: Vec<NodeId> = (1..=clients).map(NodeId::client).collect();
     for seed in 0..DRAWS {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let leader = (seed % u64::from(nodes.max(1))) as usize;
+        let first = (seed % u64::from(nodes.max(1))) as usize;
         let healthy = View {
             nodes: all.clone(),
-            primaries: all.get(leader).copied().into_iter().collect(),
+            playing: View::cast(&after.map(Fault::roles).unwrap_or_default(), &all, first),
             clients: clients.clone(),
             // Locks are many, and whoever is struck leaves some to others.
             holders: clients.clone(),
@@ -159,9 +183,10 @@ fn strikes(
             ) => victims,
             _ => Vec::new(),
         };
-        // Those that are left have a leader again.
-        let up = healthy.primaries.iter().chain(&all).find(|node| !down.contains(node));
-        let view = View { primaries: up.copied().into_iter().collect(), down, ..healthy.clone() };
+        // Those that are left play the roles again.
+        let up: Vec<NodeId> = all.iter().copied().filter(|node| !down.contains(node)).collect();
+        let playing = View::cast(&fault.roles(), &up, first);
+        let view = View { playing, down, ..healthy.clone() };
         if let Injection::Nothing { reason } = fault.plan(&view, &mut rng) {
             return Err(reason);
         }
@@ -268,6 +293,34 @@ mod tests {
         check(both, &["kill", "pause"], 1);
         let any = json!([{"partition": {"isolate": "leader"}}, {"kill": "minority"}]);
         check(json!({"every": "6s", "for": "3s", "any": any}), &["partition", "kill"], 2);
+    }
+
+    #[test]
+    fn tells_the_roles_that_it_names_and_where() {
+        let check = |value: Value, expected: &[(&str, &str)]| {
+            let spec = FaultSpec::parse(&value).expect("a fault");
+            spec.check(3, 0, Duration::from_secs(20)).expect("it fits");
+            let roles = spec.roles();
+            let roles: Vec<(String, &str)> =
+                roles.into_iter().map(|(path, role)| (path.join("."), role)).collect();
+            let expected: Vec<(String, &str)> =
+                expected.iter().map(|(path, role)| ((*path).to_owned(), *role)).collect();
+            assert_eq!(roles, expected, "{value}");
+        };
+        check(json!({"at": "5s", "for": "2s", "kill": "controller"}), &[("kill", "controller")]);
+        let any = json!([{"pause": "n1"}, {"partition": {"isolate": "group-coordinator"}}]);
+        let place = [("any.1.partition", "group-coordinator")];
+        check(json!({"every": "6s", "for": "3s", "any": any}), &place);
+        let steps = json!([
+            {"roles": {"C": "controller", "F": "follower"}},
+            {"pause": "C"},
+            {"until": {"controller": {"not": "C"}, "within": "5s"}},
+        ]);
+        let both = [("scenario", "controller"), ("scenario", "leader")];
+        check(json!({"at": "5s", "for": "9s", "scenario": steps}), &both);
+        // Both at once leave each other somebody.
+        let both = [("kill", "controller"), ("pause", "controller")];
+        check(json!({"at": "5s", "for": "2s", "kill": "controller", "pause": "controller"}), &both);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use schism_lab::NodeId;
 use serde_json::Value;
 
 use crate::View;
+use crate::roles::{self, LEADER};
 
 /// Victims as a plan names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +20,8 @@ pub(crate) enum Victims {
     Majority,
     /// Every node.
     All,
-    /// The node that leads now.
-    Leader,
+    /// The node that plays this role now.
+    Plays(&'static str),
     /// Every node but the one that leads now.
     Followers,
     /// The client that was granted a lock most recently, of those that have not given it back.
@@ -64,8 +65,12 @@ impl Whom {
         }
     }
 
-    pub(crate) fn needs_leader(&self) -> bool {
-        matches!(self, Whom::Nodes(victims) if victims.by_role())
+    /// The roles that it must be known of who plays them.
+    pub(crate) fn roles(&self) -> Vec<&'static str> {
+        match self {
+            Whom::Nodes(victims) => victims.roles(),
+            Whom::Clients(_) => Vec::new(),
+        }
     }
 
     pub(crate) fn needs_holder(&self) -> bool {
@@ -122,7 +127,7 @@ const WORDS: [(&str, Victims); 6] = [
     ("minority", Victims::Minority),
     ("majority", Victims::Majority),
     ("all", Victims::All),
-    ("leader", Victims::Leader),
+    (LEADER, Victims::Plays(LEADER)),
     ("followers", Victims::Followers),
 ];
 
@@ -130,7 +135,9 @@ impl Victims {
     /// What stands in a plan: a word, `n3`, or `[n1, n3]`.
     pub(crate) fn parse(value: &Value) -> Result<Self, String> {
         let wrong = || {
-            let words: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
+            let shares = WORDS.iter().map(|(word, _)| *word);
+            let others = roles::all().into_iter().filter(|role| *role != LEADER);
+            let words: Vec<&str> = shares.chain(others).collect();
             let near = did_you_mean(value.as_str().unwrap_or_default(), &words);
             format!("{value} names no victims{near}; use {}, n1, or [n1, n2]", words.join(", "))
         };
@@ -138,7 +145,10 @@ impl Victims {
         match value {
             Value::String(word) => match WORDS.iter().find(|(name, _)| name == word) {
                 Some((_, victims)) => Ok(victims.clone()),
-                None => Ok(Victims::Named(vec![name(value)?])),
+                None => match roles::named(word) {
+                    Some(role) => Ok(Victims::Plays(role)),
+                    None => Ok(Victims::Named(vec![name(value)?])),
+                },
             },
             Value::Array(names) if !names.is_empty() => {
                 let mut nodes = names.iter().map(name).collect::<Result<Vec<_>, _>>()?;
@@ -153,7 +163,7 @@ impl Victims {
 
     /// The same of clients: a word, `c3`, or `[c1, c3]`.
     fn parse_clients(value: &Value) -> Result<Self, String> {
-        const ROLES: [&str; 2] = ["leader", "followers"];
+        const ROLES: [&str; 2] = [LEADER, "followers"];
         let words = || WORDS.into_iter().filter(|(word, _)| !ROLES.contains(word));
         let wrong = || {
             let words: Vec<&str> = words().map(|(word, _)| word).chain(["holder"]).collect();
@@ -181,6 +191,7 @@ impl Victims {
     pub(crate) fn words(&self) -> String {
         match self {
             Victims::Named(nodes) => list(nodes),
+            Victims::Plays(role) => (*role).to_owned(),
             Victims::Holder => "holder".into(),
             other => {
                 let found = WORDS.iter().find(|(_, victims)| victims == other);
@@ -189,9 +200,13 @@ impl Victims {
         }
     }
 
-    /// Whether they depend on who leads.
-    pub(crate) fn by_role(&self) -> bool {
-        matches!(self, Victims::Leader | Victims::Followers)
+    /// The roles that it must be known of who plays them.
+    pub(crate) fn roles(&self) -> Vec<&'static str> {
+        match self {
+            Victims::Plays(role) => vec![role],
+            Victims::Followers => vec![LEADER],
+            _ => Vec::new(),
+        }
     }
 
     /// Whether a cluster of `nodes` has such victims at all.
@@ -222,7 +237,6 @@ impl Victims {
     ) -> Result<Vec<NodeId>, String> {
         let up: Vec<NodeId> =
             view.nodes.iter().copied().filter(|node| !down.contains(node)).collect();
-        let leader = view.primaries.first().copied();
         let count = view.nodes.len();
         let mut chosen = match self {
             Victims::One => draw(&up, 1, rng),
@@ -231,14 +245,14 @@ impl Victims {
             }
             Victims::Majority => draw(&up, (count / 2 + 1).saturating_sub(down.len()), rng),
             Victims::All => up,
-            Victims::Leader => match leader {
-                Some(leader) => up.into_iter().filter(|node| *node == leader).collect(),
-                None => return Err("no node said that it leads".into()),
-            },
-            Victims::Followers => match leader {
-                Some(leader) => up.into_iter().filter(|node| *node != leader).collect(),
-                None => return Err("no node said that it leads".into()),
-            },
+            Victims::Plays(role) => {
+                let player = view.player(role)?;
+                up.into_iter().filter(|node| *node == player).collect()
+            }
+            Victims::Followers => {
+                let leader = view.player(LEADER)?;
+                up.into_iter().filter(|node| *node != leader).collect()
+            }
             Victims::Holder => match view.holders.iter().find(|holder| up.contains(holder)) {
                 Some(holder) => vec![*holder],
                 None => return Err("no client holds a lock".into()),
@@ -298,7 +312,7 @@ mod tests {
     fn check(victims: Value, down: &[u16], expected: Result<usize, &str>) {
         let view = View {
             nodes: (1..=5).map(NodeId).collect(),
-            primaries: vec![NodeId(3)],
+            playing: [(LEADER, vec![NodeId(3)])].into(),
             ..View::default()
         };
         let down: Vec<NodeId> = down.iter().copied().map(NodeId).collect();
@@ -321,6 +335,23 @@ mod tests {
         check(json!("leader"), &[], Ok(1));
         check(json!("followers"), &[], Ok(4));
         check(json!(["n1", "n4"]), &[], Ok(2));
+    }
+
+    #[test]
+    fn a_role_is_whoever_was_given_it_last() {
+        let victims = Victims::parse(&json!("controller")).expect("a role");
+        assert_eq!((victims.roles(), victims.words()), (vec!["controller"], "controller".into()));
+        let resolve = |playing: &[u16], down: &[u16]| {
+            let nodes = |numbers: &[u16]| numbers.iter().copied().map(NodeId).collect::<Vec<_>>();
+            let playing = [("controller", nodes(playing)), (LEADER, vec![NodeId(1)])].into();
+            let view = View { nodes: nodes(&[1, 2, 3]), playing, ..View::default() };
+            victims.resolve(&view, &nodes(down), &mut ChaCha8Rng::seed_from_u64(1))
+        };
+        assert_eq!(resolve(&[3, 2], &[]), Ok(vec![NodeId(3)]));
+        assert_eq!(resolve(&[3], &[3]), Err("n3 are down already".into()));
+        assert_eq!(resolve(&[], &[]), Err("no node was said to be the controller".into()));
+        let misspelt = Victims::parse(&json!("controler")).expect_err("it is no role");
+        assert!(misspelt.contains("did you mean `controller`?"), "{misspelt}");
     }
 
     #[test]

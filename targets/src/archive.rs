@@ -1,5 +1,6 @@
 //! Programs that come in an archive, or bare, from a path or a URL: fetched and unpacked once, by the machine of
-//! the controller, before there is a lab; the nodes get the program alone.
+//! the controller, before there is a lab. Of most the nodes get the program alone; what is more than one
+//! program is kept whole.
 //!
 //! An archive is known by its checksum, which the plan names: what is kept in the cache under it was
 //! checked when it came.
@@ -30,24 +31,53 @@ pub(crate) const ARCHIVE: (&str, &str) = (
 );
 pub(crate) const SHA256: (&str, &str) = ("sha256", "the checksum of `archive`");
 
+/// In a folder that was kept whole: the checksum of the archive that it came in.
+pub(crate) const CONTENT: &str = "content";
+
+/// What of an archive is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeps {
+    /// The program of this name.
+    Program(&'static str),
+    /// The folder that has a folder of this name, with all that it holds.
+    Whole(&'static str),
+}
+
 /// An archive with a program in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Archive {
     /// A path, or a URL.
     source: String,
     sha256: String,
-    /// The name of the program in it.
-    program: &'static str,
-    /// Where the program is kept.
+    keeps: Keeps,
+    /// Where that is kept.
     kept: PathBuf,
 }
 
 impl Archive {
-    /// The archive that the options name, if they do.
+    /// The archive that the options name, if they do, of which this program is kept.
     pub(crate) fn read(
         options: &Options<'_>,
         given: &Value,
         program: &'static str,
+    ) -> Result<Option<Self>, OptionError> {
+        Self::named(options, given, Keeps::Program(program))
+    }
+
+    /// The archive that the options name, if they do, which is kept whole: the one folder in it that
+    /// has a folder `mark`.
+    pub(crate) fn read_whole(
+        options: &Options<'_>,
+        given: &Value,
+        mark: &'static str,
+    ) -> Result<Option<Self>, OptionError> {
+        Self::named(options, given, Keeps::Whole(mark))
+    }
+
+    fn named(
+        options: &Options<'_>,
+        given: &Value,
+        keeps: Keeps,
     ) -> Result<Option<Self>, OptionError> {
         let text = |key: &str| match given.get(key) {
             None => Ok(None),
@@ -77,10 +107,14 @@ impl Archive {
         let Some(folder) = crate::cache::of("archives", &sha256) else {
             return Err(options.error("archive", crate::cache::NONE));
         };
-        Ok(Some(Self { source, sha256, program, kept: folder.join(program) }))
+        let kept = folder.join(match keeps {
+            Keeps::Program(name) => name,
+            Keeps::Whole(_) => "whole",
+        });
+        Ok(Some(Self { source, sha256, keeps, kept }))
     }
 
-    /// Where the program is, once it was provided.
+    /// Where the program, or the whole, is, once it was provided.
     pub(crate) fn kept(&self) -> &Path {
         &self.kept
     }
@@ -119,7 +153,7 @@ impl Archive {
                 self.source
             ));
         }
-        if is_program(&archive).map_err(broken)? {
+        if matches!(self.keeps, Keeps::Program(_)) && is_program(&archive).map_err(broken)? {
             return self.keep(&archive, work).map_err(broken);
         }
         let place = work.join("unpacked");
@@ -127,13 +161,30 @@ impl Archive {
         let mut tar = Command::new("tar");
         tar.arg("-x").arg("--no-same-owner").arg("-C").arg(&place).arg("-f").arg(&archive);
         run(&mut tar, UNPACK_WITHIN).map_err(|problem| format!("{}: {problem}", self.source))?;
-        let mut programs = Vec::new();
-        find(&place, self.program, DEPTH_MAX, &mut programs).map_err(broken)?;
-        let [program] = &programs[..] else {
-            let (count, name) = (programs.len(), self.program);
-            return Err(format!("{}: it holds {count} files named `{name}`", self.source));
+        let mut found = Vec::new();
+        let (name, what) = match self.keeps {
+            Keeps::Program(name) => (name, Sought::File),
+            Keeps::Whole(mark) => (mark, Sought::Folder),
         };
-        self.keep(program, work).map_err(broken)
+        find(&place, name, what, DEPTH_MAX, &mut found).map_err(broken)?;
+        let [found] = &found[..] else {
+            let (count, kind) = (found.len(), what.plural());
+            return Err(format!("{}: it holds {count} {kind} named `{name}`", self.source));
+        };
+        match self.keeps {
+            Keeps::Program(_) => self.keep(found, work).map_err(broken),
+            Keeps::Whole(_) => self.keep_whole(found.parent().unwrap_or(found)).map_err(broken),
+        }
+    }
+
+    /// Puts the folder where it is kept, as a whole; it was unpacked beside that.
+    fn keep_whole(&self, folder: &Path) -> io::Result<()> {
+        fs::write(folder.join(CONTENT), &self.sha256)?;
+        match fs::rename(folder, &self.kept) {
+            // Somebody else was faster with the same one.
+            Err(_) if self.kept.join(CONTENT).exists() => Ok(()),
+            renamed => renamed,
+        }
     }
 
     /// Puts the program where it is kept, as a whole: what it is made of may stand on another file
@@ -170,22 +221,45 @@ fn checksum(path: &Path) -> io::Result<String> {
     }))
 }
 
-/// Plain files of this name; links lead who knows where.
-fn find(folder: &Path, name: &str, depth: usize, found: &mut Vec<PathBuf>) -> io::Result<()> {
+/// What is looked for in an archive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sought {
+    File,
+    Folder,
+}
+
+impl Sought {
+    fn plural(self) -> &'static str {
+        match self {
+            Sought::File => "files",
+            Sought::Folder => "folders",
+        }
+    }
+}
+
+/// Plain files, or folders, of this name; links lead who knows where.
+fn find(
+    folder: &Path,
+    name: &str,
+    what: Sought,
+    depth: usize,
+    found: &mut Vec<PathBuf>,
+) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let kind = entry.file_type()?;
-        if kind.is_dir() && depth > 1 {
-            find(&entry.path(), name, depth - 1, found)?;
-        } else if kind.is_file() && entry.file_name() == name {
+        let wanted = if what == Sought::File { kind.is_file() } else { kind.is_dir() };
+        if wanted && entry.file_name() == name {
             found.push(entry.path());
+        } else if kind.is_dir() && depth > 1 {
+            find(&entry.path(), name, what, depth - 1, found)?;
         }
     }
     Ok(())
 }
 
 /// Runs a program of this machine to its end.
-fn run(command: &mut Command, within: Duration) -> Result<(), String> {
+pub(crate) fn run(command: &mut Command, within: Duration) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let log = std::env::temp_dir().join(format!("schism-{name}-{}", std::process::id()));
     let file = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
@@ -240,7 +314,7 @@ mod tests {
 
     fn provided(source: &str, sha256: &str, kept: PathBuf) -> Result<PathBuf, String> {
         let (source, sha256) = (source.to_owned(), sha256.to_owned());
-        let archive = Archive { source, sha256, program: "etcd", kept };
+        let archive = Archive { source, sha256, keeps: Keeps::Program("etcd"), kept };
         archive.provide().map(|()| archive.kept)
     }
 
@@ -257,6 +331,26 @@ mod tests {
         // What is kept needs the archive no more.
         fs::remove_file(&source).expect("it was there");
         provided(&source, &sum, kept).expect("it is kept");
+    }
+
+    #[test]
+    fn keeps_whole_what_is_more_than_a_program() {
+        let (folder, source, sum) = packed(&["kafka-4/libs/a.jar", "kafka-4/bin/start.sh"]);
+        let kept = folder.path().join("cache/whole");
+        let whole = |source: &str, sum: &str, kept: &Path| {
+            let (source, sha256, kept) = (source.to_owned(), sum.to_owned(), kept.to_owned());
+            Archive { source, sha256, keeps: Keeps::Whole("libs"), kept }.provide()
+        };
+        whole(&source, &sum, &kept).expect("it is good");
+        let text = |path: &str| fs::read_to_string(kept.join(path)).expect("it is there");
+        assert_eq!(text("libs/a.jar"), "kafka-4/libs/a.jar");
+        assert_eq!(text("bin/start.sh"), "kafka-4/bin/start.sh");
+        assert_eq!(text(CONTENT), sum);
+        fs::remove_file(&source).expect("it was there");
+        whole(&source, &sum, &kept).expect("it is kept");
+        let (other, source, sum) = packed(&["kafka-4/bin/start.sh"]);
+        let without = whole(&source, &sum, &other.path().join("cache/whole")).expect_err("no libs");
+        assert!(without.contains("holds 0 folders named `libs`"), "{without}");
     }
 
     #[test]

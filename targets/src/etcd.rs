@@ -81,6 +81,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "compact",
         "defragment",
     ],
+    roles: &[],
     options: settings::OPTIONS,
     fits: |_, _| Ok(()),
     construct,

@@ -5,6 +5,7 @@
 mod archive;
 mod cache;
 mod clock_sight;
+mod cluster;
 mod error;
 mod etcd;
 #[cfg(feature = "kafka")]
@@ -19,6 +20,7 @@ mod stream;
 mod upkeep;
 
 pub use clock_sight::ClockSight;
+pub use cluster::Cluster;
 pub use error::TargetError;
 pub use log_tail::last_lines;
 pub use upkeep::Upkeep;
@@ -28,26 +30,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use schism_history::{Call, Evidence, OptionError, Outcome, Process};
-use schism_lab::{Host, Node, NodeId};
-
-/// The nodes of a lab with a target on them.
-#[derive(Clone)]
-pub struct Cluster {
-    /// The nodes, in order of their names. Empty for targets inside the controller.
-    pub hosts: Vec<Arc<dyn Host>>,
-}
-
-impl Cluster {
-    /// The host of the node `id`.
-    pub fn host(&self, id: NodeId) -> Option<&Arc<dyn Host>> {
-        self.hosts.iter().find(|host| host.node().id == id)
-    }
-
-    /// The nodes, in order of their names.
-    pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        self.hosts.iter().map(|host| host.node())
-    }
-}
+use schism_lab::{Node, NodeId};
 
 /// A system under test.
 ///
@@ -148,6 +131,18 @@ pub trait Target: Send + Sync {
         Err(TargetError::Unsupported { target: self.name(), what: "name its primaries" })
     }
 
+    /// The nodes that play a role of [`TargetEntry::roles`] now, the most recent first. Asks the nodes;
+    /// those that do not answer within `within` are not among them.
+    async fn playing(
+        &self,
+        cluster: &Cluster,
+        role: &str,
+        within: Duration,
+    ) -> Result<Vec<NodeId>, TargetError> {
+        let _ = (cluster, role, within);
+        Err(TargetError::Unsupported { target: self.name(), what: "name who plays such a role" })
+    }
+
     /// Which incarnation of the target runs on a node, by asking it over the network: a text that
     /// changes with every start of its process. `None` if it refuses or does not answer within
     /// `within`. What probes of kills and restarts read.
@@ -218,6 +213,9 @@ pub struct TargetEntry {
     pub operations: &'static [&'static str],
     /// The faults that it takes, by their names in the nemesis' table.
     pub faults: &'static [&'static str],
+    /// The roles of its nodes that victims can be named by, besides `leader`, which is told by
+    /// [`Target::primaries`].
+    pub roles: &'static [&'static str],
     /// The keys of its options, each with one line of help; what else stands in a plan is an error.
     pub options: &'static [(&'static str, &'static str)],
     /// Whether it can stand on so many nodes with the options of a plan; otherwise why not, and how
@@ -228,8 +226,15 @@ pub struct TargetEntry {
 }
 
 /// The targets that there are.
-pub const TARGETS: &[TargetEntry] =
-    &[memory::ENTRY, reference::ENTRY, etcd::ENTRY, redis_cluster::ENTRY, redlock::ENTRY];
+pub const TARGETS: &[TargetEntry] = &[
+    memory::ENTRY,
+    reference::ENTRY,
+    etcd::ENTRY,
+    redis_cluster::ENTRY,
+    redlock::ENTRY,
+    #[cfg(feature = "kafka")]
+    kafka::ENTRY,
+];
 
 #[cfg(test)]
 mod conformance;

@@ -35,6 +35,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "crash",
     ],
     faults: &[],
+    roles: &[],
     options: &[],
     fits: |_, _| Ok(()),
     construct,

@@ -87,6 +87,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "reshard",
         "leave",
     ],
+    roles: &[],
     options: settings::OPTIONS,
     fits: |given, nodes| {
         let replicas = Settings::read(given).map_or(1, |settings| settings.replicas);

@@ -37,6 +37,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     needs_lab: true,
     operations: &["acquire", "release", "write"],
     faults: &["partition", "kill", "pause", "delay", "hold", "burn", "clock"],
+    roles: &[],
     options: settings::OPTIONS,
     fits: |_, _| Ok(()),
     construct,

@@ -69,6 +69,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "memory",
         "descriptors",
     ],
+    roles: &[],
     options: &[
         ("protocol", "which system: raft; required"),
         (

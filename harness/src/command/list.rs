@@ -88,6 +88,7 @@ fn targets() -> Vec<Row> {
             ("options", options(entry.options)),
             ("operations", words(entry.operations)),
             ("faults", words(entry.faults)),
+            ("roles", words(entry.roles)),
         ],
     };
     TARGETS.iter().map(row).collect()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use schism_history::OptionError;
-use schism_nemesis::{FaultSpec, When};
+use schism_nemesis::{FaultSpec, LEADER, When};
 use schism_targets::TargetEntry;
 
 use super::LabPlan;
@@ -12,9 +12,6 @@ use super::read::Reader;
 
 /// More faults than these in one run are a slip of a unit.
 const FAULTS_MAX: u128 = 10_000;
-
-/// What needs the virtual switch, which stands between no hosts but those of the local lab.
-const SWITCH_ONLY: &[&str] = &["hold", "scenario"];
 
 impl Reader {
     pub(super) fn faults(
@@ -60,15 +57,23 @@ impl Reader {
                 let help = "leave `machine: true` out, or take hosts that may be thrown away";
                 self.problem_with_help(item.place.clone(), title, help);
             }
+            if let (LabPlan::Ssh { .. }, Some((name, why))) = (lab, spec.needs_switch()) {
+                let title = format!("the fault `{name}` is none for hosts behind SSH: {why}");
+                let help = "leave it out, or take the local lab, with or without `ssh: true`";
+                self.problem_with_help(item.place.clone(), title, help);
+            }
+            for (path, role) in spec.roles() {
+                let Some(target) = target.filter(|target| {
+                    target.needs_lab && role != LEADER && !target.roles.contains(&role)
+                }) else {
+                    continue;
+                };
+                let title = format!("{} has no role `{role}`", target.name);
+                let has = [&[LEADER], target.roles].concat().join(", ");
+                let help = format!("its nodes can be named by {has}");
+                self.problem_with_help(item.place_of(&path), title, help);
+            }
             for name in spec.names() {
-                if matches!(lab, LabPlan::Ssh { .. }) && SWITCH_ONLY.contains(&name) {
-                    let title = format!(
-                        "between hosts behind SSH links can be cut or slowed down, and the fault \
-                         `{name}` does more"
-                    );
-                    let help = "leave it out, or take the local lab, with or without `ssh: true`";
-                    self.problem_with_help(item.place.clone(), title, help);
-                }
                 let Some(target) = target.filter(|target| !target.faults.contains(&name)) else {
                     continue;
                 };

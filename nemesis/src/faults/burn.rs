@@ -12,7 +12,7 @@ pub(crate) const ENTRY: FaultEntry = FaultEntry {
     name: "burn",
     summary: "threads that use the processor; whatever runs on the node gets less of it",
     forms: &[
-        "burn: one | minority | majority | all | leader | followers | n1 | [n1, n2]",
+        "burn: one | minority | majority | all | leader | followers | ROLE | n1 | [n1, n2]",
         "burn: { of: leader | { clients: one }, threads: 8 }",
     ],
     construct,
@@ -65,8 +65,8 @@ impl Fault for Burn {
         self.of.needs_holder()
     }
 
-    fn needs_leader(&self) -> bool {
-        self.of.needs_leader()
+    fn roles(&self) -> Vec<&'static str> {
+        self.of.roles()
     }
 
     fn plan(&self, view: &View, rng: &mut ChaCha8Rng) -> Injection {

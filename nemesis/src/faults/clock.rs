@@ -196,8 +196,8 @@ impl Fault for Clock {
         self.machine
     }
 
-    fn needs_leader(&self) -> bool {
-        self.of.needs_leader()
+    fn roles(&self) -> Vec<&'static str> {
+        self.of.roles()
     }
 
     fn needs_holder(&self) -> bool {

@@ -49,10 +49,6 @@ impl Fault for Compact {
         LEAST
     }
 
-    fn needs_leader(&self) -> bool {
-        false
-    }
-
     fn plan(&self, _: &View, _: &mut ChaCha8Rng) -> Injection {
         Injection::Upkeep(Upkeep::Compact { keep: self.keep })
     }

@@ -113,8 +113,8 @@ impl Fault for Damaged {
         self.of.fit(nodes)
     }
 
-    fn needs_leader(&self) -> bool {
-        self.of.by_role()
+    fn roles(&self) -> Vec<&'static str> {
+        self.of.roles()
     }
 
     fn plan(&self, view: &View, rng: &mut ChaCha8Rng) -> Injection {

@@ -14,7 +14,7 @@ use crate::{Fault, FaultEntry, Injection, View};
 pub(crate) const ENTRY: FaultEntry = FaultEntry {
     name: "defragment",
     summary: "nodes rewrite their stores without what was forgotten, one after the other",
-    forms: &["defragment: all | leader | followers | minority | one | n1 | [n1, n2]"],
+    forms: &["defragment: all | leader | followers | ROLE | minority | one | n1 | [n1, n2]"],
     construct,
 };
 
@@ -45,8 +45,8 @@ impl Fault for Defragment {
         LEAST
     }
 
-    fn needs_leader(&self) -> bool {
-        self.0.by_role()
+    fn roles(&self) -> Vec<&'static str> {
+        self.0.roles()
     }
 
     /// A node that is down already cannot be asked.
@@ -64,13 +64,19 @@ mod tests {
     use schism_lab::NodeId;
     use serde_json::json;
 
+    use crate::LEADER;
+
     use super::*;
 
     #[test]
     fn asks_those_that_are_up() {
         let nodes = (1..=3).map(NodeId).collect();
-        let view =
-            View { nodes, primaries: vec![NodeId(2)], down: vec![NodeId(3)], ..View::default() };
+        let view = View {
+            nodes,
+            playing: [(LEADER, vec![NodeId(2)])].into(),
+            down: vec![NodeId(3)],
+            ..View::default()
+        };
         let fault = construct(&json!("all")).expect("a fault");
         let injection = fault.plan(&view, &mut ChaCha8Rng::seed_from_u64(1));
         let up = Upkeep::Defragment(vec![NodeId(1), NodeId(2)]);

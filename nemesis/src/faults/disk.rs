@@ -157,8 +157,8 @@ impl Fault for Disk {
         self.of.fit(nodes)
     }
 
-    fn needs_leader(&self) -> bool {
-        self.of.by_role()
+    fn roles(&self) -> Vec<&'static str> {
+        self.of.roles()
     }
 
     fn prepares(&self) -> Option<Effect> {

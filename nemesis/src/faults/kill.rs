@@ -11,7 +11,7 @@ pub(crate) const ENTRY: FaultEntry = FaultEntry {
     name: "kill",
     summary: "kill -9 of every process of a node; started again when the fault ends",
     forms: &[
-        "kill: one | minority | majority | all | leader | followers | n1 | [n1, n2]",
+        "kill: one | minority | majority | all | leader | followers | ROLE | n1 | [n1, n2]",
         "kill: { clients: one | minority | all | holder | c1 | [c1, c2] }   with `load: { host: process }`",
     ],
     construct,
@@ -42,8 +42,8 @@ impl Fault for Kill {
         self.0.fit(nodes, clients)
     }
 
-    fn needs_leader(&self) -> bool {
-        self.0.needs_leader()
+    fn roles(&self) -> Vec<&'static str> {
+        self.0.roles()
     }
 
     fn needs_holder(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::{Fault, FaultEntry, Injection, View};
 pub(crate) const ENTRY: FaultEntry = FaultEntry {
     name: "leave",
     summary: "members leave the cluster under load; they come back when the fault ends",
-    forms: &["leave: one | minority | leader | n1 | [n1, n2]"],
+    forms: &["leave: one | minority | leader | ROLE | n1 | [n1, n2]"],
     construct,
 };
 
@@ -55,8 +55,8 @@ impl Fault for Leave {
         LEAST
     }
 
-    fn needs_leader(&self) -> bool {
-        self.0.by_role()
+    fn roles(&self) -> Vec<&'static str> {
+        self.0.roles()
     }
 
     /// A node that is down cannot be emptied, and is missed already.

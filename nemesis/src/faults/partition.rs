@@ -15,10 +15,10 @@ pub(crate) const ENTRY: FaultEntry = FaultEntry {
         "partition: halves             a minority and the rest see nothing of each other",
         "partition: majorities-ring    each node sees a majority, no two the same",
         "partition: bridge             two halves, and one node that sees both",
-        "partition: { isolate: leader | one | minority | n1 … }   cut off from the other nodes",
+        "partition: { isolate: leader | ROLE | one | minority | n1 … }   cut off from the other nodes",
         "partition: { isolate: { clients: one | holder | c1 … } }   clients cut off from all nodes, with `load: { host: process }`",
-        "partition: { one-way: leader | one | … , direction: out | in }   out: they are not heard; in: they hear nothing",
-        "partition: { clients: leader | one | … }   nodes cut off from all clients, and from them alone",
+        "partition: { one-way: leader | ROLE | one | … , direction: out | in }   out: they are not heard; in: they hear nothing",
+        "partition: { clients: leader | ROLE | one | … }   nodes cut off from all clients, and from them alone",
     ],
     construct,
 };
@@ -132,11 +132,11 @@ impl Fault for Partition {
         matches!(self, Partition::Isolate(whom) if whom.needs_holder())
     }
 
-    fn needs_leader(&self) -> bool {
+    fn roles(&self) -> Vec<&'static str> {
         match self {
-            Partition::Isolate(whom) => whom.needs_leader(),
-            Partition::OneWay { victims, .. } | Partition::Clients(victims) => victims.by_role(),
-            Partition::Halves | Partition::MajoritiesRing | Partition::Bridge => false,
+            Partition::Isolate(whom) => whom.roles(),
+            Partition::OneWay { victims, .. } | Partition::Clients(victims) => victims.roles(),
+            Partition::Halves | Partition::MajoritiesRing | Partition::Bridge => Vec::new(),
         }
     }
 
@@ -226,6 +226,8 @@ mod tests {
     use rand_chacha::rand_core::SeedableRng;
     use serde_json::json;
 
+    use crate::LEADER;
+
     use super::*;
 
     /// For each node the nodes that hear it, itself included.
@@ -233,7 +235,11 @@ mod tests {
         let fault = construct(&given).expect("a fault");
         fault.fits(nodes).expect("enough nodes");
         let nodes: Vec<NodeId> = (1..=nodes).map(NodeId).collect();
-        let view = View { nodes: nodes.clone(), primaries: vec![NodeId(2)], ..View::default() };
+        let view = View {
+            nodes: nodes.clone(),
+            playing: [(LEADER, vec![NodeId(2)])].into(),
+            ..View::default()
+        };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let Injection::Links { rules, .. } = fault.plan(&view, &mut rng) else {
             panic!("{given} resolves to links")
@@ -291,7 +297,7 @@ mod tests {
             let fault = construct(&given).expect("a fault");
             let view = View {
                 nodes: vec![NodeId(1), NodeId(2)],
-                primaries: vec![NodeId(2)],
+                playing: [(LEADER, vec![NodeId(2)])].into(),
                 clients: vec![NodeId::client(1), NodeId::client(2)],
                 holders: vec![NodeId::client(2)],
                 ..View::default()

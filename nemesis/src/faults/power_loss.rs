@@ -13,7 +13,7 @@ pub(crate) const ENTRY: FaultEntry = FaultEntry {
     name: "power-loss",
     summary: "kill -9 of every process of a node, and what was not fsynced is lost; started again",
     forms: &[
-        "power-loss: one | minority | majority | all | leader | followers | n1 | [n1, n2]",
+        "power-loss: one | minority | majority | all | leader | followers | ROLE | n1 | [n1, n2]",
         "power-loss: { of: all, torn: true }",
         "power-loss: { of: all, strict: true }",
     ],
@@ -62,8 +62,8 @@ impl Fault for PowerLoss {
         self.of.fit(nodes)
     }
 
-    fn needs_leader(&self) -> bool {
-        self.of.by_role()
+    fn roles(&self) -> Vec<&'static str> {
+        self.of.roles()
     }
 
     fn prepares(&self) -> Option<Effect> {

@@ -87,8 +87,8 @@ impl Fault for Pressure {
         self.of.fit(nodes, clients)
     }
 
-    fn needs_leader(&self) -> bool {
-        self.of.needs_leader()
+    fn roles(&self) -> Vec<&'static str> {
+        self.of.roles()
     }
 
     fn needs_holder(&self) -> bool {

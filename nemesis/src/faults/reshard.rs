@@ -49,10 +49,6 @@ impl Fault for Reshard {
         LEAST
     }
 
-    fn needs_leader(&self) -> bool {
-        false
-    }
-
     fn plan(&self, _: &View, _: &mut ChaCha8Rng) -> Injection {
         Injection::Upkeep(Upkeep::Reshard { slots: self.slots })
     }

@@ -15,13 +15,14 @@ pub(crate) const ENTRY: FaultEntry = FaultEntry {
     summary: "ordered steps on links and nodes, with roles, random times, and waits for a leader or an operation",
     forms: &[
         "scenario: [ STEP, … ]         one step after the other, within `for`; then all is healed. A STEP is:",
-        "  roles: { L: leader, F: follower, G: other | one | n1 }   named when the step begins; names can be given anew",
+        "  roles: { L: leader, C: ROLE, F: follower, G: other | one | n1 }   named when the step begins; names can be given anew",
         "  roles: { H: holder | client | c1 }   clients, with `load: { host: process }`; the holder of a lock",
         "  hold | release | drop | heal: { from: L, to: F } | { between: [L, clients] } | { links: L }   heal: all",
         "  delay: { from: L, to: F, by: 100ms, jitter: 20ms }",
         "  pause | resume | kill | start: L | n1 | [L, F] | H | clients",
         "  wait: 300ms | 100ms..450ms    drawn evenly from the seed",
         "  until: { leader: { not: L }, within: 5s }   a node that is not L says that it leads",
+        "  until: { ROLE: { not: C }, within: 5s }         another node plays that role of the target",
         "  until: { operation: { f: write, outcome: begun | ok | fail | info, at: F }, within: 5s }   one begun since then",
         "  burn | clock | memory | descriptors | disk | power-loss | damage: { of: L, … }   as elsewhere; held until",
         "  end: clock | [clock, burn]                     or the end of the scenario",
@@ -55,6 +56,10 @@ impl Fault for Scenario {
         Scenario::least(self)
     }
 
+    fn needs_switch(&self) -> Option<&'static str> {
+        Some("its steps change links at moments that only the switch keeps")
+    }
+
     fn needs_disposable(&self) -> bool {
         self.inner().any(|fault| fault.needs_disposable())
     }
@@ -67,9 +72,9 @@ impl Fault for Scenario {
         self.faults()
     }
 
-    /// Its steps ask for themselves.
-    fn needs_leader(&self) -> bool {
-        false
+    /// Its steps ask for them.
+    fn named_roles(&self) -> Vec<&'static str> {
+        Scenario::roles(self)
     }
 
     /// Nothing is resolved yet: that is what its steps do when they begin.

@@ -36,9 +36,9 @@ impl Act {
         let fault = spec::fault(&name, &value);
         let matters = fault.as_ref().map_or_else(
             |_| Matters::default(),
-            |fault| Matters { leader: fault.needs_leader(), holder: fault.needs_holder() },
+            |fault| Matters { roles: fault.roles(), holder: fault.needs_holder() },
         );
-        let (turn, view) = hands.turn_with_view(matters).await;
+        let (turn, view) = hands.turn_with_view(&matters).await;
         if stop.is_cancelled() {
             return None;
         }

@@ -176,6 +176,23 @@ impl Target for FakeTarget {
         Ok(cluster.nodes().filter(runs).map(|node| node.id).take(1).collect())
     }
 
+    /// The last that runs.
+    async fn playing(
+        &self,
+        cluster: &Cluster,
+        role: &str,
+        within: Duration,
+    ) -> Result<Vec<NodeId>, TargetError> {
+        assert_eq!(role, "controller");
+        let mut others = cluster.clone();
+        let mut last = Vec::new();
+        while let [node] = self.primaries(&others, within).await?[..] {
+            others.hosts.retain(|host| host.node().id > node);
+            last = vec![node];
+        }
+        Ok(last)
+    }
+
     async fn connect(
         &self,
         _: &Cluster,
@@ -237,7 +254,10 @@ fn carry_out(
     assert_eq!(*network.0.lock().expect("the rules"), LinkRules::default(), "a rule is left");
     let words = |(at, mark): &(u128, FaultMark)| {
         let words = match mark {
-            FaultMark::Start { fault, .. } => format!("{fault} starts"),
+            FaultMark::Start { fault, name, detail, victims, .. } => {
+                let victims: Vec<String> = victims.iter().map(ToString::to_string).collect();
+                format!("{fault} starts: {name} {detail}: {}", victims.join(", "))
+            }
             FaultMark::Step { fault, step, detail, .. } => format!("{fault} step {step}: {detail}"),
             FaultMark::Stop { fault } => format!("{fault} stops"),
             FaultMark::Probe { fault, phase: Phase::Bites, evidence } => {
@@ -273,6 +293,20 @@ fn a_node_whose_healing_failed_is_healed_again_before_its_fault_stops() {
         assert!(recorded[2].0 >= 1_300, "{recorded:?}");
         assert!(notes.is_empty(), "{notes:?}");
     }
+}
+
+#[test]
+fn whoever_plays_a_role_is_struck_and_both_are_named() {
+    let hosts = (1..=3).map(|number| FakeHost::new(number, 0, false)).collect();
+    // The second controller is whoever was given that when the first was killed.
+    let faults =
+        [(0, 1_500, json!({"kill": "controller"})), (500, 1_400, json!({"pause": "controller"}))];
+    let (recorded, notes) = carry_out(hosts, &faults);
+    let said = |part: &str| recorded.iter().any(|(_, words)| words.starts_with(part));
+    assert!(said("F1 starts: kill controller: n3"), "{recorded:?}");
+    assert!(said("F2 starts: pause controller: n2"), "{recorded:?}");
+    assert!(said("F1 gone true: n3") && said("F2 gone true: n2"), "{recorded:?}");
+    assert!(notes.is_empty(), "{notes:?}");
 }
 
 #[test]

@@ -32,8 +32,8 @@ use rand_chacha::rand_core::Rng;
 use schism_history::Span;
 use schism_lab::NodeId;
 
-use crate::Fault;
 use crate::ear::Began;
+use crate::{Fault, LEADER};
 
 use inner::Inner;
 
@@ -125,8 +125,8 @@ pub(crate) enum Place {
 /// Whom a role is given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
-    /// The node that leads.
-    Leader,
+    /// The node that plays this role in its system.
+    Plays(&'static str),
     /// A random one that does not lead and has no other role of the same step.
     Follower,
     /// A random one that has no other role of the same step.
@@ -144,8 +144,8 @@ pub(crate) enum Who {
 /// What is waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
-    /// A node says that it leads, and is none of these.
-    Leader { not: Vec<Place> },
+    /// A node plays this role in its system, and is none of these.
+    Plays { role: &'static str, not: Vec<Place> },
     /// An operation that was begun after the step did gets so far.
     Operation { f: Option<String>, outcome: Began, at: Vec<Place> },
 }
@@ -166,7 +166,31 @@ impl Spread {
     }
 }
 
+impl Who {
+    /// The role that it must be known of who plays it.
+    fn role(self) -> Option<&'static str> {
+        match self {
+            Who::Plays(role) => Some(role),
+            Who::Follower => Some(LEADER),
+            _ => None,
+        }
+    }
+}
+
 impl Scenario {
+    /// The roles that its steps ask for, each once.
+    pub(crate) fn roles(&self) -> Vec<&'static str> {
+        let of_step = |step: &Step| match step {
+            Step::Roles(wanted) => wanted.iter().filter_map(|(_, who)| who.role()).collect(),
+            Step::Until(Condition::Plays { role, .. }, _) => vec![*role],
+            _ => Vec::new(),
+        };
+        let mut roles: Vec<&'static str> = self.steps.iter().flat_map(of_step).collect();
+        roles.sort_unstable();
+        roles.dedup();
+        roles
+    }
+
     /// How long it takes at the least: all waits at their shortest, all conditions met at once.
     pub(crate) fn least(&self) -> Duration {
         let least = |step: &Step| match step {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::inner::{self, Inner};
 use super::{Act, Change, Condition, Links, Place, Scenario, Spread, Step, Touch, Who};
 use crate::ear::Began;
+use crate::roles;
 use crate::victims::{client, node};
 
 /// Every word that a step may begin with.
@@ -36,8 +37,8 @@ const STEPS: [&str; 21] = [
     "memory",
     "power-loss",
 ];
-const WHO: [(&str, Who); 6] = [
-    ("leader", Who::Leader),
+/// Whom a role may be given to, besides those who play one in their system.
+const WHO: [(&str, Who); 5] = [
     ("follower", Who::Follower),
     ("one", Who::One),
     ("other", Who::Other),
@@ -146,8 +147,10 @@ impl Reader {
             }
             let word = who.as_str().unwrap_or_default();
             let known = WHO.iter().find(|(known, _)| *known == word).map(|(_, who)| *who);
+            let known = known.or_else(|| roles::named(word).map(Who::Plays));
             let Some(who) = known.or_else(|| place(word).map(Who::Node)) else {
-                let words = WHO.map(|(word, _)| word);
+                let others = WHO.iter().map(|(word, _)| *word);
+                let words: Vec<&str> = roles::all().into_iter().chain(others).collect();
                 let near = did_you_mean(word, &words);
                 let words = words.join(", ");
                 return Err(at([name], format!("a role is {words} or n1, not {who}{near}")));
@@ -159,20 +162,27 @@ impl Reader {
     }
 
     fn until(&self, value: &Value) -> Read<Step> {
-        let options = Options::read(value, &["leader", "operation", "within"])?;
+        let roles = roles::all();
+        let options = Options::read(value, &[&["operation", "within"], &roles[..]].concat())?;
         let limit = options.span("within")?.unwrap_or(UNTIL_DEFAULT);
-        let condition = match (value.get("leader"), value.get("operation")) {
-            (Some(leader), None) => within("leader", self.leader(leader))?,
-            (None, Some(operation)) => within("operation", self.operation(operation))?,
-            _ => return Err(wrong("until waits for either `leader` or `operation`")),
+        let named = roles.into_iter().filter_map(|role| Some((role, value.get(role)?)));
+        let named: Vec<(&'static str, &Value)> = named.collect();
+        let condition = match (&named[..], value.get("operation")) {
+            ([(role, player)], None) => within(role, self.player(role, player))?,
+            ([], Some(operation)) => within("operation", self.operation(operation))?,
+            _ => {
+                return Err(wrong(
+                    "until waits for either `leader` or `operation`; other roles may stand for leader",
+                ));
+            }
         };
         Ok(Step::Until(condition, limit))
     }
 
-    fn leader(&self, value: &Value) -> Read<Condition> {
+    fn player(&self, role: &'static str, value: &Value) -> Read<Condition> {
         Options::read(value, &["not"])?;
         let not = value.get("not").map(|not| within("not", self.places(not, false)));
-        Ok(Condition::Leader { not: not.transpose()?.unwrap_or_default() })
+        Ok(Condition::Plays { role, not: not.transpose()?.unwrap_or_default() })
     }
 
     fn operation(&self, value: &Value) -> Read<Condition> {

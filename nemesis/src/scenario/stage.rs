@@ -6,9 +6,9 @@ use rand_chacha::ChaCha8Rng;
 use schism_lab::{End, LinkRule, LinkRules, NodeId};
 
 use super::{Change, Links, Place, Scenario, Step, Touch, Who};
-use crate::View;
 use crate::probe::links::Link;
 use crate::victims::{NO_CLIENTS, list, shuffle};
+use crate::{LEADER, View};
 
 /// The roles and the rules of a scenario at one moment.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +36,7 @@ impl Stage {
         view: &View,
         rng: &mut ChaCha8Rng,
     ) -> Result<Vec<(String, Vec<NodeId>)>, String> {
-        let leader = view.primaries.first().copied();
+        let leader = view.player(LEADER);
         let mut given: BTreeMap<&str, Vec<NodeId>> = BTreeMap::new();
         let mut free = view.nodes.clone();
         shuffle(&mut free, rng);
@@ -48,11 +48,12 @@ impl Stage {
         order.sort_by_key(|(_, who)| rank(*who));
         for (name, who) in order {
             let chosen = match who {
-                Who::Leader => vec![leader.ok_or("no node said that it leads")?],
+                // One node may play several.
+                Who::Plays(role) => vec![view.player(role)?],
                 Who::Node(node) => vec![*node],
                 Who::Follower => {
-                    leader.ok_or("no node said that it leads")?;
-                    free.iter().copied().filter(|node| Some(*node) != leader).take(1).collect()
+                    let leader = leader.clone()?;
+                    free.iter().copied().filter(|node| *node != leader).take(1).collect()
                 }
                 Who::One => free.iter().copied().take(1).collect(),
                 Who::Other => std::mem::take(&mut free),
@@ -168,7 +169,7 @@ impl Stage {
 /// Those with the least choice come first.
 fn rank(who: Who) -> u8 {
     match who {
-        Who::Leader | Who::Node(_) | Who::Holder => 0,
+        Who::Plays(_) | Who::Node(_) | Who::Holder => 0,
         Who::Follower => 1,
         Who::One | Who::Client => 2,
         Who::Other => 3,
@@ -178,7 +179,7 @@ fn rank(who: Who) -> u8 {
 impl Scenario {
     /// Whether a cluster of `nodes`, with so many `clients` in places of their own, can play it: every
     /// role finds a node, every step something to touch. Played in thought, with each node as the
-    /// leader.
+    /// leader, and with other roles played by others as long as there are some.
     pub(crate) fn fits(&self, nodes: u16, clients: u16) -> Result<(), String> {
         use rand_chacha::rand_core::SeedableRng;
         if clients == 0 && self.strikes_clients() {
@@ -191,7 +192,7 @@ impl Scenario {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let view = View {
                 nodes: nodes.clone(),
-                primaries: vec![*leader],
+                playing: View::cast(&self.roles(), &nodes, leader.0.into()),
                 clients: clients.clone(),
                 holders: clients.clone(),
                 ..View::default()

@@ -96,10 +96,15 @@ fn roles_of_one_step_never_share_a_node_and_others_are_the_rest() {
     for seed in 0..40 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let leader = NodeId(1 + (seed % 5) as u16);
-        let view = View { nodes: all.clone(), primaries: vec![leader], ..View::default() };
+        let view = View {
+            nodes: all.clone(),
+            playing: [(LEADER, vec![leader])].into(),
+            ..View::default()
+        };
         let mut stage = Stage::new(all.clone(), Vec::new());
-        let wanted = [("G", Who::Other), ("F", Who::Follower), ("L", Who::Leader), ("X", Who::One)]
-            .map(|(name, who)| (name.to_owned(), who));
+        let wanted =
+            [("G", Who::Other), ("F", Who::Follower), ("L", Who::Plays(LEADER)), ("X", Who::One)]
+                .map(|(name, who)| (name.to_owned(), who));
         let cast = stage.cast(&wanted, &view, &mut rng).expect("roles");
         let counts: Vec<usize> = cast.iter().map(|(_, nodes)| nodes.len()).collect();
         assert_eq!(counts, [2, 1, 1, 1]);

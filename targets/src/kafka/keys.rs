@@ -39,8 +39,7 @@ impl Layout {
 
     /// The key that stands at a partition.
     pub(crate) fn key(self, topic: &str, partition: i32) -> Key {
-        let number = topic.strip_prefix(PREFIX).and_then(|number| number.parse::<i32>().ok());
-        match number {
+        match number(topic) {
             Some(number) => Key::new(&(number * self.partitions + partition).to_string()),
             None => Key::new(topic),
         }
@@ -48,9 +47,13 @@ impl Layout {
 
     /// How many partitions `topic` has.
     pub(crate) fn partitions_of(self, topic: &str) -> i32 {
-        let numbered = topic.strip_prefix(PREFIX).is_some_and(|it| it.parse::<i32>().is_ok());
-        if numbered { self.partitions } else { 1 }
+        if number(topic).is_some() { self.partitions } else { 1 }
     }
+}
+
+/// The number of a topic of numbered keys.
+pub(super) fn number(topic: &str) -> Option<i32> {
+    topic.strip_prefix(PREFIX).and_then(|number| number.parse().ok())
 }
 
 #[cfg(test)]

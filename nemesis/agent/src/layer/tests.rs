@@ -1,6 +1,7 @@
 //! The layer over real folders, asked by real system calls.
 
 mod losses;
+mod mapped;
 mod same;
 mod troubles;
 

@@ -56,6 +56,27 @@ fn a_condition_that_is_not_met_ends_a_scenario_and_heals_it() {
 }
 
 #[test]
+fn a_scenario_casts_and_waits_for_roles_of_the_system() {
+    let steps = json!([
+        {"roles": {"C": "controller", "F": "follower"}},
+        {"pause": "C"},
+        {"until": {"controller": {"not": "C"}, "within": "3s"}},
+        {"wait": "300ms"}
+    ]);
+    let expected = [
+        "F1 starts",
+        "F1 step 1: C = n3, F = n",
+        "F1 step 2: pause n3",
+        "F1 step 3: until n2 is the controller after",
+        "F1 step 4: wait",
+        "F1 stops",
+        "F1 bites true: every step was taken; n2 is the controller after",
+        "F1 gone true: n3: answers as before",
+    ];
+    check_scenario(9_000, steps, &expected);
+}
+
+#[test]
 fn an_operation_that_never_comes_ends_a_scenario_with_its_time() {
     let write = json!({"operation": {"f": "write", "at": "n2"}, "within": "9s"});
     let steps = json!([{"kill": "n1"}, {"until": write}]);

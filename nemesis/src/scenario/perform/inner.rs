@@ -51,7 +51,7 @@ impl Performance {
         let late = self.late();
         let nodes = self.stage.nodes_at(&inner.of);
         let hands = self.hands.clone();
-        let (turn, view) = hands.turn_with_view(Matters::default()).await;
+        let (turn, view) = hands.turn_with_view(&Matters::default()).await;
         let (words, injection) = inner.resolve(&nodes, &view, &mut self.rng)?;
         let part = Part { fault: self.planned.fault, step: inner.number };
         match &injection {

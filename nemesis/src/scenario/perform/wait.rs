@@ -10,8 +10,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Performance;
+use crate::LEADER;
 use crate::ear::{Began, Wanted};
 use crate::hands::Matters;
+use crate::roles::nobody;
 use crate::scenario::{Condition, Place, Spread, Who};
 use crate::victims::list;
 
@@ -22,26 +24,23 @@ const ASK_WITHIN: Duration = Duration::from_millis(200);
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 impl Performance {
-    /// Gives roles. Whoever has to know who leads asks for a while: there may be an election.
+    /// Gives roles. Whoever has to know who plays one asks for a while: there may be an election.
     pub(super) async fn cast(
         &mut self,
         wanted: &[(String, Who)],
         stop: &CancellationToken,
     ) -> Result<Vec<(String, Vec<NodeId>)>, String> {
         let matters = Matters {
-            leader: wanted.iter().any(|(_, who)| matches!(who, Who::Leader | Who::Follower)),
+            roles: wanted.iter().filter_map(|(_, who)| who.role()).collect(),
             holder: wanted.iter().any(|(_, who)| matches!(who, Who::Holder)),
         };
         let deadline = Instant::now() + CAST_WITHIN;
         let hands = self.hands.clone();
         let asked = async move {
             loop {
-                let (turn, view) = hands.turn_with_view(matters).await;
+                let (turn, view) = hands.turn_with_view(&matters).await;
                 drop(turn);
-                let led = !matters.leader || !view.primaries.is_empty();
-                let up = |holder: &schism_lab::NodeId| !view.down.contains(holder);
-                let held = !matters.holder || view.holders.iter().any(up);
-                if led && held || Instant::now() >= deadline {
+                if matters.known(&view) || Instant::now() >= deadline {
                     return view;
                 }
             }
@@ -77,7 +76,7 @@ impl Performance {
         let (began, late) = (Instant::now(), self.late());
         let seen = async {
             match condition {
-                Condition::Leader { not } => self.leader(not).await,
+                Condition::Plays { role, not } => self.player(role, not).await,
                 Condition::Operation { f, outcome, at } => {
                     self.operation(f.as_deref(), *outcome, at).await
                 }
@@ -97,13 +96,16 @@ impl Performance {
         Ok(())
     }
 
-    /// Asks until a node that is none of these leads.
-    async fn leader(&self, not: &[Place]) -> Result<String, String> {
+    /// Asks until a node that is none of these plays the role.
+    async fn player(&self, role: &'static str, not: &[Place]) -> Result<String, String> {
         let not = self.stage.nodes_at(not);
         loop {
-            let leaders = self.hands.leaders(ASK_WITHIN).await?;
-            if let Some(leader) = leaders.iter().find(|leader| !not.contains(leader)) {
-                return Ok(format!("{leader} leads"));
+            let players = self.hands.playing(role, ASK_WITHIN).await?;
+            if let Some(player) = players.iter().find(|player| !not.contains(player)) {
+                return Ok(match role {
+                    LEADER => format!("{player} leads"),
+                    role => format!("{player} is the {role}"),
+                });
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
@@ -126,8 +128,11 @@ impl Performance {
     fn unmet(&self, condition: &Condition) -> String {
         let nodes = |places: &[Place]| list(&self.stage.nodes_at(places));
         match condition {
-            Condition::Leader { not } if not.is_empty() => "no node said that it leads".into(),
-            Condition::Leader { not } => format!("no node but {} said that it leads", nodes(not)),
+            Condition::Plays { role, not } if not.is_empty() => nobody(role),
+            Condition::Plays { role, not } => match *role {
+                LEADER => format!("no node but {} said that it leads", nodes(not)),
+                role => format!("no node but {} was said to be the {role}", nodes(not)),
+            },
             Condition::Operation { f, outcome, at } => {
                 let f = f.as_deref().unwrap_or("operation");
                 let at = if at.is_empty() { String::new() } else { format!(" at {}", nodes(at)) };

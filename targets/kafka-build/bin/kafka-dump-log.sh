@@ -1,0 +1,2 @@
+#!/usr/bin/env bash
+exec "$(dirname "$(readlink -f "$0")")/kafka-run-class.sh" kafka.tools.DumpLogSegments "$@"
