@@ -15,8 +15,8 @@ mod settings;
 mod topics;
 mod view;
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,6 +42,9 @@ const LIST: Duration = Duration::from_secs(15);
 
 /// The consumer group of all clients, and what their transactional ids begin with.
 const GROUP: &str = "schism";
+
+/// So many of the processes that became clients last are held to be those that are there now.
+const PROCESSES: usize = 16;
 
 /// The row of this target.
 pub(crate) const ENTRY: TargetEntry = TargetEntry {
@@ -88,9 +91,8 @@ struct Kafka {
     nodes: AtomicUsize,
     /// The nodes that are formatted, so that they start without being looked at again.
     formatted: Mutex<BTreeSet<NodeId>>,
-    /// One more than the greatest number of a process that ever was a client: their transactional ids
-    /// are known by that.
-    processes: AtomicU64,
+    /// The processes that became clients last: their transactional ids are known by that.
+    processes: Mutex<VecDeque<Process>>,
 }
 
 fn construct(given: &serde_json::Value) -> Result<Arc<dyn Target>, OptionError> {
@@ -104,7 +106,7 @@ impl Kafka {
             http: metrics::http(),
             nodes: AtomicUsize::new(usize::from(u16::MAX)),
             formatted: Mutex::default(),
-            processes: AtomicU64::new(0),
+            processes: Mutex::default(),
         })
     }
 
@@ -148,6 +150,26 @@ impl Kafka {
         missing
     }
 
+    /// A client connects.
+    fn connects(&self, process: Process) {
+        let mut processes = self.processes.lock().expect("no code panics while it holds this lock");
+        processes.push_back(process);
+        if processes.len() > PROCESSES {
+            processes.pop_front();
+        }
+    }
+
+    /// The transactional ids of the clients that connected last. Where they are processes of their own
+    /// they connect behind our back, and have the first numbers, until they are retired.
+    fn transactional_ids(&self) -> Vec<String> {
+        let processes = self.processes.lock().expect("no code panics while it holds this lock");
+        let id = |process: u32| format!("{GROUP}-{process}");
+        if processes.is_empty() {
+            return (0..PROCESSES as u32).map(id).collect();
+        }
+        processes.iter().map(|process| id(process.0)).collect()
+    }
+
     /// Who coordinates the most of the groups, or transactional ids, of this run's clients.
     async fn coordinating(
         &self,
@@ -157,10 +179,7 @@ impl Kafka {
     ) -> Vec<NodeId> {
         let ids: Vec<String> = match what {
             Coordinated::Group => vec![GROUP.into()],
-            Coordinated::Transaction => {
-                let count = self.processes.load(Ordering::Relaxed).max(1);
-                (0..count).map(|process| format!("{GROUP}-{process}")).collect()
-            }
+            Coordinated::Transaction => self.transactional_ids(),
         };
         let ids = Arc::new(ids);
         let answers = each(cluster, |node| {
@@ -333,7 +352,7 @@ impl Target for Kafka {
         _: &Node,
         process: Process,
     ) -> Result<Box<dyn Client>, TargetError> {
-        self.processes.fetch_max(u64::from(process.0) + 1, Ordering::Relaxed);
+        self.connects(process);
         Err(TargetError::Unsupported { target: NAME, what: "be connected to" })
     }
 }
