@@ -298,7 +298,7 @@ impl Worker {
                 polled = consumer.poll(deadline)?;
                 if consumer.chosen() == Chosen::ByGroup && !polled.is_empty() {
                     producer.take_offsets(
-                        &consumer.offsets(&polled)?,
+                        &Consumer::offsets(&polled)?,
                         &consumer.group()?,
                         deadline,
                     )?;
