@@ -3,9 +3,8 @@
 //! Each node is asked for its own view, over Kafka's own protocol: who leads, who controls, who
 //! coordinates. Metrics, and with them starts and clocks, come from an agent in each JVM.
 
+mod client;
 mod distribution;
-// Its client is what keys are placed for, and stands in a change of its own.
-#[allow(dead_code)]
 mod keys;
 mod metrics;
 mod node;
@@ -16,6 +15,7 @@ mod topics;
 mod view;
 
 use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,6 +29,7 @@ use crate::clock_sight::by_seconds;
 use crate::log_tail::last_lines;
 use crate::program::run;
 use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError};
+use client::{KafkaClient, KnownTopics};
 use questions::{Coordinated, coordinators, each};
 use settings::Settings;
 
@@ -93,6 +94,7 @@ struct Kafka {
     formatted: Mutex<BTreeSet<NodeId>>,
     /// The processes that became clients last: their transactional ids are known by that.
     processes: Mutex<VecDeque<Process>>,
+    topics: KnownTopics,
 }
 
 fn construct(given: &serde_json::Value) -> Result<Arc<dyn Target>, OptionError> {
@@ -107,6 +109,7 @@ impl Kafka {
             nodes: AtomicUsize::new(usize::from(u16::MAX)),
             formatted: Mutex::default(),
             processes: Mutex::default(),
+            topics: KnownTopics::default(),
         })
     }
 
@@ -202,7 +205,8 @@ impl Target for Kafka {
     }
 
     fn describe(&self) -> String {
-        format!("{NAME} {}, {}", self.settings.distribution.words(), self.settings.words())
+        let Settings { distribution, clients, .. } = &self.settings;
+        format!("{NAME} {}, {}, {}", distribution.words(), self.settings.words(), clients.words())
     }
 
     /// Everything that brokers and topics are configured with besides where they stand, by Kafka's names,
@@ -219,6 +223,7 @@ impl Target for Kafka {
         all.push(("topic.replication.factor".into(), topics.replication.to_string()));
         all.push(("topic.partitions".into(), topics.layout.partitions.to_string()));
         all.push(("jvm".into(), node::flags(&self.settings).join(" ")));
+        all.extend(self.settings.clients.configuration());
         all
     }
 
@@ -346,13 +351,19 @@ impl Target for Kafka {
         &["kafka.log"]
     }
 
+    /// A client that knows all brokers, and that of `node` first. It connects when it is first asked.
     async fn connect(
         &self,
-        _: &Cluster,
-        _: &Node,
+        cluster: &Cluster,
+        node: &Node,
         process: Process,
     ) -> Result<Box<dyn Client>, TargetError> {
         self.connects(process);
-        Err(TargetError::Unsupported { target: NAME, what: "be connected to" })
+        let others = cluster.nodes().filter(|other| other.id != node.id);
+        let brokers = std::iter::once(node).chain(others);
+        let brokers = brokers.map(|node| SocketAddr::new(node.address, PORTS.clients)).collect();
+        let topics = self.settings.topics(cluster.hosts.len());
+        let (settings, known) = (self.settings.clients.clone(), self.topics.clone());
+        Ok(Box::new(KafkaClient::new(settings, topics, known, brokers, process)))
     }
 }
