@@ -248,8 +248,8 @@ impl Target for Kafka {
         Ok(host.start(NAME, &node::command(&self.settings, node)).await?)
     }
 
-    /// Returns when every broker is registered and not fenced, a controller says that it leads, and no
-    /// partition of the internal topics lacks a replica.
+    /// Returns when every broker is registered and not fenced, a controller says that it leads, the
+    /// internal topics are there, and no partition of any topic lacks its leader or a replica.
     async fn ready(&self, cluster: &Cluster, within: Duration) -> Result<(), TargetError> {
         let deadline = Instant::now() + within;
         loop {
