@@ -1,0 +1,317 @@
+//! Records polled, and whether a poll that returned nothing had come to the end.
+//!
+//! A consumer that gets nothing may have read everything, or may not have reached a leader yet; the
+//! library's answer is the same. What is not there is evidence, though: a message that no reader found
+//! counts as lost. So an empty poll of partitions that the client chose itself succeeds only if the
+//! brokers have told where each partition ends and the consumer has read as far; otherwise it fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{
+    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, ConsumerGroupMetadata,
+};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use schism_history::{Code, Value};
+use serde::Deserialize;
+
+use super::producer::left;
+use super::refusal::{Trouble, class_of};
+use super::settings::{Settings, config};
+use crate::kafka::keys::Place;
+
+/// So many records one poll returns at most.
+const POLLED_MAX: usize = 1000;
+/// How often librdkafka tells how far it is.
+pub(super) const STATISTICS_EVERY: Duration = Duration::from_millis(250);
+/// How long the ends of partitions may take to be told, each.
+const END_WITHIN: Duration = Duration::from_secs(1);
+
+/// The latest of what librdkafka tells of itself.
+#[derive(Default)]
+pub(super) struct Sayings {
+    statistics: Mutex<Option<(Instant, Vec<u8>)>>,
+}
+
+impl ClientContext for Sayings {
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+    fn error(&self, _: KafkaError, _: &str) {}
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        let mut latest = self.statistics.lock().expect("no code panics while it holds this lock");
+        *latest = Some((Instant::now(), statistics.to_vec()));
+    }
+}
+
+impl ConsumerContext for Sayings {}
+
+#[derive(Deserialize)]
+struct Statistics {
+    topics: BTreeMap<String, Topic>,
+}
+
+#[derive(Deserialize)]
+struct Topic {
+    partitions: BTreeMap<String, Progress>,
+}
+
+/// How far a consumer is in a partition.
+#[derive(Clone, Copy, Deserialize)]
+struct Progress {
+    /// Records that are fetched and wait to be polled.
+    fetchq_cnt: i64,
+    /// The end that it came to last.
+    eof_offset: i64,
+}
+
+/// A record that was polled.
+pub(super) struct Polled {
+    pub(super) place: Place,
+    pub(super) offset: i64,
+    pub(super) value: Value,
+}
+
+/// How partitions come to a consumer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chosen {
+    /// It reads those that it named.
+    ByItself,
+    /// The group's coordinator gives it some.
+    ByGroup,
+}
+
+/// A consumer of one client.
+pub(super) struct Consumer {
+    inner: BaseConsumer<Sayings>,
+    chosen: Chosen,
+    wait: Duration,
+    /// What it named: partitions, or topics.
+    places: Vec<Place>,
+    topics: BTreeSet<String>,
+    /// Where each partition goes on that was polled or assigned.
+    positions: BTreeMap<Place, i64>,
+}
+
+impl Consumer {
+    /// A consumer of these partitions, which goes on where the client was, or begins at the earliest.
+    ///
+    /// It is a new one each time: what librdkafka tells of its progress is then about this assignment.
+    pub(super) fn assigned(
+        settings: &Settings,
+        bootstrap: &str,
+        places: &[Place],
+        before: &BTreeMap<Place, i64>,
+    ) -> Result<Self, Trouble> {
+        let known = |place: &Place| Some((place.clone(), *before.get(place)?));
+        let positions: BTreeMap<Place, i64> = places.iter().filter_map(known).collect();
+        let mut consumer = Self::new(settings, bootstrap, Chosen::ByItself, positions)?;
+        let mut list = TopicPartitionList::new();
+        for place in places {
+            let offset =
+                consumer.positions.get(place).map_or(Offset::Beginning, |at| Offset::Offset(*at));
+            let added = list.add_partition_offset(&place.topic, place.partition, offset);
+            added.map_err(|error| refused("assign", &error))?;
+        }
+        consumer.inner.assign(&list).map_err(|error| refused("assign", &error))?;
+        consumer.places = places.to_vec();
+        Ok(consumer)
+    }
+
+    /// A consumer to which the group's coordinator gives some of the partitions of these topics.
+    pub(super) fn subscribed(
+        settings: &Settings,
+        bootstrap: &str,
+        topics: BTreeSet<String>,
+    ) -> Result<Self, Trouble> {
+        let mut consumer = Self::new(settings, bootstrap, Chosen::ByGroup, BTreeMap::new())?;
+        consumer.subscribe_to(topics)?;
+        Ok(consumer)
+    }
+
+    fn new(
+        settings: &Settings,
+        bootstrap: &str,
+        chosen: Chosen,
+        positions: BTreeMap<Place, i64>,
+    ) -> Result<Self, Trouble> {
+        let made = config(settings.consumer(), bootstrap).create_with_context(Sayings::default());
+        let inner = made.map_err(|error| refused("no consumer", &error))?;
+        let (places, topics) = (Vec::new(), BTreeSet::new());
+        Ok(Self { inner, chosen, wait: settings.poll, places, topics, positions })
+    }
+
+    pub(super) fn chosen(&self) -> Chosen {
+        self.chosen
+    }
+
+    pub(super) fn positions(&self) -> &BTreeMap<Place, i64> {
+        &self.positions
+    }
+
+    /// Other topics for a consumer that the group gives its partitions.
+    pub(super) fn subscribe_to(&mut self, topics: BTreeSet<String>) -> Result<(), Trouble> {
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        self.inner.subscribe(&names).map_err(|error| refused("subscribe", &error))?;
+        self.topics = topics;
+        Ok(())
+    }
+
+    /// The next records, in their order; none if there are none.
+    pub(super) fn poll(&mut self, deadline: Instant) -> Result<Vec<Polled>, Trouble> {
+        let mut polled = Vec::new();
+        let mut trouble = None;
+        let first = deadline.min(Instant::now() + self.wait);
+        while polled.len() < POLLED_MAX {
+            let wait = if polled.is_empty() { left(first) } else { Duration::ZERO };
+            match self.inner.poll(wait) {
+                Some(Ok(message)) => polled.push(record(&message)),
+                // Whatever it is about, what came before it came.
+                Some(Err(error)) => drop(trouble.get_or_insert(error)),
+                None if !polled.is_empty() || left(first).is_zero() => break,
+                None => {}
+            }
+        }
+        if let (true, Some(error)) = (polled.is_empty(), trouble) {
+            return Err(Trouble::Never(class_of(&error), format!("poll: {error}")));
+        }
+        if polled.is_empty() && self.chosen == Chosen::ByItself {
+            polled.extend(self.at_end(deadline)?);
+        }
+        for record in &polled {
+            self.positions.insert(record.place.clone(), record.offset + 1);
+        }
+        Ok(polled)
+    }
+
+    /// Succeeds if everything that the brokers have now was read, or with a record that came meanwhile.
+    fn at_end(&self, deadline: Instant) -> Result<Option<Polled>, Trouble> {
+        let mut ends = Vec::new();
+        for place in &self.places {
+            let within = left(deadline).min(END_WITHIN);
+            // Under read_committed this is the end of what is decided, the last stable offset.
+            let told = self.inner.fetch_watermarks(&place.topic, place.partition, within);
+            let (_, end) = told.map_err(|error| refused("the end of a log", &error))?;
+            ends.push((place, end));
+        }
+        // What it told before may be about how far it was before.
+        let since = Instant::now();
+        loop {
+            match self.behind(&ends, since) {
+                Some(0) => return Ok(None),
+                // It may still be on its way.
+                Some(behind) if since.elapsed() > STATISTICS_EVERY * 2 => {
+                    let words =
+                        format!("{behind} of {} partitions were not read to their end", ends.len());
+                    return Err(Trouble::Never(Code::Unavailable, words));
+                }
+                _ if left(deadline).is_zero() => {
+                    let words = "it was not known in time how far was read";
+                    return Err(Trouble::Never(Code::Timeout, words.into()));
+                }
+                _ => {}
+            }
+            // Statistics come while it is polled.
+            match self.inner.poll(Duration::from_millis(20)) {
+                Some(Ok(message)) => return Ok(Some(record(&message))),
+                Some(Err(error)) => return Err(refused("poll", &error)),
+                None => {}
+            }
+        }
+    }
+
+    /// Of how many partitions more is there than was read; `None` until that was told after `since`.
+    fn behind(&self, ends: &[(&Place, i64)], since: Instant) -> Option<usize> {
+        let context = self.inner.context();
+        let latest = context.statistics.lock().expect("no code panics while it holds this lock");
+        let (_, text) = latest.as_ref().filter(|(told, _)| *told > since)?;
+        let statistics: Statistics = serde_json::from_slice(text).ok()?;
+        let read = |(place, end): &(&Place, i64)| {
+            let topic = statistics.topics.get(&place.topic)?;
+            let progress = topic.partitions.get(&place.partition.to_string())?;
+            Some(progress.fetchq_cnt == 0 && (progress.eof_offset >= *end || *end == 0))
+        };
+        Some(ends.iter().filter(|end| read(end) != Some(true)).count())
+    }
+
+    /// What would be committed after what was polled.
+    pub(super) fn offsets(polled: &[Polled]) -> Result<TopicPartitionList, Trouble> {
+        let mut next: BTreeMap<&Place, i64> = BTreeMap::new();
+        for record in polled {
+            next.insert(&record.place, record.offset + 1);
+        }
+        let mut list = TopicPartitionList::new();
+        for (place, offset) in next {
+            let added =
+                list.add_partition_offset(&place.topic, place.partition, Offset::Offset(offset));
+            added.map_err(|error| refused("offsets", &error))?;
+        }
+        Ok(list)
+    }
+
+    /// Commits what was polled. Whether that succeeds is nothing that the poll promises: records that
+    /// are not committed are polled again by whoever gets the partition next.
+    pub(super) fn commit(&self, polled: &[Polled]) {
+        if let Ok(offsets) = Self::offsets(polled) {
+            let _ = self.inner.commit(&offsets, CommitMode::Async);
+        }
+    }
+
+    pub(super) fn group(&self) -> Result<ConsumerGroupMetadata, Trouble> {
+        let none = || Trouble::Never(Code::Other, "the consumer is of no group".into());
+        self.inner.group_metadata().ok_or_else(none)
+    }
+
+    /// A consumer in the place of this one, which polls again what was polled in a transaction that is
+    /// aborted: its own partitions from there on, or those that the group gives it from what is committed.
+    pub(super) fn again(
+        mut self,
+        settings: &Settings,
+        bootstrap: &str,
+        polled: &[Polled],
+    ) -> Result<Self, Trouble> {
+        for record in polled.iter().rev() {
+            self.positions.insert(record.place.clone(), record.offset);
+        }
+        let Self { inner, chosen, places, topics, positions, .. } = self;
+        drop(inner);
+        match chosen {
+            Chosen::ByItself => Self::assigned(settings, bootstrap, &places, &positions),
+            Chosen::ByGroup => Self::subscribed(settings, bootstrap, topics),
+        }
+    }
+}
+
+/// A record as it came.
+fn record(message: &BorrowedMessage<'_>) -> Polled {
+    let place = Place { topic: message.topic().into(), partition: message.partition() };
+    Polled { place, offset: message.offset(), value: read(message.payload()) }
+}
+
+/// Reading changes nothing.
+fn refused(what: &str, error: &KafkaError) -> Trouble {
+    Trouble::Never(class_of(error), format!("{what}: {error}"))
+}
+
+/// A message as it was sent; anything else is told as it is.
+fn read(payload: Option<&[u8]>) -> Value {
+    let text = String::from_utf8_lossy(payload.unwrap_or_default());
+    let text = text.trim_end_matches(' ');
+    text.parse().map_or_else(|_| Value::Text(text.into()), Value::Int)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_read_as_it_was_sent() {
+        assert_eq!(read(Some(b"42   ")), Value::Int(42));
+        assert_eq!(read(Some(b"a b ")), Value::Text("a b".into()));
+        assert_eq!(read(None), Value::Text("".into()));
+    }
+}
