@@ -99,4 +99,3 @@ new=$kept/$version
 # of speed only, so that a failure is told and nothing else.
 "$here/classes.sh" "$new" "$BROKER_S" || echo "no archive of classes was made; brokers start slower" >&2
 echo "$new"
-"$new/bin/kafka-storage.sh" version-mapping 2>/dev/null | head -1

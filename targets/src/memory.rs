@@ -1,5 +1,6 @@
 //! A store inside the controller, for tests of the harness and for measuring it.
 
+mod logs;
 mod store;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use schism_history::{Call, OptionError, Options, Outcome, Process};
 use schism_lab::Node;
 
 use crate::{Client, Cluster, Target, TargetEntry, TargetError};
+use logs::{Logs, Reader};
 use store::Store;
 
 const NAME: &str = "memory";
@@ -19,7 +21,19 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     name: NAME,
     summary: "a linearizable store inside the controller; no nodes, no faults, very fast",
     needs_lab: false,
-    operations: &["read", "write", "cas", "add", "read-set", "txn"],
+    operations: &[
+        "read",
+        "write",
+        "cas",
+        "add",
+        "read-set",
+        "txn",
+        "send",
+        "poll",
+        "assign",
+        "subscribe",
+        "crash",
+    ],
     faults: &[],
     roles: &[],
     options: &[],
@@ -27,11 +41,12 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     construct,
 };
 
-/// Registers, sets and lists in memory. They live as long as the target: a client sees what the
+/// Registers, sets, lists and logs in memory. They live as long as the target: a client sees what the
 /// clients before it wrote.
 #[derive(Default)]
 struct Memory {
     store: Arc<Store>,
+    logs: Arc<Logs>,
 }
 
 fn construct(given: &serde_json::Value) -> Result<Arc<dyn Target>, OptionError> {
@@ -64,15 +79,24 @@ impl Target for Memory {
         _: &Node,
         _: Process,
     ) -> Result<Box<dyn Client>, TargetError> {
-        Ok(Box::new(MemoryClient(Arc::clone(&self.store))))
+        let (store, logs) = (Arc::clone(&self.store), Arc::clone(&self.logs));
+        Ok(Box::new(MemoryClient { store, reader: Reader::new(Arc::clone(&logs)), logs }))
     }
 }
 
-struct MemoryClient(Arc<Store>);
+struct MemoryClient {
+    store: Arc<Store>,
+    logs: Arc<Logs>,
+    reader: Reader,
+}
 
 #[async_trait]
 impl Client for MemoryClient {
     async fn invoke(&mut self, call: &Call<'_>) -> Outcome {
-        self.0.apply(call.op)
+        if self.logs.concerns(call.op) {
+            self.reader.invoke(call.op)
+        } else {
+            self.store.apply(call.op)
+        }
     }
 }

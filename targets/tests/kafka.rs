@@ -26,6 +26,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// A node that is a process of this machine.
 struct Loopback {
     node: Node,
+    /// Whether it has no files but those in its own folder, as another machine.
+    foreign: bool,
     child: Mutex<Option<Child>>,
 }
 
@@ -54,6 +56,14 @@ impl Host for Loopback {
     }
 
     async fn run(&self, command: &Command, _: Duration) -> Result<Output, HostError> {
+        let file = command.argv.last().map(Path::new);
+        if self.foreign
+            && command.argv[0] == "cat"
+            && file.is_some_and(|file| !file.starts_with(&self.node.data))
+        {
+            let stderr = b"No such file or directory".to_vec();
+            return Ok(Output { code: 1, stdout: Vec::new(), stderr });
+        }
         let output = self.command(command).output().await.map_err(|it| self.failed(it))?;
         let (code, stdout, stderr) = (output.status.code(), output.stdout, output.stderr);
         Ok(Output { code: code.unwrap_or(-1), stdout, stderr })
@@ -115,6 +125,8 @@ struct Place {
 
 /// `None`, said in words, where there is no Kafka, no Java or no address.
 fn place(test: &str, subnet: u8, nodes: u8, mut options: serde_json::Value) -> Option<Place> {
+    // One node alone is one that is far away.
+    let foreign = nodes == 1;
     if let Ok(version) = std::env::var("SCHISM_KAFKA") {
         options["version"] = json!(version);
     }
@@ -144,7 +156,7 @@ fn place(test: &str, subnet: u8, nodes: u8, mut options: serde_json::Value) -> O
         let platform = Platform { os: "linux".into(), arch: "any".into() };
         let (id, logs) = (NodeId(u16::from(number)), data.clone());
         let node = Node { id, address, data, logs, platform };
-        hosts.push(Arc::new(Loopback { node, child: Mutex::new(None) }));
+        hosts.push(Arc::new(Loopback { node, foreign, child: Mutex::new(None) }));
     }
     Some(Place { folder, cluster: Cluster { hosts }, target })
 }
@@ -227,6 +239,23 @@ async fn brokers_form_a_cluster_and_each_tells_what_it_is() {
     let after = incarnation().await;
     assert!(after.is_some() && after != before, "{after:?}");
     assert!(place.folder.path().join("n1/kafka.log").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_shares_no_files_is_brought_all_of_it() {
+    let test = "a_node_that_shares_no_files_is_brought_all_of_it";
+    let Some(place) = place(test, 3, 1, json!({})) else { return };
+    place.start().await;
+    let own = place.folder.path().join("n1/programs/kafka");
+    assert!(own.join("content").exists() && own.join("libs").exists());
+    assert!(!place.folder.path().join("n1/programs/kafka.tar").exists(), "it takes room");
+    // The second time all of it is there.
+    let written = |path: &Path| std::fs::metadata(path).and_then(|it| it.modified()).expect("it");
+    let before = written(&own.join("content"));
+    place.target.install(&place.cluster, place.node(1)).await.expect("it is there");
+    assert_eq!(written(&own.join("content")), before);
+    let members = place.target.members(&place.cluster).await.expect("members");
+    assert_eq!(members, [NodeId(1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

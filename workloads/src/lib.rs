@@ -10,6 +10,7 @@ mod counter;
 pub mod generator;
 mod list_append;
 mod lock;
+mod log;
 mod options;
 mod register;
 mod set;
@@ -103,6 +104,9 @@ pub enum Expect {
     Value(Value),
     /// Fail with `Code::Mismatch`.
     Mismatch,
+    /// Ok, with a poll that returned this message: asked again until it comes, since a consumer's
+    /// first polls may well return nothing.
+    Message(Value),
 }
 
 /// A row of [`WORKLOADS`].
@@ -130,8 +134,15 @@ impl WorkloadEntry {
 }
 
 /// The workloads that there are.
-pub const WORKLOADS: &[WorkloadEntry] =
-    &[register::ENTRY, set::ENTRY, list_append::ENTRY, counter::ENTRY, lock::ENTRY, watch::ENTRY];
+pub const WORKLOADS: &[WorkloadEntry] = &[
+    register::ENTRY,
+    set::ENTRY,
+    list_append::ENTRY,
+    counter::ENTRY,
+    lock::ENTRY,
+    watch::ENTRY,
+    log::ENTRY,
+];
 
 #[cfg(test)]
 mod conformance;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use schism_history::{Code, History, Outcome, Time};
+use schism_history::{Code, F, History, Outcome, Time};
 
 /// One offered operation.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,11 @@ impl Load {
     /// Takes the load out of a history.
     pub fn of(history: &History) -> Self {
         let healed = history.healed().map_or(u64::MAX, |(index, _)| index);
-        let during = history.operations().filter(|operation| operation.invoked < healed);
+        // A client that is to crash answers nothing, and that is no fault of the system's.
+        let crash = F::new("crash");
+        let during = history
+            .operations()
+            .filter(|operation| operation.invoked < healed && operation.op.f != crash);
         let mut offered: Vec<Offered> = during
             .map(|operation| {
                 let answered = match operation.outcome {

@@ -5,8 +5,9 @@
 //! time, makes every claim unknown.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use schism_history::{Call, Code, Outcome, Process, TraceId};
+use schism_history::{Call, Code, MopKind, Outcome, Process, TraceId, Value};
 use schism_lab::Node;
 use schism_targets::Client;
 use schism_workloads::{Expect, Step, Workload};
@@ -16,7 +17,10 @@ use super::clock::Clock;
 
 /// A system that has just formed may still settle: so often each node is tried.
 const ATTEMPTS: u32 = 4;
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(250);
+const PAUSE: Duration = Duration::from_millis(250);
+/// So long may a message take to come, and so long is waited between two polls of it.
+const MESSAGE_WITHIN: Duration = Duration::from_secs(10);
+const BETWEEN_POLLS: Duration = Duration::from_millis(50);
 
 /// Asks every node, all at once. The error says what was wrong, in whole sentences.
 pub async fn check(load: &Arc<Load>, workload: &Arc<dyn Workload>) -> Result<(), String> {
@@ -78,20 +82,18 @@ async fn check_node(
 async fn take_steps(load: &Load, client: &mut dyn Client, steps: &[Step]) -> Result<(), String> {
     let clock = Clock::start();
     for (index, step) in steps.iter().enumerate() {
-        let index = index as u64;
-        let (deadline, timeout) = (clock.now() + load.timeout, load.timeout);
-        let trace = TraceId::derive(!load.run, index);
-        let call = Call { op: &step.op, index, deadline, timeout, trace };
-        let outcome = tokio::time::timeout(timeout * 3, client.invoke(&call))
-            .await
-            .map_err(|_| format!("{} got no answer", said(step)))?;
-        let expected = match (&step.expect, &outcome) {
-            (Expect::Ok, Outcome::Ok(_)) => true,
-            (Expect::Value(value), Outcome::Ok(reply)) => reply.value == *value,
-            (Expect::Mismatch, Outcome::Fail(reason)) => reason.code == Code::Mismatch,
-            _ => false,
-        };
-        if !expected {
+        let give_up = clock.now() + MESSAGE_WITHIN;
+        loop {
+            let outcome = take_step(load, client, step, clock, index as u64).await?;
+            if is_expected(&step.expect, &outcome) {
+                break;
+            }
+            let answered =
+                matches!(&outcome, Outcome::Ok(reply) if matches!(reply.value, Value::Mops(_)));
+            if matches!(step.expect, Expect::Message(_)) && answered && clock.now() < give_up {
+                tokio::time::sleep(BETWEEN_POLLS).await;
+                continue;
+            }
             let seen = match outcome {
                 Outcome::Ok(reply) => format!("ok with {}", reply.value),
                 Outcome::Fail(reason) => format!("fail ({reason})"),
@@ -101,6 +103,39 @@ async fn take_steps(load: &Load, client: &mut dyn Client, steps: &[Step]) -> Res
         }
     }
     Ok(())
+}
+
+async fn take_step(
+    load: &Load,
+    client: &mut dyn Client,
+    step: &Step,
+    clock: Clock,
+    index: u64,
+) -> Result<Outcome, String> {
+    let (deadline, timeout) = (clock.now() + load.timeout, load.timeout);
+    let trace = TraceId::derive(!load.run, index);
+    let call = Call { op: &step.op, index, deadline, timeout, trace };
+    let answer = tokio::time::timeout(timeout * 3, client.invoke(&call)).await;
+    answer.map_err(|_| format!("{} got no answer", said(step)))
+}
+
+fn is_expected(expect: &Expect, outcome: &Outcome) -> bool {
+    match (expect, outcome) {
+        (Expect::Ok, Outcome::Ok(_)) => true,
+        (Expect::Value(value), Outcome::Ok(reply)) => reply.value == *value,
+        (Expect::Mismatch, Outcome::Fail(reason)) => reason.code == Code::Mismatch,
+        (Expect::Message(message), Outcome::Ok(reply)) => holds(&reply.value, message),
+        _ => false,
+    }
+}
+
+/// Whether a poll returned this message.
+fn holds(answer: &Value, message: &Value) -> bool {
+    let Value::Mops(mops) = answer else { return false };
+    mops.iter().filter(|mop| mop.kind == MopKind::Poll).any(|mop| match &mop.value {
+        Value::List(list) => list.as_chunks::<2>().0.iter().any(|[_, polled]| polled == message),
+        _ => false,
+    })
 }
 
 fn said(step: &Step) -> String {
@@ -113,5 +148,8 @@ fn wanted(step: &Step) -> String {
         Expect::Ok => "ok".into(),
         Expect::Value(value) => format!("ok with {value}"),
         Expect::Mismatch => "a mismatch".into(),
+        Expect::Message(message) => {
+            format!("ok with the message {message} within {MESSAGE_WITHIN:?}")
+        }
     }
 }

@@ -33,12 +33,15 @@ pub const BAD_USAGE: i32 = 64;
 pub const EVIDENCE_MIN: usize = 10;
 
 /// Whether a violation of a prefix of a history is one of every history that begins with it. Claims
-/// about time and about final reads are not like that.
+/// about time and about final reads are not like that, nor
+/// those that a later read can still answer.
 pub fn is_safety(claim: Claim) -> bool {
     !matches!(
         claim,
         Claim::AcknowledgedWritesSurvive
             | Claim::NoLostElements
+            | Claim::NoLostWrites
+            | Claim::NoUnseenWrites
             | Claim::Recovers
             | Claim::Availability
     )

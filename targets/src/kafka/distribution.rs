@@ -101,14 +101,7 @@ impl Distribution {
         if let Source::Archive(archive) = &self.source {
             archive.provide()?;
         }
-        if let Source::Release(version) = &self.source
-            && !self.folder.join(CONTENT).exists()
-        {
-            let folder = self.folder.display();
-            return Err(format!(
-                "there is no {folder}; `make kafka VERSION={version}` puts it there"
-            ));
-        }
+        self.content()?;
         agent()?;
         Ok(())
     }
@@ -116,7 +109,8 @@ impl Distribution {
     /// Brings it to a node that does not have it, and makes sure that it is a Kafka.
     pub(super) async fn bring(&self, host: &dyn Host) -> Result<(), TargetError> {
         let node = host.node();
-        let place = match self.content() {
+        let failed = |problem: String| HostError { node: node.id, problem, source: None };
+        let place = match self.content().map_err(failed)? {
             None => self.folder.clone(),
             Some(content) if self.stands(host, &self.folder, &content).await? => {
                 self.folder.clone()
@@ -137,7 +131,7 @@ impl Distribution {
                 "{libs} holds no Kafka (no kafka_2.*.jar); name the folder of one with `directory`, or \
                  let `version` or `archive` bring it"
             );
-            return Err(HostError { node: node.id, problem, source: None }.into());
+            return Err(failed(problem).into());
         };
         *self.told.lock().expect("no code panics while it holds this lock") = Some(version);
         self.places().insert(node.id, place);
@@ -161,11 +155,16 @@ impl Distribution {
     }
 
     /// What it was made of; `None`: it is the nodes' own.
-    fn content(&self) -> Option<String> {
-        match self.source {
-            Source::Nodes => None,
-            _ => Some(fs::read_to_string(self.folder.join(CONTENT)).unwrap_or_default()),
-        }
+    fn content(&self) -> Result<Option<String>, String> {
+        let remedy = match &self.source {
+            Source::Nodes => return Ok(None),
+            Source::Release(version) => format!("`make kafka VERSION={version}` puts it there"),
+            Source::Archive(_) => "a run unpacks `archive` there before there is a lab".into(),
+        };
+        let content = fs::read_to_string(self.folder.join(CONTENT));
+        let content = content.ok().filter(|content| !content.trim().is_empty());
+        let folder = self.folder.display();
+        content.map(Some).ok_or_else(|| format!("there is no whole Kafka in {folder}; {remedy}"))
     }
 
     /// Whether the same one stands in `place` on a node.
@@ -177,7 +176,7 @@ impl Distribution {
     ) -> Result<bool, TargetError> {
         let path = place.join(CONTENT).display().to_string();
         let found = quietly(host, &["cat", "--", &path]).await?;
-        Ok(found.code == 0 && !content.is_empty() && found.stdout == content.as_bytes())
+        Ok(found.code == 0 && found.stdout == content.as_bytes())
     }
 
     async fn unpack(

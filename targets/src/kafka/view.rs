@@ -40,22 +40,37 @@ pub(super) fn missing(
             if partitions.peek().is_none() {
                 return Some((None, format!("{topic} did not exist, as {node} sees it")));
             }
-            if let Some(problem) = partitions.find_map(|partition| lacking(partition, nodes)) {
-                return Some((None, format!("{problem}, as {node} sees it")));
+            if let Some((id, problem)) =
+                partitions.find_map(|it| headless(it).or_else(|| behind(it, nodes)))
+            {
+                return Some((id, format!("{problem}, as {node} sees it")));
             }
+        }
+        if let Some((id, problem)) = sight.partitions.iter().find_map(headless) {
+            return Some((id, format!("{problem}, as {node} sees it")));
         }
     }
     None
 }
 
-/// What a partition lacks of those of its replicas that stand on `nodes`.
-fn lacking(partition: &Partition, nodes: &[NodeId]) -> Option<String> {
+/// That nobody leads a partition: those who were in sync are gone, and no other may. With one of them.
+fn headless(partition: &Partition) -> Option<(Option<NodeId>, String)> {
     let Partition { topic, index, leader, replicas, in_sync, .. } = partition;
-    if leader.is_none() {
-        return Some(format!("{topic}-{index} had no leader"));
+    if leader.is_some() {
+        return None;
     }
+    let names = in_sync.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let last = if names.is_empty() { "nobody".to_owned() } else { names };
+    let one = in_sync.first().or(replicas.first()).copied();
+    Some((one, format!("{topic}-{index} had no leader (last in sync: {last})")))
+}
+
+/// Which replica of a partition on one of `nodes` is not in sync.
+fn behind(partition: &Partition, nodes: &[NodeId]) -> Option<(Option<NodeId>, String)> {
+    let Partition { topic, index, replicas, in_sync, .. } = partition;
     let behind = replicas.iter().find(|id| nodes.contains(id) && !in_sync.contains(id))?;
-    Some(format!("{topic}-{index} was under-replicated: {behind} was not in sync"))
+    let problem = format!("{topic}-{index} was under-replicated: {behind} was not in sync");
+    Some((Some(*behind), problem))
 }
 
 /// Who says that he is the controller, the latest epoch first.
@@ -155,7 +170,15 @@ mod tests {
         let behind = [partition(OFFSETS, 0, 1, 0, &[1, 3]), whole[1].clone()];
         check(&sights(&behind), Some(4), Some("__consumer_offsets-0 was under-replicated: n2"));
         let headless = [whole[0].clone(), partition(TRANSACTIONS, 3, 0, 7, &[1])];
-        check(&sights(&headless), Some(4), Some("__transaction_state-3 had no leader"));
+        check(
+            &sights(&headless),
+            Some(4),
+            Some("__transaction_state-3 had no leader (last in sync: n1)"),
+        );
+        let lost = [&whole[..], &[partition("log-2", 1, 0, 9, &[2])]].concat();
+        check(&sights(&lost), Some(4), Some("n2: log-2-1 had no leader"));
+        let slow = [&whole[..], &[partition("log-2", 1, 1, 9, &[1])]].concat();
+        check(&sights(&slow), Some(4), None);
         let mut fenced = sights(&whole);
         fenced[2].1.brokers.remove(0);
         check(&fenced, Some(4), Some("n1: was not registered, or fenced, as n3 sees it"));

@@ -14,7 +14,7 @@ use schism_history::{Event, Kind, Op, Outcome, Process};
 /// completion only after such an invocation. What was handed to the process before that operation
 /// and not invoked never will be, and is forgotten. O(1) an event.
 #[derive(Debug)]
-pub(super) struct Handed<T> {
+pub(crate) struct Handed<T> {
     of: FxHashMap<Process, VecDeque<Entry<T>>>,
     open: usize,
 }
@@ -34,19 +34,19 @@ impl<T> Default for Handed<T> {
 
 impl<T: Copy> Handed<T> {
     /// Notes that `op` was handed to `process`.
-    pub(super) fn hand(&mut self, process: Process, op: &Op, tag: T) {
+    pub(crate) fn hand(&mut self, process: Process, op: &Op, tag: T) {
         let entry = Entry { fingerprint: fingerprint(op), invoked: false, tag };
         self.of.entry(process).or_default().push_back(entry);
         self.open += 1;
     }
 
     /// Whether every operation that was handed out has completed.
-    pub(super) fn all_completed(&self) -> bool {
+    pub(crate) fn all_completed(&self) -> bool {
         self.open == 0
     }
 
     /// The tag of the operation that `event` invokes or completes, if it was handed out here.
-    pub(super) fn owner(&mut self, event: &Event) -> Option<T> {
+    pub(crate) fn owner(&mut self, event: &Event) -> Option<T> {
         match &event.kind {
             Kind::Invoke { op, .. } => {
                 let entries = self.of.get_mut(&event.process)?;

@@ -16,7 +16,7 @@
 pub(crate) mod driver;
 mod each_key;
 mod final_reads;
-mod handed;
+pub(crate) mod handed;
 mod limit;
 mod mix;
 mod phases;
