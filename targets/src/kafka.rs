@@ -3,9 +3,8 @@
 //! Each node is asked for its own view, over Kafka's own protocol: who leads, who controls, who
 //! coordinates. Metrics, and with them starts and clocks, come from an agent in each JVM.
 
+mod client;
 mod distribution;
-// Its client is what keys are placed for, and stands in a change of its own.
-#[allow(dead_code)]
 mod keys;
 mod metrics;
 mod node;
@@ -15,8 +14,9 @@ mod settings;
 mod topics;
 mod view;
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use crate::clock_sight::by_seconds;
 use crate::log_tail::last_lines;
 use crate::program::run;
 use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError};
+use client::{KafkaClient, KnownTopics};
 use questions::{Coordinated, coordinators, each};
 use settings::Settings;
 
@@ -42,6 +43,9 @@ const LIST: Duration = Duration::from_secs(15);
 
 /// The consumer group of all clients, and what their transactional ids begin with.
 const GROUP: &str = "schism";
+
+/// So many of the processes that became clients last are held to be those that are there now.
+const PROCESSES: usize = 16;
 
 /// The row of this target.
 pub(crate) const ENTRY: TargetEntry = TargetEntry {
@@ -88,9 +92,9 @@ struct Kafka {
     nodes: AtomicUsize,
     /// The nodes that are formatted, so that they start without being looked at again.
     formatted: Mutex<BTreeSet<NodeId>>,
-    /// One more than the greatest number of a process that ever was a client: their transactional ids
-    /// are known by that.
-    processes: AtomicU64,
+    /// The processes that became clients last: their transactional ids are known by that.
+    processes: Mutex<VecDeque<Process>>,
+    topics: KnownTopics,
 }
 
 fn construct(given: &serde_json::Value) -> Result<Arc<dyn Target>, OptionError> {
@@ -104,7 +108,8 @@ impl Kafka {
             http: metrics::http(),
             nodes: AtomicUsize::new(usize::from(u16::MAX)),
             formatted: Mutex::default(),
-            processes: AtomicU64::new(0),
+            processes: Mutex::default(),
+            topics: KnownTopics::default(),
         })
     }
 
@@ -148,6 +153,26 @@ impl Kafka {
         missing
     }
 
+    /// A client connects.
+    fn connects(&self, process: Process) {
+        let mut processes = self.processes.lock().expect("no code panics while it holds this lock");
+        processes.push_back(process);
+        if processes.len() > PROCESSES {
+            processes.pop_front();
+        }
+    }
+
+    /// The transactional ids of the clients that connected last. Where they are processes of their own
+    /// they connect behind our back, and have the first numbers, until they are retired.
+    fn transactional_ids(&self) -> Vec<String> {
+        let processes = self.processes.lock().expect("no code panics while it holds this lock");
+        let id = |process: u32| format!("{GROUP}-{process}");
+        if processes.is_empty() {
+            return (0..PROCESSES as u32).map(id).collect();
+        }
+        processes.iter().map(|process| id(process.0)).collect()
+    }
+
     /// Who coordinates the most of the groups, or transactional ids, of this run's clients.
     async fn coordinating(
         &self,
@@ -157,10 +182,7 @@ impl Kafka {
     ) -> Vec<NodeId> {
         let ids: Vec<String> = match what {
             Coordinated::Group => vec![GROUP.into()],
-            Coordinated::Transaction => {
-                let count = self.processes.load(Ordering::Relaxed).max(1);
-                (0..count).map(|process| format!("{GROUP}-{process}")).collect()
-            }
+            Coordinated::Transaction => self.transactional_ids(),
         };
         let ids = Arc::new(ids);
         let answers = each(cluster, |node| {
@@ -183,7 +205,8 @@ impl Target for Kafka {
     }
 
     fn describe(&self) -> String {
-        format!("{NAME} {}, {}", self.settings.distribution.words(), self.settings.words())
+        let Settings { distribution, clients, .. } = &self.settings;
+        format!("{NAME} {}, {}, {}", distribution.words(), self.settings.words(), clients.words())
     }
 
     /// Everything that brokers and topics are configured with besides where they stand, by Kafka's names,
@@ -200,6 +223,7 @@ impl Target for Kafka {
         all.push(("topic.replication.factor".into(), topics.replication.to_string()));
         all.push(("topic.partitions".into(), topics.layout.partitions.to_string()));
         all.push(("jvm".into(), node::flags(&self.settings).join(" ")));
+        all.extend(self.settings.clients.configuration());
         all
     }
 
@@ -327,13 +351,19 @@ impl Target for Kafka {
         &["kafka.log"]
     }
 
+    /// A client that knows all brokers, and that of `node` first. It connects when it is first asked.
     async fn connect(
         &self,
-        _: &Cluster,
-        _: &Node,
+        cluster: &Cluster,
+        node: &Node,
         process: Process,
     ) -> Result<Box<dyn Client>, TargetError> {
-        self.processes.fetch_max(u64::from(process.0) + 1, Ordering::Relaxed);
-        Err(TargetError::Unsupported { target: NAME, what: "be connected to" })
+        self.connects(process);
+        let others = cluster.nodes().filter(|other| other.id != node.id);
+        let brokers = std::iter::once(node).chain(others);
+        let brokers = brokers.map(|node| SocketAddr::new(node.address, PORTS.clients)).collect();
+        let topics = self.settings.topics(cluster.hosts.len());
+        let (settings, known) = (self.settings.clients.clone(), self.topics.clone());
+        Ok(Box::new(KafkaClient::new(settings, topics, known, brokers, process)))
     }
 }

@@ -128,6 +128,9 @@ pub(super) fn flags(settings: &Settings) -> Vec<String> {
 fn jvm(settings: &Settings, node: &Node, serves_metrics: bool) -> Command {
     let mut argv = vec![settings.java.clone()];
     argv.extend(flags(settings));
+    // A file in /tmp, mapped and named by the process' number, which nodes of one machine that see
+    // numbers of their own would share.
+    argv.push("-XX:-UsePerfData".into());
     if let Some(classes) = settings.distribution.classes(node.id) {
         // An archive that another JVM made is passed over without a word.
         argv.push(format!("-XX:SharedArchiveFile={}", classes.display()));
@@ -221,7 +224,7 @@ mod tests {
         let given = json!({ "directory": "/opt/kafka", "heap": "1g", "jvm": "-XX:+UseG1GC -Dx=y" });
         let settings = Settings::read(&given).expect("right");
         let argv = command(&settings, &place.hosts[0].node).argv.join(" ");
-        let begin = "java -Xms64m -Xmx1g -XX:TieredStopAtLevel=1 -XX:+UseG1GC -Dx=y -Dlog4j2";
+        let begin = "java -Xms64m -Xmx1g -XX:TieredStopAtLevel=1 -XX:+UseG1GC -Dx=y -XX:-UsePerfData -Dlog4j2";
         assert!(argv.starts_with(begin), "{argv}");
         let end = "-javaagent:/data/programs/kafka-broker/metrics.jar=127.0.0.1:9094:\
                    /data/programs/kafka-broker/metrics.yaml -cp /opt/kafka/libs/* kafka.Kafka \

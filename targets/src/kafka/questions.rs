@@ -3,16 +3,19 @@
 //!
 //! The versions are those that both 3.9 and 4.x speak, so that nothing is negotiated first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use kafka_protocol::messages::create_topics_request::{
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+};
 use kafka_protocol::messages::describe_quorum_request::{
     DescribeQuorumRequest, PartitionData, TopicData,
 };
 use kafka_protocol::messages::{
-    ApiKey, DescribeQuorumResponse, FindCoordinatorRequest, FindCoordinatorResponse,
-    MetadataRequest, MetadataResponse, RequestHeader, ResponseHeader,
+    ApiKey, CreateTopicsResponse, DescribeQuorumResponse, FindCoordinatorRequest,
+    FindCoordinatorResponse, MetadataRequest, MetadataResponse, RequestHeader, ResponseHeader,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use schism_lab::{Node, NodeId};
@@ -20,14 +23,18 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::PORTS;
+use super::topics::TopicSettings;
 use crate::Cluster;
 use crate::stream::Stream;
 
 const METADATA: (ApiKey, i16) = (ApiKey::Metadata, 12);
 const QUORUM: (ApiKey, i16) = (ApiKey::DescribeQuorum, 1);
+const CREATE: (ApiKey, i16) = (ApiKey::CreateTopics, 5);
 const COORDINATOR: (ApiKey, i16) = (ApiKey::FindCoordinator, 4);
 /// The log of the controllers.
 const QUORUM_TOPIC: &str = "__cluster_metadata";
+/// The error `TOPIC_ALREADY_EXISTS`.
+const EXISTS: i16 = 36;
 /// An answer that claims to be longer is none.
 const ANSWER_MAX: usize = 64 << 20;
 
@@ -63,7 +70,7 @@ pub(super) async fn sight(node: &Node, within: Duration) -> Result<Sight, String
     let request =
         MetadataRequest::default().with_topics(None).with_allow_auto_topic_creation(false);
     let at = SocketAddr::new(node.address, PORTS.clients);
-    ask(at, node.id, &request, METADATA, within).await.map(seen)
+    ask(at, &node.id.to_string(), &request, METADATA, within).await.map(seen)
 }
 
 /// In which epoch the controller on `node` says that it leads; `None` if it does not say so.
@@ -73,7 +80,8 @@ pub(super) async fn controls(node: &Node, within: Duration) -> Result<Option<i32
         .with_partitions(vec![PartitionData::default().with_partition_index(0)]);
     let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
     let at = SocketAddr::new(node.address, PORTS.controllers);
-    let answer: DescribeQuorumResponse = ask(at, node.id, &request, QUORUM, within).await?;
+    let answer: DescribeQuorumResponse =
+        ask(at, &node.id.to_string(), &request, QUORUM, within).await?;
     // Whoever does not lead answers with an error, at one place or the other.
     let partition = answer.topics.first().and_then(|topic| topic.partitions.first());
     let leads = partition.filter(|partition| {
@@ -99,10 +107,50 @@ pub(super) async fn coordinators(
     };
     let request = FindCoordinatorRequest::default().with_key_type(kind).with_coordinator_keys(keys);
     let at = SocketAddr::new(node.address, PORTS.clients);
-    let answer: FindCoordinatorResponse = ask(at, node.id, &request, COORDINATOR, within).await?;
+    let answer: FindCoordinatorResponse =
+        ask(at, &node.id.to_string(), &request, COORDINATOR, within).await?;
     let known = answer.coordinators.iter().filter(|it| it.error_code == 0);
     let known = known.filter_map(|it| Some((it.key.as_str().to_owned(), number(*it.node_id)?)));
     Ok(known.collect())
+}
+
+/// Makes topics, each as the plan wants it, through the broker at `at`; those that exist already are
+/// left as they are.
+pub(super) async fn create(
+    at: SocketAddr,
+    topics: &TopicSettings,
+    names: &BTreeSet<String>,
+    within: Duration,
+) -> Result<(), String> {
+    let text = |text: &str| StrBytes::from_string(text.to_owned());
+    let config: Vec<CreatableTopicConfig> = topics
+        .config
+        .iter()
+        .map(|(name, value)| {
+            CreatableTopicConfig::default().with_name(text(name)).with_value(Some(text(value)))
+        })
+        .collect();
+    let topic = |name: &String| {
+        CreatableTopic::default()
+            .with_name(text(name).into())
+            .with_num_partitions(topics.layout.partitions_of(name))
+            .with_replication_factor(i16::try_from(topics.replication).unwrap_or(i16::MAX))
+            .with_configs(config.clone())
+    };
+    let request = CreateTopicsRequest::default()
+        .with_topics(names.iter().map(topic).collect())
+        .with_timeout_ms(within.as_millis() as i32);
+    let answer: CreateTopicsResponse = ask(at, &at.to_string(), &request, CREATE, within).await?;
+    let refused = answer.topics.iter().find(|it| it.error_code != 0 && it.error_code != EXISTS);
+    match refused {
+        None => Ok(()),
+        Some(topic) => Err(format!(
+            "{at} refused {}: error {} {}",
+            topic.name.as_str(),
+            topic.error_code,
+            topic.error_message.as_deref().unwrap_or_default()
+        )),
+    }
 }
 
 /// Asks every node at once; those that do not answer are not among the answers.
@@ -123,7 +171,7 @@ where
 
 async fn ask<Q, A>(
     at: SocketAddr,
-    node: NodeId,
+    who: &str,
     request: &Q,
     (key, version): (ApiKey, i16),
     within: Duration,
@@ -133,14 +181,14 @@ where
     A: Decodable + HeaderVersion,
 {
     let deadline = Instant::now() + within;
-    let framed = framed(request, key, version).map_err(|error| format!("{node}: {error}"))?;
+    let framed = framed(request, key, version).map_err(|error| format!("{who}: {error}"))?;
     let words = |trouble: crate::stream::Trouble| trouble.text().to_owned();
-    let mut stream = Stream::open(at, node.to_string(), deadline).await.map_err(words)?;
+    let mut stream = Stream::open(at, who.to_owned(), deadline).await.map_err(words)?;
     stream.send(&framed, deadline).await.map_err(words)?;
     let mut received = Vec::new();
     loop {
         if let Some(answer) = answer(&received, version) {
-            return answer.map_err(|problem| format!("{node}: {problem}"));
+            return answer.map_err(|problem| format!("{who}: {problem}"));
         }
         stream.receive(&mut received, deadline).await.map_err(words)?;
     }

@@ -1,19 +1,33 @@
 //! What a plan can set of the brokers.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schism_history::{OptionError, Options};
 use serde_json::Value;
 
+use super::client;
 use super::distribution::Distribution;
 use super::keys::Layout;
 use super::properties;
 use super::topics::TopicSettings;
 use crate::archive::{ARCHIVE, SHA256};
 
+/// All keys: those of the brokers, then those of the clients.
+pub(super) const OPTIONS: &[(&str, &str)] = &{
+    let mut all = [("", ""); BROKERS.len() + client::OPTIONS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        let of_brokers = at < BROKERS.len();
+        all[at] = if of_brokers { BROKERS[at] } else { client::OPTIONS[at - BROKERS.len()] };
+        at += 1;
+    }
+    all
+};
+
 /// The keys, each with one line of help.
-pub(super) const OPTIONS: &[(&str, &str)] = &[
+const BROKERS: &[(&str, &str)] = &[
     (
         "version",
         "a release that `make kafka VERSION=…` has assembled, for example 4.1.0, which is the default",
@@ -84,6 +98,7 @@ pub(super) struct Settings {
     pub(super) election: Option<Duration>,
     pub(super) features: BTreeMap<String, u64>,
     pub(super) flags: BTreeMap<String, String>,
+    pub(super) clients: Arc<client::Settings>,
 }
 
 impl Settings {
@@ -106,6 +121,7 @@ impl Settings {
             election: options.span("election")?,
             features: features(&options, given)?,
             flags: broker_flags(&options, given)?,
+            clients: Arc::new(client::Settings::read(&options, given)?),
         };
         if settings.min_insync > settings.replication.unwrap_or(REPLICATION) {
             let problem = format!(
