@@ -256,15 +256,12 @@ impl Worker {
     fn subscribe(&mut self, list: &[Value]) -> Result<(), Trouble> {
         let topics: BTreeSet<String> =
             list.iter().filter_map(key).map(|key| self.layout.place(key).topic).collect();
-        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-        match &self.consumer {
-            Some(consumer) if consumer.chosen() == Chosen::ByGroup => {
-                consumer.subscribe_to(&topics)
-            }
+        match &mut self.consumer {
+            Some(consumer) if consumer.chosen() == Chosen::ByGroup => consumer.subscribe_to(topics),
             _ => {
                 self.consumer = None;
                 self.consumer =
-                    Some(Consumer::subscribed(&self.settings, &self.bootstrap, &topics)?);
+                    Some(Consumer::subscribed(&self.settings, &self.bootstrap, topics)?);
                 Ok(())
             }
         }
@@ -314,10 +311,8 @@ impl Worker {
         match ended {
             Ok(offsets) => Ok(answered(mops, offsets, polled, layout)),
             Err(Uncommitted::Aborted(trouble)) => {
-                let back = consumer.as_mut().map_or(Ok(()), |it| it.back(&polled, deadline));
-                if back.is_err() {
-                    // What it polled would be skipped: a new one begins where it was committed to be.
-                    *consumer = None;
+                if let (false, Some(before)) = (polled.is_empty(), consumer.take()) {
+                    *consumer = Some(before.again(&self.settings, &self.bootstrap, &polled)?);
                 }
                 Err(trouble)
             }
