@@ -20,6 +20,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use schism_history::{Code, Value};
 use serde::Deserialize;
 
+use super::native;
 use super::producer::left;
 use super::refusal::{Trouble, class_of};
 use super::settings::{Settings, config};
@@ -178,6 +179,10 @@ impl Consumer {
         }
         match trouble {
             _ if !polled.is_empty() => Ok(polled),
+            // librdkafka has given the consumer up: its process is over, too.
+            Some(error @ KafkaError::MessageConsumptionFatal(_)) => {
+                Err(Trouble::Unknown(class_of(&error), format!("poll: {error}")))
+            }
             Some(error) => Err(Trouble::Never(class_of(&error), format!("poll: {error}"))),
             None if self.chosen == Chosen::ByGroup => Ok(polled),
             None => self.at_end(deadline).map(|()| polled),
@@ -266,6 +271,11 @@ impl Consumer {
     pub(super) fn group(&self) -> Result<ConsumerGroupMetadata, Trouble> {
         let none = || Trouble::Never(Code::Other, "the consumer is of no group".into());
         self.inner.group_metadata().ok_or_else(none)
+    }
+
+    /// Ends as the death of its process would: without leaving its group.
+    pub(super) fn vanish(self) {
+        native::vanish(self.inner);
     }
 
     /// Polls again what was polled in a transaction that is aborted.
