@@ -257,23 +257,21 @@ impl Worker {
         let before = before.filter(|consumer| consumer.chosen() == Chosen::ByItself);
         let positions = before.as_ref().map(|it| it.positions().clone()).unwrap_or_default();
         drop(before);
-        self.consumer =
-            Some(Consumer::assigned(&self.settings, &self.bootstrap, &places, &positions)?);
+        let now = Consumer::assigned(&self.settings, &self.bootstrap, &places, &positions);
+        // Where the client was is forgotten if it is not: its process is over then.
+        self.consumer = Some(now.map_err(Trouble::doubtful)?);
         Ok(())
     }
 
     fn subscribe(&mut self, list: &[Value]) -> Result<(), Trouble> {
         let topics: BTreeSet<String> =
             list.iter().filter_map(key).map(|key| self.layout.place(key).topic).collect();
-        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-        match &self.consumer {
-            Some(consumer) if consumer.chosen() == Chosen::ByGroup => {
-                consumer.subscribe_to(&topics)
-            }
+        match &mut self.consumer {
+            Some(consumer) if consumer.chosen() == Chosen::ByGroup => consumer.subscribe_to(topics),
             _ => {
                 self.consumer = None;
                 self.consumer =
-                    Some(Consumer::subscribed(&self.settings, &self.bootstrap, &topics)?);
+                    Some(Consumer::subscribed(&self.settings, &self.bootstrap, topics)?);
                 Ok(())
             }
         }
@@ -325,9 +323,12 @@ impl Worker {
         match ended {
             Ok(offsets) => Ok(answered(mops, offsets, polled, layout)),
             Err(Uncommitted::Aborted(trouble)) => {
-                let back = consumer.as_mut().map_or(Ok(()), |it| it.back(&polled, deadline));
-                // What it polled would be skipped, as if messages were lost: its process is over.
-                if back.is_err() { Err(trouble.doubtful()) } else { Err(trouble) }
+                if let (false, Some(before)) = (polled.is_empty(), consumer.take()) {
+                    let again = before.again(&self.settings, &self.bootstrap, &polled);
+                    // Without it what was polled would be skipped, as if it were lost: the process is over.
+                    *consumer = Some(again.map_err(Trouble::doubtful)?);
+                }
+                Err(trouble)
             }
             Err(Uncommitted::Unknown(trouble)) => Err(trouble.doubtful()),
         }

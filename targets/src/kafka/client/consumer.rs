@@ -5,7 +5,7 @@
 //! counts as lost. So an empty poll of partitions that the client chose itself succeeds only if the
 //! brokers have told where each partition ends and the consumer has read as far; otherwise it fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use rdkafka::consumer::{
     BaseConsumer, CommitMode, Consumer as _, ConsumerContext, ConsumerGroupMetadata,
 };
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use schism_history::{Code, Value};
 use serde::Deserialize;
@@ -28,6 +28,8 @@ use crate::kafka::keys::Place;
 
 /// So many records one poll returns at most.
 const POLLED_MAX: usize = 1000;
+/// How often librdkafka tells how far it is.
+pub(super) const STATISTICS_EVERY: Duration = Duration::from_millis(250);
 /// How long the ends of partitions may take to be told, each.
 const END_WITHIN: Duration = Duration::from_secs(1);
 
@@ -89,6 +91,9 @@ pub(super) struct Consumer {
     inner: BaseConsumer<Sayings>,
     chosen: Chosen,
     wait: Duration,
+    /// What it named: partitions, or topics.
+    places: Vec<Place>,
+    topics: BTreeSet<String>,
     /// Where each partition goes on that was polled or assigned.
     positions: BTreeMap<Place, i64>,
 }
@@ -105,7 +110,7 @@ impl Consumer {
     ) -> Result<Self, Trouble> {
         let known = |place: &Place| Some((place.clone(), *before.get(place)?));
         let positions: BTreeMap<Place, i64> = places.iter().filter_map(known).collect();
-        let consumer = Self::new(settings, bootstrap, Chosen::ByItself, positions)?;
+        let mut consumer = Self::new(settings, bootstrap, Chosen::ByItself, positions)?;
         let mut list = TopicPartitionList::new();
         for place in places {
             let offset =
@@ -114,6 +119,7 @@ impl Consumer {
             added.map_err(|error| refused("assign", &error))?;
         }
         consumer.inner.assign(&list).map_err(|error| refused("assign", &error))?;
+        consumer.places = places.to_vec();
         Ok(consumer)
     }
 
@@ -121,10 +127,10 @@ impl Consumer {
     pub(super) fn subscribed(
         settings: &Settings,
         bootstrap: &str,
-        topics: &[&str],
+        topics: BTreeSet<String>,
     ) -> Result<Self, Trouble> {
-        let consumer = Self::new(settings, bootstrap, Chosen::ByGroup, BTreeMap::new())?;
-        consumer.inner.subscribe(topics).map_err(|error| refused("subscribe", &error))?;
+        let mut consumer = Self::new(settings, bootstrap, Chosen::ByGroup, BTreeMap::new())?;
+        consumer.subscribe_to(topics)?;
         Ok(consumer)
     }
 
@@ -136,7 +142,8 @@ impl Consumer {
     ) -> Result<Self, Trouble> {
         let made = config(settings.consumer(), bootstrap).create_with_context(Sayings::default());
         let inner = made.map_err(|error| refused("no consumer", &error))?;
-        Ok(Self { inner, chosen, wait: settings.poll, positions })
+        let (places, topics) = (Vec::new(), BTreeSet::new());
+        Ok(Self { inner, chosen, wait: settings.poll, places, topics, positions })
     }
 
     pub(super) fn chosen(&self) -> Chosen {
@@ -148,8 +155,11 @@ impl Consumer {
     }
 
     /// Other topics for a consumer that the group gives its partitions.
-    pub(super) fn subscribe_to(&self, topics: &[&str]) -> Result<(), Trouble> {
-        self.inner.subscribe(topics).map_err(|error| refused("subscribe", &error))
+    pub(super) fn subscribe_to(&mut self, topics: BTreeSet<String>) -> Result<(), Trouble> {
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        self.inner.subscribe(&names).map_err(|error| refused("subscribe", &error))?;
+        self.topics = topics;
+        Ok(())
     }
 
     /// The next records, in their order; none if there are none.
@@ -160,86 +170,74 @@ impl Consumer {
         while polled.len() < POLLED_MAX {
             let wait = if polled.is_empty() { left(first) } else { Duration::ZERO };
             match self.inner.poll(wait) {
-                Some(Ok(message)) => {
-                    let place =
-                        Place { topic: message.topic().into(), partition: message.partition() };
-                    let (offset, value) = (message.offset(), read(message.payload()));
-                    polled.push(Polled { place, offset, value });
-                }
+                Some(Ok(message)) => polled.push(record(&message)),
                 // Whatever it is about, what came before it came.
-                Some(Err(error)) => {
-                    trouble.get_or_insert(error);
-                }
+                Some(Err(error)) => drop(trouble.get_or_insert(error)),
                 None if !polled.is_empty() || left(first).is_zero() => break,
                 None => {}
             }
         }
+        if let (true, Some(error)) = (polled.is_empty(), trouble) {
+            // librdkafka has given the consumer up: its process is over, too.
+            if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+                return Err(Trouble::Unknown(class_of(&error), format!("poll: {error}")));
+            }
+            return Err(Trouble::Never(class_of(&error), format!("poll: {error}")));
+        }
+        if polled.is_empty() && self.chosen == Chosen::ByItself {
+            polled.extend(self.at_end(deadline)?);
+        }
         for record in &polled {
             self.positions.insert(record.place.clone(), record.offset + 1);
         }
-        match trouble {
-            _ if !polled.is_empty() => Ok(polled),
-            // librdkafka has given the consumer up: its process is over, too.
-            Some(error @ KafkaError::MessageConsumptionFatal(_)) => {
-                Err(Trouble::Unknown(class_of(&error), format!("poll: {error}")))
-            }
-            Some(error) => Err(Trouble::Never(class_of(&error), format!("poll: {error}"))),
-            None if self.chosen == Chosen::ByGroup => Ok(polled),
-            None => self.at_end(deadline).map(|()| polled),
-        }
+        Ok(polled)
     }
 
-    /// Whether everything that the brokers have now was read.
-    fn at_end(&mut self, deadline: Instant) -> Result<(), Trouble> {
-        let asked = self.inner.assignment().map_err(|error| refused("assignment", &error))?;
+    /// Succeeds if everything that the brokers have now was read, or with a record that came meanwhile.
+    fn at_end(&self, deadline: Instant) -> Result<Option<Polled>, Trouble> {
         let mut ends = Vec::new();
-        for element in asked.elements() {
-            let (topic, partition) = (element.topic(), element.partition());
+        for place in &self.places {
             let within = left(deadline).min(END_WITHIN);
             // Under read_committed this is the end of what is decided, the last stable offset.
-            let told = self.inner.fetch_watermarks(topic, partition, within);
+            let told = self.inner.fetch_watermarks(&place.topic, place.partition, within);
             let (_, end) = told.map_err(|error| refused("the end of a log", &error))?;
-            ends.push((topic.to_owned(), partition, end));
+            ends.push((place, end));
         }
         // What it told before may be about how far it was before.
         let since = Instant::now();
         loop {
-            if let Some(behind) = self.behind(&ends, since) {
-                if behind == 0 {
-                    return Ok(());
+            match self.behind(&ends, since) {
+                Some(0) => return Ok(None),
+                // It may still be on its way.
+                Some(behind) if since.elapsed() > STATISTICS_EVERY * 2 => {
+                    let words =
+                        format!("{behind} of {} partitions were not read to their end", ends.len());
+                    return Err(Trouble::Never(Code::Unavailable, words));
                 }
-                let words =
-                    format!("{behind} of {} partitions were not read to their end", ends.len());
-                return Err(Trouble::Never(Code::Unavailable, words));
+                _ if left(deadline).is_zero() => {
+                    let words = "it was not known in time how far was read";
+                    return Err(Trouble::Never(Code::Timeout, words.into()));
+                }
+                _ => {}
             }
-            if left(deadline).is_zero() {
-                let words = "it was not known in time how far was read";
-                return Err(Trouble::Never(Code::Timeout, words.into()));
-            }
-            // Statistics come while it is polled. A record would be one that was written meanwhile, and
-            // must not be lost: the consumer is set back to it.
-            if let Some(Ok(message)) = self.inner.poll(Duration::from_millis(20)) {
-                let (topic, partition) = (message.topic().to_owned(), message.partition());
-                let back = Offset::Offset(message.offset());
-                drop(message);
-                self.inner
-                    .seek(&topic, partition, back, left(deadline))
-                    .map_err(|error| refused("seek", &error))?;
-                let words = "records came while the end was looked for";
-                return Err(Trouble::Never(Code::Unavailable, words.into()));
+            // Statistics come while it is polled.
+            match self.inner.poll(Duration::from_millis(20)) {
+                Some(Ok(message)) => return Ok(Some(record(&message))),
+                Some(Err(error)) => return Err(refused("poll", &error)),
+                None => {}
             }
         }
     }
 
     /// Of how many partitions more is there than was read; `None` until that was told after `since`.
-    fn behind(&self, ends: &[(String, i32, i64)], since: Instant) -> Option<usize> {
+    fn behind(&self, ends: &[(&Place, i64)], since: Instant) -> Option<usize> {
         let context = self.inner.context();
         let latest = context.statistics.lock().expect("no code panics while it holds this lock");
         let (_, text) = latest.as_ref().filter(|(told, _)| *told > since)?;
         let statistics: Statistics = serde_json::from_slice(text).ok()?;
-        let read = |(topic, partition, end): &(String, i32, i64)| {
-            let topic = statistics.topics.get(topic)?;
-            let progress = topic.partitions.get(&partition.to_string())?;
+        let read = |(place, end): &(&Place, i64)| {
+            let topic = statistics.topics.get(&place.topic)?;
+            let progress = topic.partitions.get(&place.partition.to_string())?;
             Some(progress.fetchq_cnt == 0 && (progress.eof_offset >= *end || *end == 0))
         };
         Some(ends.iter().filter(|end| read(end) != Some(true)).count())
@@ -278,20 +276,30 @@ impl Consumer {
         native::vanish(self.inner);
     }
 
-    /// Polls again what was polled in a transaction that is aborted.
-    pub(super) fn back(&mut self, polled: &[Polled], deadline: Instant) -> Result<(), Trouble> {
-        let mut first: BTreeMap<&Place, i64> = BTreeMap::new();
-        for record in polled {
-            first.entry(&record.place).or_insert(record.offset);
+    /// A consumer in the place of this one, which polls again what was polled in a transaction that is
+    /// aborted: its own partitions from there on, or those that the group gives it from what is committed.
+    pub(super) fn again(
+        mut self,
+        settings: &Settings,
+        bootstrap: &str,
+        polled: &[Polled],
+    ) -> Result<Self, Trouble> {
+        for record in polled.iter().rev() {
+            self.positions.insert(record.place.clone(), record.offset);
         }
-        for (place, offset) in first {
-            self.inner
-                .seek(&place.topic, place.partition, Offset::Offset(offset), left(deadline))
-                .map_err(|error| refused("seek", &error))?;
-            self.positions.insert(place.clone(), offset);
+        let Self { inner, chosen, places, topics, positions, .. } = self;
+        drop(inner);
+        match chosen {
+            Chosen::ByItself => Self::assigned(settings, bootstrap, &places, &positions),
+            Chosen::ByGroup => Self::subscribed(settings, bootstrap, topics),
         }
-        Ok(())
     }
+}
+
+/// A record as it came.
+fn record(message: &BorrowedMessage<'_>) -> Polled {
+    let place = Place { topic: message.topic().into(), partition: message.partition() };
+    Polled { place, offset: message.offset(), value: read(message.payload()) }
 }
 
 /// Reading changes nothing.

@@ -7,6 +7,8 @@ use rdkafka::ClientConfig;
 use schism_history::{OptionError, Options};
 use serde_json::Value;
 
+use super::consumer::STATISTICS_EVERY;
+
 /// The keys, each with one line of help.
 pub(crate) const OPTIONS: &[(&str, &str)] = &[
     (
@@ -204,7 +206,7 @@ impl Settings {
             ("fetch.wait.max.ms", "100".into()),
             ("fetch.error.backoff.ms", "100".into()),
             // By it the client sees how far it has read, which decides what an empty poll is worth.
-            ("statistics.interval.ms", "250".into()),
+            ("statistics.interval.ms", STATISTICS_EVERY.as_millis().to_string()),
         ])
     }
 
