@@ -44,8 +44,7 @@ pub trait Target: Send + Sync {
     /// How the target is described in reports: name, version, variant, bug.
     fn describe(&self) -> String;
 
-    /// The settings that a verdict about it is worth something under: names as the system's own
-    /// manual has them, in the order in which they are to be read. Printed with every verdict.
+    /// The settings that a verdict is about, as the system's manual names them, in reading order.
     fn configuration(&self) -> Vec<(String, String)> {
         Vec::new()
     }
@@ -132,8 +131,7 @@ pub trait Target: Send + Sync {
         Evidence { seen: true, text: "nothing is left to be done".into() }
     }
 
-    /// The nodes that say that they lead, the most recent first (by term, where there is one).
-    /// Asks the nodes; those that do not answer within `within` are not among them.
+    /// The nodes that say that they lead, the most recent first; the silent are not among them.
     async fn primaries(
         &self,
         cluster: &Cluster,
@@ -155,9 +153,8 @@ pub trait Target: Send + Sync {
         Err(TargetError::Unsupported { target: self.name(), what: "name who plays such a role" })
     }
 
-    /// Which incarnation of the target runs on a node, by asking it over the network: a text that
-    /// changes with every start of its process. `None` if it refuses or does not answer within
-    /// `within`. What probes of kills and restarts read.
+    /// Which incarnation of the target runs on a node, asked over the network: a text that changes with
+    /// every start of its process; `None` without an answer. Probes of kills and restarts read it.
     async fn incarnation(
         &self,
         cluster: &Cluster,
@@ -168,9 +165,8 @@ pub trait Target: Send + Sync {
         Err(TargetError::Unsupported { target: self.name(), what: "tell its incarnation" })
     }
 
-    /// How far the real-time clock that the target's process itself sees is ahead of ours, by asking
-    /// it over the network. The longer `within`, the more exact it may be; `None` if it does not
-    /// answer in that time. What probes of clocks read.
+    /// How far the real-time clock that the target's process itself sees is ahead of ours, asked over
+    /// the network: more exact the longer `within`, `None` without an answer. Probes of clocks read it.
     async fn clock(
         &self,
         cluster: &Cluster,

@@ -234,3 +234,55 @@ fn touched(log: &Log<'_>, operations: &BTreeSet<u32>) -> BTreeSet<u32> {
     }
     touched
 }
+
+#[cfg(test)]
+mod tests {
+    use schism_history::History;
+
+    use crate::{Asked, Budget, CHECKERS, Claim, LogView, Question};
+
+    /// The offsets around the first anomaly of a claim, each with what is wrong; `!` marks those that
+    /// it shows at.
+    fn check(text: &str, claim: Claim, expected: &[&str]) {
+        let history = History::from_text(text).expect("a history");
+        let question = Question::new("log", vec![Asked::new(claim)]);
+        let verdicts =
+            CHECKERS.iter().flat_map(|it| it.check(&question, &history, &Budget::default()));
+        let anomaly = verdicts.flat_map(|it| it.anomalies).next().expect("it is violated");
+        let view = LogView::new(&history, &Budget::default()).expect("it is small");
+        let places: Vec<String> = view
+            .around(&anomaly)
+            .iter()
+            .map(|place| {
+                let mark = if place.concerned { "!" } else { "" };
+                let (offset, wrong) = (place.offset.unwrap_or(-1), place.wrong.join(", "));
+                format!("{mark}{offset} {}: {wrong}", place.messages.join("/"))
+            })
+            .collect();
+        assert_eq!(places, expected);
+    }
+
+    #[test]
+    fn shows_a_lost_message_between_its_neighbours() {
+        let text = "p0 invoke txn [send x 1, send x 2, send x 3]
+            p0 ok [send x [0 1], send x [4 2], send x [5 3]]
+            p1 invoke poll x
+            p1 ok [0 1 5 3]";
+        check(text, Claim::NoLostWrites, &["0 1: ", "!4 2: lost", "5 3: "]);
+        check(text, Claim::PollOrder, &["!0 1: ", "!4 2: lost", "!5 3: "]);
+    }
+
+    #[test]
+    fn shows_both_places_of_a_duplicate_and_both_messages_of_one_place() {
+        let text = "p1 invoke poll x \n p1 ok [0 1 1 2 2 1]";
+        check(text, Claim::NoDuplicates, &["!0 1: stands twice", "1 2: ", "!2 1: stands twice"]);
+        let text = "p1 invoke poll x \n p1 ok [0 1 1 2] \n p2 invoke poll x \n p2 ok [0 1 1 3]";
+        check(text, Claim::ConsistentOffsets, &["0 1: ", "!1 2/3: two messages"]);
+    }
+
+    #[test]
+    fn shows_a_message_whose_send_had_failed() {
+        let text = "p0 invoke send x 1 \n p0 fail other \n p1 invoke poll x \n p1 ok [0 1]";
+        check(text, Claim::NoAbortedReads, &["!0 1: its send had failed"]);
+    }
+}
