@@ -229,6 +229,15 @@ impl Target for FakeTarget {
         self.target.ready(cluster, within).await
     }
 
+    async fn caught_up(
+        &self,
+        cluster: &Cluster,
+        node: &Node,
+        within: Duration,
+    ) -> Result<(), TargetError> {
+        self.target.caught_up(cluster, node, within).await
+    }
+
     async fn primaries(
         &self,
         cluster: &Cluster,

@@ -137,6 +137,13 @@ pub trait Host: Send + Sync {
     /// Kills every process of the node with SIGKILL, and returns when none is left. Files stay.
     async fn kill_all(&self) -> Result<(), HostError>;
 
+    /// Asks every process of the node to end (SIGTERM), kills those that are left after that time, and
+    /// returns when none is; whether all ended by themselves. Files stay.
+    async fn stop_all(&self, _within: Duration) -> Result<bool, HostError> {
+        let problem = "programs cannot be asked to end on this node".into();
+        Err(HostError { node: self.node().id, problem, source: None })
+    }
+
     /// Stops every process of the node (SIGSTOP), repeated until no unstopped one is left.
     async fn pause_all(&self) -> Result<(), HostError>;
 

@@ -2,6 +2,7 @@
 
 mod damage;
 mod heal;
+mod restart;
 mod steps;
 mod view;
 
@@ -169,7 +170,10 @@ impl Hands {
                     .extend(self.on_each(victims, &lose).await.into_iter().filter_map(|it| it.1));
                 problems
             }
-            Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => {
+            Injection::Upkeep(_)
+            | Injection::Scenario(_)
+            | Injection::Restart(_)
+            | Injection::Nothing { .. } => {
                 begin(&mut self.standing());
                 Vec::new()
             }

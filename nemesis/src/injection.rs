@@ -16,6 +16,7 @@ impl Injection {
             | Injection::Hold { victims, .. }
             | Injection::PowerLoss { victims, .. }
             | Injection::Damage { victims, .. } => victims,
+            Injection::Restart(rolling) => &rolling.nodes,
             Injection::Upkeep(Upkeep::Defragment(nodes) | Upkeep::Leave(nodes)) => nodes,
             // Other upkeep is about the system as a whole, and the victims of a scenario stand in the
             // marks of its steps.
@@ -26,7 +27,7 @@ impl Injection {
     /// The facts, for a replay: `{"links":[{"from":"n1","to":"n2","drop":true}]}`,
     /// `{"kill":["n1"]}`, `{"pause":["n1"]}`, `{"hold":["n1"],"effect":{"burn":{…}}}`,
     /// `{"power-loss":["n1"],"loss":{…}}`, `{"damage":["n1"],"of":{…}}`, of which the marks of steps
-    /// tell the places, `{"steps":9}` for a scenario, whose facts stand in the
+    /// tell the places, `{"restart":["n1","n2"],"patience_ms":10000,"pause_ms":0}`, `{"steps":9}` for a scenario, whose facts stand in the
     /// marks of its steps, `{"nothing":"no node said that it leads"}`.
     pub fn to_json(&self) -> Value {
         let names = |nodes: &[NodeId]| nodes.iter().map(ToString::to_string).collect::<Value>();
@@ -52,6 +53,11 @@ impl Injection {
             Injection::Damage { victims, damage } => {
                 json!({ "damage": names(victims), "of": damage })
             }
+            Injection::Restart(rolling) => json!({
+                "restart": names(&rolling.nodes),
+                "patience_ms": rolling.patience.map(|patience| patience.as_millis() as u64),
+                "pause_ms": rolling.pause.as_millis() as u64,
+            }),
             Injection::Upkeep(act) => json!({ "upkeep": act.to_string() }),
             Injection::Scenario(scenario) => json!({ "steps": scenario.steps.len() }),
             Injection::Nothing { reason } => json!({ "nothing": reason }),

@@ -2,6 +2,7 @@
 
 mod came_up;
 mod inject;
+mod restart;
 mod upkeep;
 
 use std::sync::Arc;
@@ -164,6 +165,9 @@ impl Act {
         if let Injection::Upkeep(act) = &injection {
             return self.keep_up(act, &stop).await;
         }
+        if let Injection::Restart(rolling) = &injection {
+            return self.restart(rolling, &injection, &stop).await;
+        }
         let fault = self.planned.fault;
         let parcels = self.post_what_is_held(&injection);
         let mut held = Sights::new();
@@ -197,7 +201,10 @@ impl Act {
             }
             Injection::Damage { .. } => self.came_up(&before, ended).await,
             // Nothing was done, and nothing is to be undone; a scenario has its own end.
-            Injection::Upkeep(_) | Injection::Scenario(_) | Injection::Nothing { .. } => return,
+            Injection::Upkeep(_)
+            | Injection::Restart(_)
+            | Injection::Scenario(_)
+            | Injection::Nothing { .. } => return,
         };
         record(FaultMark::Probe { fault, phase: Phase::Gone, evidence: gone });
     }
@@ -314,6 +321,7 @@ impl Act {
             }
             Injection::Pause(_) => self.hands.processes().paused(before).await,
             Injection::Scenario(_) => evidence(false, "a scenario is looked at step by step"),
+            Injection::Restart(_) => evidence(false, "a restart is looked at node by node"),
             Injection::Upkeep(_) => evidence(false, "upkeep is looked at by the target"),
             Injection::Nothing { reason } => evidence(false, reason.clone()),
         }

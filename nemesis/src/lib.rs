@@ -162,6 +162,8 @@ pub enum Injection {
     },
     /// This is done through the target while clients use it.
     Upkeep(Upkeep),
+    /// These nodes are restarted one after the other.
+    Restart(Rolling),
     /// Steps, each of which is resolved when it begins.
     Scenario(Scenario),
     /// Nothing could be resolved (no leader was seen, say): the fault stays unproven.
@@ -169,6 +171,18 @@ pub enum Injection {
         /// Why.
         reason: String,
     },
+}
+
+/// A restart of nodes, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rolling {
+    /// The nodes, in their order.
+    pub nodes: Vec<NodeId>,
+    /// How long programs that are asked to end may take before they are killed; `None`: nobody asks
+    /// them.
+    pub patience: Option<Duration>,
+    /// How long it is waited between two nodes.
+    pub pause: Duration,
 }
 
 /// A fault of a plan: what, when, for how long.
@@ -248,5 +262,6 @@ pub const FAULTS: &[FaultEntry] = &[
     faults::LEAVE,
     faults::COMPACT,
     faults::DEFRAGMENT,
+    faults::RESTART,
     faults::SCENARIO,
 ];

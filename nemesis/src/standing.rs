@@ -198,8 +198,8 @@ impl Standing {
                     self.hold(Part::whole(fault), *victim, effect.kind());
                 }
             }
-            // Its steps will tell.
-            Injection::Scenario(_) | Injection::Nothing { .. } => {}
+            // Its steps will tell, or each node's turn.
+            Injection::Scenario(_) | Injection::Restart(_) | Injection::Nothing { .. } => {}
             Injection::Upkeep(act) => {
                 self.upkeep.insert(fault, act.clone());
                 // Whoever leaves is out of the reach of other faults, which would start it again.

@@ -65,6 +65,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "disk",
         "power-loss",
         "damage",
+        "restart",
         "memory",
         "descriptors",
     ],
@@ -248,8 +249,8 @@ impl Target for Kafka {
         Ok(host.start(NAME, &node::command(&self.settings, node)).await?)
     }
 
-    /// Returns when every broker is registered and not fenced, a controller says that it leads, and no
-    /// partition of the internal topics lacks a replica.
+    /// Returns when every broker is registered and not fenced, a controller says that it leads, the
+    /// internal topics are there, and no partition of any topic lacks its leader or a replica.
     async fn ready(&self, cluster: &Cluster, within: Duration) -> Result<(), TargetError> {
         let deadline = Instant::now() + within;
         loop {

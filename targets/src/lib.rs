@@ -74,6 +74,18 @@ pub trait Target: Send + Sync {
     /// Returns when the cluster answers, at most after `within`.
     async fn ready(&self, cluster: &Cluster, within: Duration) -> Result<(), TargetError>;
 
+    /// Returns when a node that was started again does its part, as far as the target can tell, so that
+    /// the next one may be stopped; at most after `within`.
+    async fn caught_up(
+        &self,
+        cluster: &Cluster,
+        node: &Node,
+        within: Duration,
+    ) -> Result<(), TargetError> {
+        let _ = node;
+        self.ready(cluster, within).await
+    }
+
     /// Kills the target on a node, as by `kill -9`.
     async fn kill(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
         match cluster.host(node.id) {

@@ -66,6 +66,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "disk",
         "power-loss",
         "damage",
+        "restart",
         "memory",
         "descriptors",
     ],

@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use schism_agent::effects::Effect;
-use schism_agent::members::in_network;
+use schism_agent::members::{ask_to_end, in_network};
 
 use super::holders::Holders;
 use super::life::{Life, set_apart, spawn};
@@ -224,6 +224,18 @@ impl Host for LocalHost {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         Ok(())
+    }
+
+    async fn stop_all(&self, within: Duration) -> Result<bool, HostError> {
+        let network = self.network.clone();
+        let ask = move || ask_to_end(|| in_network(&network), within);
+        let asked = tokio::task::spawn_blocking(ask).await;
+        let asked = asked.unwrap_or_else(|error| Err(error.to_string()));
+        let by_themselves = asked.map_err(|problem| self.error(problem, None))?;
+        if !by_themselves {
+            self.kill_all().await?;
+        }
+        Ok(by_themselves)
     }
 
     async fn pause_all(&self) -> Result<(), HostError> {

@@ -166,6 +166,15 @@ impl Host for SshHost {
         self.done(Deed::KillAll).await
     }
 
+    async fn stop_all(&self, within: Duration) -> Result<bool, HostError> {
+        let deed = Deed::StopAll { within_ms: within.as_millis() as u64 };
+        // What does not end is killed then, which takes as long as any other answer.
+        match self.reach.ask(deed, within + self.reach.bounds.answer).await? {
+            Answer::Stopped { by_themselves } => Ok(by_themselves),
+            _ => Err(self.surprised()),
+        }
+    }
+
     async fn pause_all(&self) -> Result<(), HostError> {
         self.done(Deed::PauseAll).await
     }

@@ -12,7 +12,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::members::{SERVES, descendants, signal_until};
+use crate::members::{SERVES, ask_to_end, descendants, signal_until};
 use crate::protocol::Process;
 
 /// How long a program that the agent needs itself, such as nft, may take.
@@ -168,6 +168,15 @@ impl Children {
     /// Kills all of them, and returns when none is left.
     pub fn kill_all(&self) -> Result<(), String> {
         signal_until(Signal::SIGKILL, "did not die", || self.all(), |_| false)
+    }
+
+    /// Asks all of them to end, and kills those that are left after that time; whether there were none.
+    pub fn stop_all(&self, within: Duration) -> Result<bool, String> {
+        let by_themselves = ask_to_end(|| self.all(), within)?;
+        if !by_themselves {
+            self.kill_all()?;
+        }
+        Ok(by_themselves)
     }
 
     /// Stops all of them, and returns when none runs.

@@ -216,6 +216,32 @@ pub fn signal_until(
     }
 }
 
+/// Asks every process that `list` tells to end (SIGTERM), each once, and waits until none is left;
+/// `false` if one still is after that time.
+pub fn ask_to_end(
+    list: impl Fn() -> io::Result<Vec<Process>>,
+    within: Duration,
+) -> Result<bool, String> {
+    let deadline = Instant::now() + within;
+    let mut asked = BTreeSet::new();
+    loop {
+        let all = list().map_err(|error| format!("/proc: {error}"))?;
+        if all.is_empty() {
+            return Ok(true);
+        }
+        for process in &all {
+            // Some programs take a second wish for one to end at once.
+            if asked.insert((process.pid, process.started)) {
+                let _ = kill(Pid::from_raw(process.pid), Signal::SIGTERM);
+            }
+        }
+        if Instant::now() > deadline {
+            return Ok(false);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,6 +301,34 @@ mod tests {
             child.kill().expect("killed");
             let _ = child.wait();
         }
+    }
+
+    #[test]
+    fn who_is_asked_to_end_does_so_unless_it_will_not() {
+        let start = |script: &str| {
+            let mut command = std::process::Command::new("sh");
+            command.args(["-c", script]).stdout(std::process::Stdio::piped());
+            let mut child = command.spawn().expect("a shell");
+            let mut said = String::new();
+            let output = child.stdout.as_mut().expect("its output");
+            io::BufRead::read_line(&mut io::BufReader::new(output), &mut said).expect("a line");
+            child
+        };
+        let check = |script: &str, within: Duration, expected: bool| {
+            let mut child = start(script);
+            let pid = child.id() as i32;
+            let alive = || {
+                let own = state_of(pid).filter(|process| !matches!(process.state, 'Z' | 'X'));
+                Ok(own.into_iter().collect())
+            };
+            assert_eq!(ask_to_end(alive, within), Ok(expected), "{script}");
+            let _ = child.kill();
+            child.wait().expect("it is over");
+        };
+        let long = Duration::from_secs(20);
+        check("trap 'exit 0' TERM; echo there; while :; do sleep 0.05; done", long, true);
+        let short = Duration::from_millis(300);
+        check("trap '' TERM; echo there; while :; do sleep 0.05; done", short, false);
     }
 
     #[test]

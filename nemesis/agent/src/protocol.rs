@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::effects::Effect;
 
 /// Rises with every change that an older side would misread.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What may be written to a program's stream before the reader has said that it took it, in bytes.
 pub const WINDOW: usize = 256 << 10;
@@ -123,6 +123,11 @@ pub enum Deed {
     },
     /// Kill every process that this agent started, and theirs, until none is left. `done`.
     KillAll,
+    /// SIGTERM to each of them once; those that are left after so long are killed. `stopped`.
+    StopAll {
+        /// How long they may take to end.
+        within_ms: u64,
+    },
     /// SIGSTOP to all of them until none runs. `done`.
     PauseAll,
     /// SIGCONT to all of them until none is stopped. `done`.
@@ -213,6 +218,11 @@ pub enum Answer {
     Done,
     /// It was not done; why, and the remedy where there is one.
     Refused(String),
+    /// None of the processes is left.
+    Stopped {
+        /// Whether all ended by themselves, and none was killed.
+        by_themselves: bool,
+    },
     /// Who the agent is and where it stands: its first line.
     Hello(Hello),
     /// A program runs.

@@ -204,6 +204,12 @@ impl Session {
     fn answer(&self, id: u64, deed: Deed) -> Answer {
         match deed {
             Deed::KillAll => done_or_refused(self.children.kill_all()),
+            Deed::StopAll { within_ms } => {
+                match self.children.stop_all(Duration::from_millis(within_ms)) {
+                    Ok(by_themselves) => Answer::Stopped { by_themselves },
+                    Err(problem) => Answer::Refused(problem),
+                }
+            }
             Deed::PauseAll => done_or_refused(self.children.pause_all()),
             Deed::ResumeAll => done_or_refused(self.children.resume_all()),
             Deed::TryNetem => done_or_refused(shape::try_netem(&|command, input| {

@@ -15,6 +15,7 @@ mod pause;
 mod power_loss;
 mod pressure;
 mod reshard;
+mod restart;
 mod scenario;
 mod size;
 
@@ -33,4 +34,5 @@ pub(crate) use pause::ENTRY as PAUSE;
 pub(crate) use power_loss::ENTRY as POWER_LOSS;
 pub(crate) use pressure::{DESCRIPTORS, MEMORY};
 pub(crate) use reshard::ENTRY as RESHARD;
+pub(crate) use restart::ENTRY as RESTART;
 pub(crate) use scenario::ENTRY as SCENARIO;

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::*;
 
 mod damage;
+mod restarts;
 mod scenarios;
 
 /// A node on which one process runs, or none.
@@ -102,6 +103,12 @@ impl Host for FakeHost {
         Ok(())
     }
 
+    async fn stop_all(&self, _: Duration) -> Result<bool, HostError> {
+        let mut state = self.state.lock().expect("the state");
+        state.process = None;
+        Ok(!state.idle)
+    }
+
     async fn pause_all(&self) -> Result<(), HostError> {
         let mut state = self.state.lock().expect("the state");
         state.process = state.process.map(|(pid, _)| (pid, 'T'));
@@ -148,7 +155,16 @@ impl Target for FakeTarget {
         Ok(host.start("fake", &Command::new(["fake"])).await?)
     }
 
-    async fn ready(&self, _: &Cluster, _: Duration) -> Result<(), TargetError> {
+    /// When every node runs.
+    async fn ready(&self, _: &Cluster, within: Duration) -> Result<(), TargetError> {
+        let runs = |host: &Arc<FakeHost>| {
+            let state = host.state.lock().expect("the state");
+            matches!(state.process, Some((_, 'S')))
+        };
+        if let Some(silent) = self.0.iter().find(|host| !runs(host)) {
+            let (who, what) = (silent.node.id.to_string(), "did not answer".into());
+            return Err(TargetError::NotReady { who, what, within, log: String::new() });
+        }
         Ok(())
     }
 

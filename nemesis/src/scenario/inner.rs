@@ -16,8 +16,9 @@ pub(super) const INNER: [&str; 7] =
     ["burn", "clock", "damage", "descriptors", "disk", "memory", "power-loss"];
 
 /// The others, each with the reason why it stands beside a scenario and not in it.
-const REFUSED: [(&str, &str); 6] = [
+const REFUSED: [(&str, &str); 7] = [
     ("partition", "write it as `drop`, with the links that are cut"),
+    ("restart", "write `kill: L` and `start: L`"),
     ("reshard", ACT),
     ("leave", ACT),
     ("compact", ACT),

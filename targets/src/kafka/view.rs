@@ -36,17 +36,12 @@ pub(super) fn missing(
     }
     for (node, sight) in sights {
         for topic in [OFFSETS, TRANSACTIONS] {
-            let mut partitions = sight.partitions.iter().filter(|it| it.topic == topic).peekable();
-            if partitions.peek().is_none() {
+            if !sight.partitions.iter().any(|it| it.topic == topic) {
                 return Some((None, format!("{topic} did not exist, as {node} sees it")));
             }
-            if let Some((id, problem)) =
-                partitions.find_map(|it| headless(it).or_else(|| behind(it, nodes)))
-            {
-                return Some((id, format!("{problem}, as {node} sees it")));
-            }
         }
-        if let Some((id, problem)) = sight.partitions.iter().find_map(headless) {
+        let lacks = |it: &Partition| headless(it).or_else(|| behind(it, nodes));
+        if let Some((id, problem)) = sight.partitions.iter().find_map(lacks) {
             return Some((id, format!("{problem}, as {node} sees it")));
         }
     }
@@ -178,7 +173,7 @@ mod tests {
         let lost = [&whole[..], &[partition("log-2", 1, 0, 9, &[2])]].concat();
         check(&sights(&lost), Some(4), Some("n2: log-2-1 had no leader"));
         let slow = [&whole[..], &[partition("log-2", 1, 1, 9, &[1])]].concat();
-        check(&sights(&slow), Some(4), None);
+        check(&sights(&slow), Some(4), Some("n2: log-2-1 was under-replicated"));
         let mut fenced = sights(&whole);
         fenced[2].1.brokers.remove(0);
         check(&fenced, Some(4), Some("n1: was not registered, or fenced, as n3 sees it"));
