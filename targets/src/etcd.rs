@@ -61,7 +61,8 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     summary: "etcd 3.4 or later, over its JSON gateway",
     needs_lab: true,
     operations: &[
-        "read", "write", "cas", "add", "read-set", "txn", "acquire", "release", "delete", "watch",
+        "read", "write", "cas", "add", "read-set", "txn", "append", "acquire", "release", "delete",
+        "watch",
     ],
     faults: &[
         "partition",

@@ -217,7 +217,7 @@ pub struct TargetEntry {
     pub summary: &'static str,
     /// Whether it stands on the nodes of a lab; otherwise it lives inside the controller.
     pub needs_lab: bool,
-    /// The functions (`Op::f`) that its client speaks.
+    /// The functions (`Op::f`), and the parts of transactions (`append`), that its client speaks.
     pub operations: &'static [&'static str],
     /// The faults that it takes, by their names in the nemesis' table.
     pub faults: &'static [&'static str],

@@ -28,6 +28,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "add",
         "read-set",
         "txn",
+        "append",
         "send",
         "poll",
         "assign",

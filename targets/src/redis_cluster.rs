@@ -67,6 +67,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
         "read-set",
         "increment",
         "txn",
+        "append",
         "acquire",
         "release",
     ],

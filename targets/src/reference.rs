@@ -53,7 +53,7 @@ pub(crate) const ENTRY: TargetEntry = TargetEntry {
     name: NAME,
     summary: "the bundled Raft cluster, correct or with a planted bug",
     needs_lab: true,
-    operations: &["read", "write", "cas", "add", "read-set", "txn"],
+    operations: &["read", "write", "cas", "add", "read-set", "txn", "append"],
     faults: &[
         "partition",
         "kill",

@@ -115,7 +115,8 @@ pub struct WorkloadEntry {
     pub name: &'static str,
     /// One line on what it does.
     pub summary: &'static str,
-    /// The functions (`Op::f`) that a target's client must speak.
+    /// The functions (`Op::f`), and the parts of transactions (`append`), that a target's client must
+    /// speak.
     pub operations: &'static [&'static str],
     /// The claims that its history can decide.
     pub claims: &'static [Claim],

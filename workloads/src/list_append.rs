@@ -11,7 +11,7 @@ use crate::{Context, Expect, Generator, Next, Step, Workload, WorkloadEntry, opt
 pub(crate) const ENTRY: WorkloadEntry = WorkloadEntry {
     name: "list-append",
     summary: "transactions that append unique elements to lists and read whole lists",
-    operations: &["txn"],
+    operations: &["txn", "append"],
     claims: &[
         Claim::ReadUncommitted,
         Claim::ReadCommitted,

@@ -19,8 +19,8 @@ pub(crate) struct Ending {
     pub last: u32,
 }
 
-/// The logs of which the last [`EMPTY_MIN`] polls, all of them invoked after the mark of healing,
-/// returned nothing. Only polls that name the log count, in question or answer, and those of
+/// The logs after whose last message [`EMPTY_MIN`] polls or more, all of them invoked after the mark of
+/// healing, returned nothing of any log. Only polls that name the log count, in question or answer, and those of
 /// processes that chose it themselves: what the system assigns to a subscriber is not in the history.
 pub(crate) fn endings(history: &History, records: &Records<'_>) -> FxHashMap<Key, Ending> {
     let mut found = FxHashMap::default();
@@ -55,8 +55,11 @@ pub(crate) fn endings(history: &History, records: &Records<'_>) -> FxHashMap<Key
         asked.extend(named(&operation));
         asked.sort_unstable();
         asked.dedup();
-        for key in asked.into_iter().filter(|key| !returned.contains(key)) {
-            empty.entry(key).or_default().push((operation.invoked, number));
+        // A poll that returned something may not have looked at the other logs.
+        if returned.is_empty() {
+            for key in asked {
+                empty.entry(key).or_default().push((operation.invoked, number));
+            }
         }
     }
     for (key, polls) in empty {

@@ -29,9 +29,10 @@
 //! | `no-circular-reads` | G1c: operations that poll each other's messages in a circle |
 //!
 //! *Final polls.* The end of a log is found when its last three polls, all of them invoked after
-//! the mark `healed` and after the acknowledgement in question, returned nothing of it; polls count
-//! that name the log, or whose process had it assigned. Without that a message not polled is
-//! unknown: a reader may be slow. Three, since a consumer's first poll is often empty.
+//! the mark `healed` and after the acknowledgement in question, returned nothing at all; polls count
+//! that name the log, or whose process had it assigned. One that returned messages of other logs may not
+//! have looked at this one. Without that a message not polled is unknown: a reader may be slow. Three,
+//! since a consumer's first poll is often empty.
 //!
 //! Allowed, and told of in the reasons: gaps between the sends of one operation (int-send-skip);
 //! circles that need the order of a process (G1c-process), real time (G1c-realtime), or the order in

@@ -113,8 +113,13 @@ impl<'a> Oracle<'a> {
             if !asks || it.invoked < healed || !Functions::new().polls(it) {
                 continue;
             }
-            let mut rows = self.rows.iter().filter(|row| row.operation == number && !row.sent);
-            let returned = rows.any(|row| row.key == key);
+            let rows = self.rows.iter().filter(|row| row.operation == number && !row.sent);
+            let rows: Vec<_> = rows.collect();
+            let returned = rows.iter().any(|row| row.key == key);
+            if !returned && !rows.is_empty() {
+                // It may have returned before it looked at this log.
+                continue;
+            }
             let asked = it.op.key.is_some_and(|own| own.as_str() == key);
             let answered = match it.ok().map(|reply| &reply.value) {
                 Some(Value::Mops(mops)) => {

@@ -114,13 +114,17 @@ impl Share {
         self.polls += 1;
         self.failures = 0;
         let mops = if let Value::Mops(mops) = answer { &**mops } else { &[] };
-        for (key, empty) in self.keys.iter().zip(&mut self.empty) {
-            if mops.iter().any(|mop| mop.key == *key && returned(mop)) {
-                *empty = 0;
-                self.since = now;
-            } else {
-                *empty += 1;
+        if mops.iter().any(returned) {
+            // What it says of one log tells nothing of the others: a poll may return before it has looked
+            // at all of them.
+            for (key, empty) in self.keys.iter().zip(&mut self.empty) {
+                if mops.iter().any(|mop| mop.key == *key && returned(mop)) {
+                    *empty = 0;
+                    self.since = now;
+                }
             }
+        } else {
+            self.empty.iter_mut().for_each(|empty| *empty += 1);
         }
         self.over |= self.polls == POLLS_MAX;
         if self.is_silent() {

@@ -184,13 +184,26 @@ impl Consumer {
             }
             return Err(Trouble::Never(class_of(&error), format!("poll: {error}")));
         }
-        if polled.is_empty() && self.chosen == Chosen::ByItself {
-            polled.extend(self.at_end(deadline)?);
+        if polled.is_empty() {
+            match self.chosen {
+                Chosen::ByItself => polled.extend(self.at_end(deadline)?),
+                Chosen::ByGroup => self.has_some()?,
+            }
         }
         for record in &polled {
             self.positions.insert(record.place.clone(), record.offset + 1);
         }
         Ok(polled)
+    }
+
+    /// Succeeds if the group has given it partitions: a member that has none has not looked anywhere.
+    fn has_some(&self) -> Result<(), Trouble> {
+        let given = self.inner.assignment().map_err(|error| refused("assignment", &error))?;
+        if given.count() > 0 {
+            return Ok(());
+        }
+        let words = "the group has given this member no partition";
+        Err(Trouble::Never(Code::Unavailable, words.into()))
     }
 
     /// Succeeds if everything that the brokers have now was read, or with a record that came meanwhile.
