@@ -272,6 +272,28 @@ impl Target for Kafka {
         }
     }
 
+    /// As when it is ready, and no partition of any topic lacks a replica either: whoever stops the next
+    /// broker before that may leave a partition with nobody in sync.
+    async fn caught_up(
+        &self,
+        cluster: &Cluster,
+        _: &Node,
+        within: Duration,
+    ) -> Result<(), TargetError> {
+        let deadline = Instant::now() + within;
+        self.ready(cluster, within).await?;
+        let nodes: Vec<NodeId> = cluster.nodes().map(|node| node.id).collect();
+        loop {
+            let ask = |node: Node| async move { questions::sight(&node, ASK).await };
+            let sights = each(cluster, ask).await;
+            let Some((who, what)) = view::under_replicated(&nodes, &sights) else { return Ok(()) };
+            if Instant::now() + PAUSE >= deadline {
+                return Err(TargetError::NotReady { who, what, within, log: String::new() });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     async fn wipe(&self, cluster: &Cluster, node: &Node) -> Result<(), TargetError> {
         let data = node::data(node).display().to_string();
         self.formatted().remove(&node.id);

@@ -105,7 +105,7 @@ impl Act {
         let took = started.elapsed().as_millis();
         let facts = json!({ "back": [node.to_string()], "took_ms": took as u64 });
         self.mark_restart(number, format!("{node} does its part again after {took} ms"), facts);
-        Ok(format!("{how}; another incarnation does its part {took} ms after its start"))
+        Ok(format!("{how}; started anew, it does its part after {took} ms"))
     }
 
     fn mark_restart(&self, step: u32, detail: String, injection: serde_json::Value) {
