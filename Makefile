@@ -21,7 +21,7 @@ PACKAGES += vagrant
 # A client in another language.
 PACKAGES += python3
 
-.PHONY: help build agent packages test lint docs bench nightly track-record track-record-real vm-test etcd redis kafka
+.PHONY: help build agent packages test lint docs bench nightly track-record track-record-real flush-table vm-test etcd redis kafka
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -64,6 +64,9 @@ track-record: build ## Every planted bug over SEEDS seeds, and the same plans wi
 
 track-record-real: build ## Plans against real systems over SEEDS seeds; rewrites README's table of them
 	$(CARGO) run --release -p schism --example track_record -- --real --seeds $(SEEDS)
+
+flush-table: build ## What flush.messages costs and saves Kafka when the power fails; rewrites the table in docs/performance.md
+	$(CARGO) run --release -p schism --example flush_table -- --write docs/performance.md
 
 # Throw-away, and some minutes in the making.
 GUEST ?= target/guest

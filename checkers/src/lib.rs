@@ -42,6 +42,7 @@ mod write_skew;
 pub use budget::Budget;
 pub use claim::{Asked, Claim, Parameters, Question};
 pub use lesson::Lesson;
+pub use log::{LogLags, LogPlace, LogView, PollLag};
 pub use minimal::minimal;
 pub use staleness::lags_of_reads;
 pub use subject::{SUBJECTS, Subject};

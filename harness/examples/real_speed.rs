@@ -1,13 +1,20 @@
 //! The speed of what stands around the checkers, with real systems: `make bench`.
 //!
 //! Nodes of the local lab over SSH are brought up, cut apart and healed; etcd and Redis Cluster are
-//! formed; and Redis is put under load by schism, with its whole history on disk, and by
-//! `redis-benchmark` from the same place over the same link, in turn, so that their ratio says something.
+//! formed, and Kafka; and Redis and Kafka are put under load by schism, with its whole history on disk, and
+//! by `redis-benchmark` and `kafka-producer-perf-test` from the same place over the same link, in turn, so
+//! that their ratio says something.
 //! Each row runs in a process of its own. `--write FILE` puts the table into a document, between its
 //! marks. A row whose programs this machine lacks says so.
 
+#[path = "real_speed/kafka.rs"]
+mod kafka;
+#[path = "real_speed/redis.rs"]
+mod redis;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,8 +32,7 @@ type Figures = Vec<(&'static str, f64)>;
 const FORM_WITHIN: Duration = Duration::from_mins(1);
 /// Round trips, and cuts, of which the median is told.
 const TRIES: usize = 21;
-const CONNECTIONS: usize = 50;
-/// How often schism and `redis-benchmark` are measured in turn; odd, so that there is a median.
+/// How often schism and another program are measured in turn; odd, so that there is a median.
 const TURNS: usize = 5;
 
 /// A row of the table: what is told, by whom, what it may be at the most (or, for a share, at least).
@@ -76,6 +82,20 @@ const ROWS: &[Row] = &[
         limit: 70.0,
         unit: "%",
     },
+    Row {
+        name: "Kafka on three brokers formed and ready",
+        by: "kafka",
+        figure: "formed",
+        limit: 15.0,
+        unit: "s",
+    },
+    Row {
+        name: "load on Kafka against kafka-producer-perf-test",
+        by: "kafka-load",
+        figure: "share",
+        limit: 60.0,
+        unit: "%",
+    },
 ];
 
 fn main() {
@@ -94,8 +114,10 @@ fn main() {
 
 /// Runs one row's process, and prints its figures.
 fn row(name: &str) -> i32 {
-    if name == "load" {
-        return print(load());
+    match name {
+        "load" => return print(load("benchmark", redis::rate)),
+        "kafka-load" => return print(load("kafka-benchmark", kafka::rate)),
+        _ => {}
     }
     let name = name.to_owned();
     match supervise(move || print(inside(&name))) {
@@ -124,7 +146,9 @@ fn inside(name: &str) -> Result<Figures, Failure> {
             "ssh" => over_ssh().await,
             "etcd" => formed("etcd", json!({}), 5).await,
             "redis" => formed("redis_cluster", json!({ "replicas": 1 }), 6).await,
-            _ => Ok(benchmark().await?),
+            "kafka" => kafka::formed().await,
+            "kafka-benchmark" => kafka::perf_test().await,
+            _ => redis::benchmark().await,
         }
     })
 }
@@ -229,39 +253,17 @@ async fn formed(name: &str, options: Value, nodes: u16) -> Result<Figures, Failu
     Ok(vec![("formed", formed.as_secs_f64())])
 }
 
-/// What `redis-benchmark` reaches, from where the clients of a run stand.
-async fn benchmark() -> Result<Figures, Failure> {
-    let folder = tempfile::tempdir()?;
-    let (data, logs) = (folder.path().join("data"), folder.path().join("logs"));
-    let lab = local::Lab::up(local::Options { nodes: 6, clients: 0, data, logs, seed: 1 }).await?;
-    let cluster = form("redis_cluster", json!({ "replicas": 1 }), lab.hosts()).await?;
-    let address = cluster.hosts[0].node().address.to_string();
-    let mut command = Command::new("redis-benchmark");
-    command.args(["-h", &address, "--cluster", "-c", &CONNECTIONS.to_string(), "-n", "80000"]);
-    command.args(["-t", "set,get", "-d", "8", "-r", "1000", "--csv"]).stdin(Stdio::null());
-    let output = tokio::task::spawn_blocking(move || command.output()).await??;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let rate = |name: &str| -> Result<f64, Failure> {
-        let line = text.lines().find(|line| line.starts_with(&format!("\"{name}\"")));
-        let field = line.and_then(|line| line.split(',').nth(1)).ok_or("no figures")?;
-        Ok(field.trim_matches('"').parse()?)
-    };
-    let (sets, gets) = (rate("SET")?, rate("GET")?);
-    // As many of each: the mean of times, not of rates.
-    Ok(vec![("rate", 2.0 / (1.0 / sets + 1.0 / gets))])
-}
-
-/// Schism and `redis-benchmark` in turn, several times: a machine on which something else goes on
+/// Schism and what `row` measures in turn, several times: a machine on which something else goes on
 /// has no single figure, and the median of ratios of neighbours is hurt least by that.
-fn load() -> Result<Figures, Failure> {
+fn load(row: &str, our_rate: fn() -> Result<f64, Failure>) -> Result<Figures, Failure> {
     let mut turns: Vec<[f64; 3]> = Vec::new();
     for turn in 0..TURNS {
         // Who goes first has the machine as the row before left it.
         let (ours, theirs) = if turn % 2 == 0 {
-            let theirs = their_rate()?;
+            let theirs = their_rate(row)?;
             (our_rate()?, theirs)
         } else {
-            (our_rate()?, their_rate()?)
+            (our_rate()?, their_rate(row)?)
         };
         turns.push([ours / theirs * 100.0, ours, theirs]);
     }
@@ -272,42 +274,24 @@ fn load() -> Result<Figures, Failure> {
     Ok([("share", share), ("ours", ours), ("theirs", theirs)].into_iter().chain(between).collect())
 }
 
-fn their_rate() -> Result<f64, Failure> {
-    Ok(figures("benchmark")?["rate"].as_f64().ok_or("redis-benchmark told nothing")?)
+fn their_rate(row: &str) -> Result<f64, Failure> {
+    Ok(figures(row)?["rate"].as_f64().ok_or("the benchmark told nothing")?)
 }
 
-/// The rate of schism's own load of reads and writes, as a plan of it runs.
-fn our_rate() -> Result<f64, Failure> {
-    let folder = tempfile::tempdir()?;
-    let plan = folder.path().join("load.yaml");
-    let text = format!(
-        "{{ name: load, lab: {{ local: {{ nodes: 6 }} }}, target: {{ redis_cluster: {{ replicas: 1 }} }},
-        workload: {{ register: {{ keys: 1000, mix: {{ read: 1, write: 1 }} }} }},
-        load: {{ clients: {CONNECTIONS}, duration: 6s }}, claims: [ linearizable ] }}"
-    );
+/// Runs a plan with the schism of the same build, and says where the run is stored.
+fn run_plan(folder: &Path, text: &str) -> Result<PathBuf, Failure> {
+    let plan = folder.join("load.yaml");
     std::fs::write(&plan, text)?;
     let own = std::env::current_exe()?;
     let schism = own.parent().and_then(|examples| examples.parent()).ok_or("no folder")?;
     let mut command = Command::new(schism.join("schism"));
-    command.arg("run").arg(&plan).args(["--quiet", "--runs"]).arg(folder.path().join("runs"));
+    command.arg("run").arg(&plan).args(["--quiet", "--runs"]).arg(folder.join("runs"));
     let said = command.stdin(Stdio::null()).output()?;
-    let run = folder.path().join("runs/latest");
-    let record = std::fs::read(run.join("history.jsonl")).map_err(|_| {
-        Failure::from(String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned())
-    })?;
-    let run: Value = serde_json::from_slice(&std::fs::read(run.join("run.json"))?)?;
-    let loaded_s = run["loaded_s"].as_f64().ok_or("no time of the load")?;
-    let end = (loaded_s * 1e9) as u64;
-    let completed = record.split(|&byte| byte == b'\n').filter(|line| is_done_by(line, end));
-    Ok(completed.count() as f64 / loaded_s)
-}
-
-/// Whether the line of a history is an answer that came by `end`: final reads come later.
-fn is_done_by(line: &[u8], end: u64) -> bool {
-    let Ok(line) = std::str::from_utf8(line) else { return false };
-    let time = line.split_once("\"time\":").and_then(|(_, rest)| rest.split(',').next());
-    let in_time = time.and_then(|time| time.parse().ok()).is_some_and(|time: u64| time <= end);
-    in_time && line.contains("\"type\":\"ok\"")
+    let run = folder.join("runs/latest");
+    if !run.join("history.jsonl").exists() {
+        return Err(String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into());
+    }
+    Ok(run)
 }
 
 /// The figures of a row's process.
@@ -344,7 +328,7 @@ fn table(document: Option<&str>) -> i32 {
                         let [least, most] = ["least", "most"].map(|end| figures[end].as_f64());
                         let (least, most) = (least.unwrap_or(value), most.unwrap_or(value));
                         format!(
-                            " ({ours:.0} of {theirs:.0} requests a second; {least:.0} to {most:.0} % \
+                            " ({ours:.0} of {theirs:.0} a second; {least:.0} to {most:.0} % \
                              in {TURNS} turns)"
                         )
                     }

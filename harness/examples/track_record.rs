@@ -63,6 +63,9 @@ const EITHER: RangeInclusive<u64> = 0..=20;
 /// Release of etcd in which 20418 is mended: `make etcd VERSION=3.6.9`.
 const MENDED: &str = "target.etcd.version=3.6.9";
 
+/// Kafka that syncs each message before it acknowledges it.
+const FLUSHED: &str = "target.kafka.flush_messages=1";
+
 const REAL: &[Real] = &[
     real("redis-lost-writes", "acknowledged-writes-survive", FOUND),
     real("redis-wait", "acknowledged-writes-survive", SELDOM),
@@ -84,6 +87,10 @@ const REAL: &[Real] = &[
     real("etcd-partition", "linearizable", NEVER),
     real("etcd-pause", "linearizable", NEVER),
     real("etcd-members", "linearizable", NEVER),
+    real("kafka-power-loss", "no-unseen-writes", FOUND),
+    Real { set: FLUSHED, ..real("kafka-power-loss", "no-unseen-writes", NEVER) },
+    real("kafka-disk", "no-lost-writes", NEVER),
+    real("kafka-clock", "no-lost-writes", NEVER),
 ];
 
 struct Arguments {

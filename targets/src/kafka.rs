@@ -249,8 +249,8 @@ impl Target for Kafka {
         Ok(host.start(NAME, &node::command(&self.settings, node)).await?)
     }
 
-    /// Returns when every broker is registered and not fenced, a controller says that it leads, and no
-    /// partition of the internal topics lacks a replica.
+    /// Returns when every broker is registered and not fenced, a controller says that it leads, the
+    /// internal topics are there, and no partition of any topic lacks its leader or a replica.
     async fn ready(&self, cluster: &Cluster, within: Duration) -> Result<(), TargetError> {
         let deadline = Instant::now() + within;
         loop {
@@ -267,28 +267,6 @@ impl Target for Kafka {
                 };
                 let who = node.map_or_else(|| self.describe(), |node| node.to_string());
                 return Err(TargetError::NotReady { who, what, within, log });
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    /// As when it is ready, and no partition of any topic lacks a replica either: whoever stops the next
-    /// broker before that may leave a partition with nobody in sync.
-    async fn caught_up(
-        &self,
-        cluster: &Cluster,
-        _: &Node,
-        within: Duration,
-    ) -> Result<(), TargetError> {
-        let deadline = Instant::now() + within;
-        self.ready(cluster, within).await?;
-        let nodes: Vec<NodeId> = cluster.nodes().map(|node| node.id).collect();
-        loop {
-            let ask = |node: Node| async move { questions::sight(&node, ASK).await };
-            let sights = each(cluster, ask).await;
-            let Some((who, what)) = view::under_replicated(&nodes, &sights) else { return Ok(()) };
-            if Instant::now() + PAUSE >= deadline {
-                return Err(TargetError::NotReady { who, what, within, log: String::new() });
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -59,6 +59,7 @@ mod agreement;
 mod checker;
 mod cycles;
 mod ending;
+mod excerpt;
 mod findings;
 mod lag;
 mod lessons;
@@ -75,6 +76,7 @@ mod records;
 mod teller;
 #[cfg(test)]
 mod tests;
+mod view;
 mod waiting;
 mod wider;
 mod words;
@@ -82,4 +84,6 @@ mod words;
 #[cfg(test)]
 use checker::DECIDES;
 pub(crate) use checker::ENTRY;
+pub use excerpt::LogPlace;
 pub(crate) use lessons::LESSONS;
+pub use view::{LogLags, LogView, PollLag};

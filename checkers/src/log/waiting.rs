@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use schism_history::Time;
+
 use super::partition::{Log, NONE};
 use super::records::Records;
 
@@ -48,6 +50,18 @@ impl Waiting {
                 all.fetch_add(change, Ordering::Relaxed);
             }
         }
+    }
+
+    /// How many waited at each moment.
+    pub fn over_time(&self) -> Vec<(Time, u64)> {
+        let mut waiting = 0;
+        let moments = self.changes.iter().enumerate().take(MOMENTS as usize + 1);
+        let sum = moments.map(|(moment, change)| {
+            waiting += change.load(Ordering::Relaxed);
+            let time = u128::from(self.end) * moment as u128 / u128::from(MOMENTS);
+            (Time(time as u64), waiting.max(0) as u64)
+        });
+        sum.collect()
     }
 
     /// The most that waited at one of the moments, and when first, in nanoseconds.

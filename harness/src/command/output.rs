@@ -74,6 +74,9 @@ pub fn print_verdict(
         grouped(judged),
         verdict.check_s,
     ));
+    if let Some(consumers) = &verdict.consumers {
+        say(&consumers.words());
+    }
     if let Some(configuration) = configuration(&verdict.configuration) {
         say(&configuration);
     }

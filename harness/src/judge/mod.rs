@@ -1,5 +1,6 @@
 //! Judges a history: asks the checkers, and lets no verdict be better than its evidence.
 
+mod consumers;
 mod story;
 
 use std::collections::BTreeSet;
@@ -99,6 +100,7 @@ pub fn preflight_failed(claims: &[Asked], finding: &str, run: &RunRecord) -> Ver
         torn: false,
         claims,
         configuration: run.configuration.clone(),
+        consumers: None,
         faults_proven: 0,
         faults: 0,
         check_s: 0.0,
@@ -218,6 +220,7 @@ pub fn judge(
         faults: faults.len(),
         claims,
         configuration: circumstances.configuration.clone(),
+        consumers: consumers::of(&question.workload, history, budget),
         check_s: began.elapsed().as_secs_f64(),
         peak_memory_bytes: machine::peak_memory_bytes(),
     }

@@ -9,6 +9,7 @@
 //! which read without JavaScript; `plots` draws the charts and `svg` the violations as SVG files.
 
 mod charts;
+mod consumers;
 mod data;
 mod faults;
 mod logs;

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use askama::Template;
 
+use super::consumers::{self, Consumers};
 use super::data::{Charts, Data, Fault, Step, Violation};
 use super::logs::{self, LogFile};
 use super::staleness::{self, Staleness};
@@ -44,6 +45,7 @@ struct Page<'a> {
     faults: String,
     left_out: &'static str,
     staleness: Option<Staleness>,
+    consumers: Option<Consumers>,
     lateness: String,
     notes: Vec<String>,
     logs: Vec<LogFile>,
@@ -97,6 +99,7 @@ pub fn render(stored: &Stored, data: &Data) -> anyhow::Result<String> {
         },
         left_out: data.charts.as_ref().map_or("", left_out),
         staleness: staleness::of(stored),
+        consumers: consumers::of(stored),
         lateness: lateness(stored),
         notes: notes(stored, data),
         logs: logs::files(stored),
@@ -276,6 +279,14 @@ impl Violation {
             ("bound", "slow-recovery") => "A recovery that took too long",
             ("bound", _) => "Answers that came too late",
             (_, "lost-write") => "An acknowledged write that is gone",
+            (_, "unseen") => "An acknowledged message that never came",
+            (_, "inconsistent-offsets") => "Two messages at one place",
+            (_, "G1a") => "A read of what was taken back",
+            (_, name) if name.ends_with("poll-skip") => "A poll that left something out",
+            (_, name) if name.ends_with("nonmonotonic-poll") => "A poll that went back",
+            (_, name) if name.ends_with("nonmonotonic-send") => {
+                "Messages in another order than sent"
+            }
             (_, "stale-read") => "A read of what had been replaced",
             (_, "duplicate-elements" | "duplicate") => "An element that is there twice",
             _ => "An answer that no order of the operations explains",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
-use schism_checkers::{Anomaly, Witness};
+use schism_checkers::{Anomaly, Budget, LogView, Witness};
 use schism_history::{History, Time, Value};
 
 use super::data::{Cycle, Edge, Transaction, Violation};
@@ -34,6 +34,9 @@ pub fn derive(stored: &Stored) -> Found {
     let events = Events::of(&stored.history);
     let mut violations: Vec<Violation> = Vec::new();
     let mut undrawn: BTreeMap<String, usize> = BTreeMap::new();
+    let logs = (stored.run.workload == "log" && stored.verdict.verdict == Word::Violated)
+        .then(|| LogView::new(&stored.history, &Budget::default()))
+        .flatten();
     // The operations of the violations that are drawn, in the same order.
     let mut drawn: Vec<&[u64]> = Vec::new();
     for claim in stored.verdict.claims.iter().filter(|claim| claim.verdict == Word::Violated) {
@@ -55,7 +58,9 @@ pub fn derive(stored: &Stored) -> Found {
             of_this_claim += 1;
             drawn.push(&anomaly.operations);
             let id = format!("V{}", violations.len() + 1);
-            violations.push(violation(stored, &events, id, &claim.claim, anomaly));
+            let mut violation = violation(stored, &events, id, &claim.claim, anomaly);
+            violation.log = logs.as_ref().map_or_else(Vec::new, |logs| logs.around(anomaly));
+            violations.push(violation);
         }
     }
     Found { violations, undrawn }
@@ -122,6 +127,7 @@ pub fn picture(
         cycle: None,
         blocked: Vec::new(),
         folded: anomaly.operations.len().saturating_sub(DRAWN_MAX),
+        log: Vec::new(),
         logs: Vec::new(),
     };
     let last = anomaly.operations.last().and_then(|index| events.operation(*index));

@@ -104,6 +104,9 @@ pub struct VerdictRecord {
     /// The settings of the system that the claims are about: [name, value].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub configuration: Vec<(String, String)>,
+    /// How far consumers were behind; null where nothing was polled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumers: Option<ConsumerRecord>,
     /// Faults that were proven by a probe, and faults in all.
     pub faults_proven: usize,
     /// Faults that began.
@@ -112,6 +115,53 @@ pub struct VerdictRecord {
     pub check_s: f64,
     /// The most memory that this process held, in bytes.
     pub peak_memory_bytes: u64,
+}
+
+/// How far consumers of logs were behind. Lag is how long what a poll returned last had not been the
+/// newest message of its log when the poll began.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConsumerRecord {
+    /// Polls that returned something of a log.
+    pub polls: usize,
+    /// The median of their lags, in milliseconds.
+    pub lag_p50_ms: f64,
+    /// The 95th percentile.
+    pub lag_p95_ms: f64,
+    /// The 99th percentile.
+    pub lag_p99_ms: f64,
+    /// The worst.
+    pub lag_max_ms: f64,
+    /// The index of the invocation of the worst poll.
+    pub worst_poll: u64,
+    /// The most acknowledged messages that nobody had polled at one time.
+    pub unseen_max: u64,
+    /// When that was first, in seconds.
+    pub unseen_max_s: f64,
+    /// How many nobody had polled at the end.
+    pub unseen_at_end: u64,
+}
+
+impl ConsumerRecord {
+    /// The figures in two sentences.
+    pub fn words(&self) -> String {
+        let lag = |ms: f64| match ms {
+            ms if ms >= 1000.0 => format!("{:.2} s", ms / 1e3),
+            ms if ms >= 10.0 => format!("{ms:.0} ms"),
+            ms => format!("{ms:.1} ms"),
+        };
+        format!(
+            "Consumers lagged {} (p50), {} (p95), {} (p99) and {} at worst, in the poll of event {}. At \
+             most {} acknowledged messages were unseen, after {:.1} s; {} at the end.",
+            lag(self.lag_p50_ms),
+            lag(self.lag_p95_ms),
+            lag(self.lag_p99_ms),
+            lag(self.lag_max_ms),
+            self.worst_poll,
+            self.unseen_max,
+            self.unseen_max_s,
+            self.unseen_at_end
+        )
+    }
 }
 
 /// One claim of `verdict.json`.

@@ -84,7 +84,7 @@ pub(super) async fn format(
     }
     let output = host.run(&command, FORMAT_WITHIN).await?;
     if output.code == 0 {
-        return Ok(());
+        return keep(host).await;
     }
     let said = [output.stderr, output.stdout].concat();
     let said = String::from_utf8_lossy(&said);
@@ -92,6 +92,16 @@ pub(super) async fn format(
     let problem =
         format!("kafka-storage could not format {}: {}", data(node).display(), lines.join("\n  "));
     Err(HostError { node: node.id, problem, source: None }.into())
+}
+
+/// Syncs what a node was formatted with. `kafka-storage` does not sync `bootstrap.checkpoint`, without
+/// which a broker never starts again: whoever loses power soon after formatting would lose the node,
+/// and every other finding with it.
+async fn keep(host: &dyn Host) -> Result<(), TargetError> {
+    let data = data(host.node()).display().to_string();
+    let above = host.node().data.display().to_string();
+    run(host, &["find", &data, "-exec", "sync", "--", "{}", "+"]).await?;
+    run(host, &["sync", "--", &above]).await
 }
 
 /// How a broker is started on a formatted node.

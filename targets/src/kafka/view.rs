@@ -36,17 +36,12 @@ pub(super) fn missing(
     }
     for (node, sight) in sights {
         for topic in [OFFSETS, TRANSACTIONS] {
-            let mut partitions = sight.partitions.iter().filter(|it| it.topic == topic).peekable();
-            if partitions.peek().is_none() {
+            if !sight.partitions.iter().any(|it| it.topic == topic) {
                 return Some((None, format!("{topic} did not exist, as {node} sees it")));
             }
-            if let Some((id, problem)) =
-                partitions.find_map(|it| headless(it).or_else(|| behind(it, nodes)))
-            {
-                return Some((id, format!("{problem}, as {node} sees it")));
-            }
         }
-        if let Some((id, problem)) = sight.partitions.iter().find_map(headless) {
+        let lacks = |it: &Partition| headless(it).or_else(|| behind(it, nodes));
+        if let Some((id, problem)) = sight.partitions.iter().find_map(lacks) {
             return Some((id, format!("{problem}, as {node} sees it")));
         }
     }
@@ -71,21 +66,6 @@ fn behind(partition: &Partition, nodes: &[NodeId]) -> Option<(Option<NodeId>, St
     let behind = replicas.iter().find(|id| nodes.contains(id) && !in_sync.contains(id))?;
     let problem = format!("{topic}-{index} was under-replicated: {behind} was not in sync");
     Some((Some(*behind), problem))
-}
-
-/// The first partition of which a replica is not in sync, as any node sees it, and whose replica it is; a
-/// broker that did not answer is one of whom nobody knows. `None`: there is none.
-pub(super) fn under_replicated(
-    nodes: &[NodeId],
-    sights: &[(NodeId, Sight)],
-) -> Option<(String, String)> {
-    if let Some(silent) = nodes.iter().find(|node| !sights.iter().any(|(id, _)| id == *node)) {
-        return Some((silent.to_string(), "the broker did not answer".into()));
-    }
-    sights.iter().find_map(|(node, sight)| {
-        let (id, problem) = sight.partitions.iter().find_map(|it| behind(it, nodes))?;
-        Some((id?.to_string(), format!("{problem}, as {node} sees it")))
-    })
 }
 
 /// Who says that he is the controller, the latest epoch first.
@@ -193,13 +173,7 @@ mod tests {
         let lost = [&whole[..], &[partition("log-2", 1, 0, 9, &[2])]].concat();
         check(&sights(&lost), Some(4), Some("n2: log-2-1 had no leader"));
         let slow = [&whole[..], &[partition("log-2", 1, 1, 9, &[1])]].concat();
-        check(&sights(&slow), Some(4), None);
-        // Who restarts brokers one after the other waits for these, too.
-        let behind = under_replicated(&NODES, &sights(&slow)).expect("two are behind");
-        assert_eq!(behind.0, "n2");
-        assert!(behind.1.starts_with("log-2-1 was under-replicated"), "{behind:?}");
-        assert_eq!(under_replicated(&NODES, &sights(&whole)), None);
-        assert!(under_replicated(&NODES, &sights(&whole)[1..]).is_some_and(|it| it.0 == "n1"));
+        check(&sights(&slow), Some(4), Some("n2: log-2-1 was under-replicated"));
         let mut fenced = sights(&whole);
         fenced[2].1.brokers.remove(0);
         check(&fenced, Some(4), Some("n1: was not registered, or fenced, as n3 sees it"));

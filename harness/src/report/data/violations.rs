@@ -1,5 +1,6 @@
 //! Violations, as the page draws them.
 
+use schism_checkers::LogPlace;
 use serde::Serialize;
 
 /// One violation.
@@ -29,6 +30,9 @@ pub struct Violation {
     pub blocked: Vec<[String; 4]>,
     /// How many operations of the proof are not drawn.
     pub folded: usize,
+    /// The log around it, offset by offset, where it is about one.
+    #[serde(skip)]
+    pub log: Vec<LogPlace>,
     /// What the nodes logged around it: (line, whether it falls into the operation itself).
     #[serde(skip)]
     pub logs: Vec<(String, bool)>,
