@@ -82,6 +82,13 @@ fn a_role_that_the_target_does_not_have_is_refused_with_those_it_has() {
 }
 
 #[test]
+fn links_to_clients_are_not_slowed_down_on_hosts_behind_ssh() {
+    let slow = "faults: [ { at: 2s, for: 2s, delay: { by: 50ms, between: [clients, leader] } } ]";
+    let text = plan_with(slow) + "\nlab: { ssh: { nodes: [root@h1, root@h2, root@h3] } }";
+    check_plan(&text, &["`delay` is none for hosts behind SSH", "not those to clients"]);
+}
+
+#[test]
 fn the_plan_that_the_others_spoil_is_accepted() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("p.yaml");

@@ -63,6 +63,27 @@ fn faults_strike_clients_and_the_system_is_upheld_with_evidence() {
 }
 
 #[test]
+fn links_to_clients_are_slow_and_nodes_are_restarted_in_turn() {
+    let Some(place) = Place::new("links_to_clients_are_slow", Way::Local, &[]) else { return };
+    let (before, rest) = PLAN.split_once("  - { at: 1s").expect("faults");
+    let (_, claims) = rest.split_once("claims:").expect("claims");
+    let faults = "  - { at: 1s, for: 2s, delay: { by: 200ms, between: [{ clients: c2 }, leader] } }
+  - { at: 4s, for: 8s, restart: { rolling: [n1, n2] } }
+";
+    let (exit, verdict, said) =
+        place.run_text(&format!("{before}{faults}claims:{claims}"), Way::Local);
+    assert_eq!((exit, &verdict["faults_proven"]), (0, &2.into()), "{said}\n{verdict}");
+    let history = history(&place);
+    let told = |what: &str| history.iter().filter(|event| event["f"] == what).collect::<Vec<_>>();
+    let slow = told("fault-start")[0]["value"]["injection"]["links"].clone();
+    assert!(slow.as_array().is_some_and(|links| links.len() == 2), "{slow}");
+    let steps: Vec<String> = told("fault-step").iter().map(|it| it["value"].to_string()).collect();
+    let back =
+        |node: &str| steps.iter().any(|step| step.contains(&format!("{node} does its part")));
+    assert!(back("n1") && back("n2"), "{steps:?}");
+}
+
+#[test]
 fn faults_strike_clients_of_nodes_behind_ssh() {
     strikes_clients(Way::Ssh);
 }

@@ -1,10 +1,74 @@
 //! Injections as they stand in a history, and rules of several faults at once.
 
-use schism_lab::{LinkRule, LinkRules, NodeId};
+use std::time::Duration;
+
+use schism_lab::{Effect, LinkRule, LinkRules, Loss, NodeId};
 use schism_targets::Upkeep;
 use serde_json::{Map, Value, json};
 
-use crate::Injection;
+use crate::{Damage, Scenario};
+
+/// The resolved facts of a fault: what is to be done, to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Injection {
+    /// Rules for links, with the nodes that they are about.
+    Links {
+        /// The nodes that are cut off, slowed down, or in the middle.
+        victims: Vec<NodeId>,
+        /// What happens to each link.
+        rules: LinkRules,
+    },
+    /// These nodes are killed, and started again when the fault ends.
+    Kill(Vec<NodeId>),
+    /// These nodes are paused, and go on when the fault ends.
+    Pause(Vec<NodeId>),
+    /// On these nodes an effect is held until the fault ends.
+    Hold {
+        /// The nodes.
+        victims: Vec<NodeId>,
+        /// What is held there.
+        effect: Effect,
+    },
+    /// These nodes lose their power: they die, and what they had not synced is lost. They start
+    /// again when the fault ends.
+    PowerLoss {
+        /// The nodes.
+        victims: Vec<NodeId>,
+        /// What the loss is like.
+        loss: Loss,
+    },
+    /// These nodes are killed, their files are damaged while nothing runs there, and they start again
+    /// on what is left of them when the fault ends.
+    Damage {
+        /// The nodes.
+        victims: Vec<NodeId>,
+        /// What becomes of their files.
+        damage: Damage,
+    },
+    /// This is done through the target while clients use it.
+    Upkeep(Upkeep),
+    /// These nodes are restarted one after the other.
+    Restart(Rolling),
+    /// Steps, each of which is resolved when it begins.
+    Scenario(Scenario),
+    /// Nothing could be resolved (no leader was seen, say): the fault stays unproven.
+    Nothing {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A restart of nodes, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rolling {
+    /// The nodes, in their order.
+    pub nodes: Vec<NodeId>,
+    /// How long programs that are asked to end may take before they are killed; `None`: nobody asks
+    /// them.
+    pub patience: Option<Duration>,
+    /// How long it is waited between two nodes.
+    pub pause: Duration,
+}
 
 impl Injection {
     /// The nodes that it strikes.

@@ -73,15 +73,13 @@ pub trait Target: Send + Sync {
     /// Returns when the cluster answers, at most after `within`.
     async fn ready(&self, cluster: &Cluster, within: Duration) -> Result<(), TargetError>;
 
-    /// Returns when a node that was started again does its part, as far as the target can tell, so that
-    /// the next one may be stopped; at most after `within`.
+    /// Returns when a node does its part again, so that the next may be stopped; or after `within`.
     async fn caught_up(
         &self,
         cluster: &Cluster,
-        node: &Node,
+        _node: &Node,
         within: Duration,
     ) -> Result<(), TargetError> {
-        let _ = node;
         self.ready(cluster, within).await
     }
 
@@ -145,11 +143,10 @@ pub trait Target: Send + Sync {
     /// those that do not answer within `within` are not among them.
     async fn playing(
         &self,
-        cluster: &Cluster,
-        role: &str,
-        within: Duration,
+        _cluster: &Cluster,
+        _role: &str,
+        _within: Duration,
     ) -> Result<Vec<NodeId>, TargetError> {
-        let _ = (cluster, role, within);
         Err(TargetError::Unsupported { target: self.name(), what: "name who plays such a role" })
     }
 
@@ -221,8 +218,7 @@ pub struct TargetEntry {
     pub operations: &'static [&'static str],
     /// The faults that it takes, by their names in the nemesis' table.
     pub faults: &'static [&'static str],
-    /// The roles of its nodes that victims can be named by, besides `leader`, which is told by
-    /// [`Target::primaries`].
+    /// The roles of its nodes that victims are named by, besides `leader` ([`Target::primaries`]).
     pub roles: &'static [&'static str],
     /// The keys of its options, each with one line of help; what else stands in a plan is an error.
     pub options: &'static [(&'static str, &'static str)],

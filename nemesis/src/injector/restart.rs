@@ -77,13 +77,12 @@ impl Act {
         let was = before.get(&node).cloned().unwrap_or_default();
         let begun = Instant::now();
         self.mark_restart(number, format!("stop {node}"), json!({ "stop": [node.to_string()] }));
-        let ended = match patience {
+        let ended = if let Some(patience) = patience {
             // A stop that has begun is not broken off: its time is bounded as it is.
-            Some(patience) => hands.stop(node, patience).await?,
-            None => {
-                hands.deed(node, Deed::Kill).await?;
-                false
-            }
+            hands.stop(node, patience).await?
+        } else {
+            hands.deed(node, Deed::Kill).await?;
+            false
         };
         let took = begun.elapsed().as_millis();
         let gone = hands.processes().is_down(node, &was).await?;
@@ -105,7 +104,7 @@ impl Act {
         let took = started.elapsed().as_millis();
         let facts = json!({ "back": [node.to_string()], "took_ms": took as u64 });
         self.mark_restart(number, format!("{node} does its part again after {took} ms"), facts);
-        Ok(format!("{how}; another incarnation does its part {took} ms after its start"))
+        Ok(format!("{how}; started anew, it does its part after {took} ms"))
     }
 
     fn mark_restart(&self, step: u32, detail: String, injection: serde_json::Value) {
@@ -127,10 +126,10 @@ impl Act {
         tokio::select! {
             biased;
             done = done => Ok(done),
-            in_time = self.hands.wait_until(self.planned.stop, stop) => Err(match in_time {
-                true => "the time of the fault was over before it did its part again".into(),
-                false => "the run ended before it did its part again".into(),
-            }),
+            in_time = self.hands.wait_until(self.planned.stop, stop) => {
+                let over = if in_time { "the time of the fault was over" } else { "the run ended" };
+                Err(format!("{over} before it did its part again"))
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ fn nodes_are_restarted_one_after_the_other_and_each_is_seen_as_another() {
     // It ends with its last node, not with its time.
     assert!(recorded[8].0 < 20_000 && notes.is_empty(), "{recorded:?} {notes:?}");
     assert!(recorded[3].0 - recorded[2].0 >= 50, "{recorded:?}");
-    assert!(recorded[7].1.contains("after SIGTERM; another incarnation"), "{recorded:?}");
+    assert!(recorded[7].1.contains("after SIGTERM; started anew"), "{recorded:?}");
 }
 
 #[test]
