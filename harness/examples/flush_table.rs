@@ -77,7 +77,7 @@ fn main() -> anyhow::Result<()> {
     println!("{target}\n\n{table}");
     ensure!(failed.is_empty(), "not measured: {}", failed.join("; "));
     if let Some(file) = &arguments.write {
-        write_table(file, &format!("{target}, {} runs a row.\n\n{table}", arguments.seeds))?;
+        write_table(file, &format!("{target}; runs a row: {}.\n\n{table}", arguments.seeds))?;
     }
     Ok(())
 }
