@@ -5,9 +5,12 @@
 //! not answer by then is given up, ends when librdkafka lets it, and its operation is `Info`.
 
 mod consumer;
+mod native;
 mod producer;
 mod refusal;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -143,14 +146,6 @@ impl KafkaClient {
 #[async_trait]
 impl Client for KafkaClient {
     async fn invoke(&mut self, call: &Call<'_>) -> Outcome {
-        if call.op.f.as_str() == "crash" {
-            // What the thread holds is dropped there. The process is over for the controller.
-            self.thread = None;
-            return Outcome::Info(Reason::new(
-                Code::Other,
-                "the client crashed, as it was told to",
-            ));
-        }
         self.perform(call).await.unwrap_or_else(Trouble::outcome)
     }
 }
@@ -191,8 +186,11 @@ impl Worker {
     fn serve(mut self, tasks: &mpsc::Receiver<Task>) {
         for Task { op, deadline, answer } in tasks {
             let outcome = self.perform(&op, deadline).unwrap_or_else(Trouble::outcome);
-            if matches!(outcome, Outcome::Info(_)) {
-                // The process is over, and what it held is not to be used again.
+            let fatal = self.producer.as_ref().and_then(Producer::fatal).is_some();
+            if fatal || matches!(outcome, Outcome::Info(_)) {
+                // After an `Info` the process is over, and what it held is not to be used again. One
+                // whose operation is known not to have been done goes on with another producer where
+                // librdkafka has given up this one, which would refuse everything from now on.
                 self.producer = None;
             }
             // Nobody waits any more where it took too long.
@@ -216,12 +214,23 @@ impl Worker {
             }
             ("assign", Value::List(list)) => self.assign(list).map(|()| op.value.clone())?,
             ("subscribe", Value::List(list)) => self.subscribe(list).map(|()| op.value.clone())?,
+            ("crash", _) => return Err(self.crash()),
             (f, value) => {
                 let text = format!("{f} {value} is no operation of this client");
                 return Err(Trouble::Never(Code::Other, text));
             }
         };
         Ok(Outcome::Ok(Reply { value, version: None }))
+    }
+
+    /// Drops everything as the death of the process would: nothing is flushed, no transaction aborted,
+    /// no group left. The process is over for the controller.
+    fn crash(&mut self) -> Trouble {
+        if let Some(consumer) = self.consumer.take() {
+            consumer.vanish();
+        }
+        self.producer = None;
+        Trouble::Unknown(Code::Other, "the client crashed, as it was told to".into())
     }
 
     /// The producer, made when it is first needed.
@@ -248,8 +257,9 @@ impl Worker {
         let before = before.filter(|consumer| consumer.chosen() == Chosen::ByItself);
         let positions = before.as_ref().map(|it| it.positions().clone()).unwrap_or_default();
         drop(before);
-        self.consumer =
-            Some(Consumer::assigned(&self.settings, &self.bootstrap, &places, &positions)?);
+        let now = Consumer::assigned(&self.settings, &self.bootstrap, &places, &positions);
+        // Where the client was is forgotten if it is not: its process is over then.
+        self.consumer = Some(now.map_err(Trouble::doubtful)?);
         Ok(())
     }
 
@@ -289,19 +299,21 @@ impl Worker {
         let (Some(producer), consumer) = (&mut self.producer, &mut self.consumer) else {
             return Err(Trouble::Never(Code::Other, "no producer".into()));
         };
+        // Part of the time is kept for the end: without it no failure would ever be known for one.
+        let body_deadline = deadline.checked_sub(producer::left(deadline) / 3).unwrap_or(deadline);
         let mut polled = Vec::new();
         let mut body = || -> Result<Vec<Option<i64>>, Trouble> {
             if let (true, Some(consumer)) = (polls, consumer.as_mut()) {
-                polled = consumer.poll(deadline)?;
+                polled = consumer.poll(body_deadline)?;
                 if consumer.chosen() == Chosen::ByGroup && !polled.is_empty() {
                     producer.take_offsets(
                         &Consumer::offsets(&polled)?,
                         &consumer.group()?,
-                        deadline,
+                        body_deadline,
                     )?;
                 }
             }
-            producer.send(&sends(mops, |mop| &places[&mop.key]), deadline)
+            producer.send(&sends(mops, |mop| &places[&mop.key]), body_deadline)
         };
         let done = body();
         let ended = match done {
@@ -312,7 +324,9 @@ impl Worker {
             Ok(offsets) => Ok(answered(mops, offsets, polled, layout)),
             Err(Uncommitted::Aborted(trouble)) => {
                 if let (false, Some(before)) = (polled.is_empty(), consumer.take()) {
-                    *consumer = Some(before.again(&self.settings, &self.bootstrap, &polled)?);
+                    let again = before.again(&self.settings, &self.bootstrap, &polled);
+                    // Without it what was polled would be skipped, as if it were lost: the process is over.
+                    *consumer = Some(again.map_err(Trouble::doubtful)?);
                 }
                 Err(trouble)
             }

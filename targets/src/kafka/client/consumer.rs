@@ -20,6 +20,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use schism_history::{Code, Value};
 use serde::Deserialize;
 
+use super::native;
 use super::producer::left;
 use super::refusal::{Trouble, class_of};
 use super::settings::{Settings, config};
@@ -177,6 +178,10 @@ impl Consumer {
             }
         }
         if let (true, Some(error)) = (polled.is_empty(), trouble) {
+            // librdkafka has given the consumer up: its process is over, too.
+            if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
+                return Err(Trouble::Unknown(class_of(&error), format!("poll: {error}")));
+            }
             return Err(Trouble::Never(class_of(&error), format!("poll: {error}")));
         }
         if polled.is_empty() && self.chosen == Chosen::ByItself {
@@ -264,6 +269,11 @@ impl Consumer {
     pub(super) fn group(&self) -> Result<ConsumerGroupMetadata, Trouble> {
         let none = || Trouble::Never(Code::Other, "the consumer is of no group".into());
         self.inner.group_metadata().ok_or_else(none)
+    }
+
+    /// Ends as the death of its process would: without leaving its group.
+    pub(super) fn vanish(self) {
+        native::vanish(self.inner);
     }
 
     /// A consumer in the place of this one, which polls again what was polled in a transaction that is

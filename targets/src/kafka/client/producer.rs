@@ -7,15 +7,16 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::message::Message as _;
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer,
 };
 use rdkafka::topic_partition_list::TopicPartitionList;
 use schism_history::{Code, Mop, MopKind, Value};
 
-use super::refusal::{Status, Trouble, class, class_of, of_record};
-use super::settings::{Settings, config};
+use super::native::status;
+use super::refusal::{Trouble, class_of, of_record, of_untaken};
+use super::settings::{Acks, Settings, config};
 use crate::kafka::keys::Place;
 
 /// So long a full queue is waited for before it is tried again.
@@ -32,8 +33,8 @@ struct Batch {
 }
 
 /// What librdkafka's own threads tell.
-#[derive(Default)]
 pub(super) struct Reports {
+    acks: Acks,
     batch: Mutex<Batch>,
     changed: Condvar,
 }
@@ -73,21 +74,9 @@ impl ProducerContext for Reports {
         let result = match result {
             // Without acknowledgements there is no offset.
             Ok(message) => Ok(Some(message.offset()).filter(|offset| *offset >= 0)),
-            Err((error, message)) => Err(of_record(error, status(message))),
+            Err((error, message)) => Err(of_record(error, status(message), self.acks)),
         };
         self.note(number, place, result);
-    }
-}
-
-/// What librdkafka knows of a record.
-#[allow(unsafe_code)]
-fn status(message: &BorrowedMessage<'_>) -> Status {
-    use rdkafka::bindings::{rd_kafka_message_status, rd_kafka_msg_status_t as S};
-    // SAFETY: the message is librdkafka's own, and lives as long as it is borrowed.
-    match unsafe { rd_kafka_message_status(message.ptr()) } {
-        S::RD_KAFKA_MSG_STATUS_NOT_PERSISTED => Status::NotPersisted,
-        S::RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED => Status::Possibly,
-        S::RD_KAFKA_MSG_STATUS_PERSISTED => Status::Persisted,
     }
 }
 
@@ -118,7 +107,11 @@ impl Producer {
         if let Some(id) = id {
             config.set("transactional.id", id);
         }
-        let made = config.create_with_context(Reports::default());
+        let made = config.create_with_context(Reports {
+            acks: settings.acks,
+            batch: Mutex::default(),
+            changed: Condvar::new(),
+        });
         let inner: ThreadedProducer<Reports> =
             made.map_err(|error| Trouble::Never(Code::Other, format!("no producer: {error}")))?;
         let producer = Self { inner, number: 0, record_size: settings.record_size };
@@ -184,7 +177,7 @@ impl Producer {
             let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
             if !full || left(deadline).is_zero() {
                 // librdkafka has not taken it.
-                reports.note(self.number, at, Err(of_record(&error, Status::NotPersisted)));
+                reports.note(self.number, at, Err(of_untaken(&error)));
                 return;
             }
             record = back;
@@ -209,18 +202,20 @@ impl Producer {
         sent.map_err(|error| Trouble::Never(class_of(&error), format!("offsets: {error}")))
     }
 
-    /// Commits the transaction.
+    /// Why librdkafka will do nothing more with this producer, if it is so.
+    pub(super) fn fatal(&self) -> Option<String> {
+        let (code, text) = self.inner.client().fatal_error()?;
+        Some(format!("{code}: {text}"))
+    }
+
+    /// Commits the transaction. All records are acknowledged by now, so that what fails is the end
+    /// itself; librdkafka may have told it to the coordinator more than once, and an error, even one
+    /// that calls for an abort, answers the last of these. Nothing is known then.
     pub(super) fn commit(&self, deadline: Instant) -> Result<(), Uncommitted> {
-        let Err(error) = self.inner.commit_transaction(left(deadline)) else { return Ok(()) };
-        let text = format!("commit: {error}");
-        let KafkaError::Transaction(told) = &error else {
-            return Err(Uncommitted::Unknown(Trouble::Unknown(Code::Other, text)));
-        };
-        if told.txn_requires_abort() {
-            return Err(self.abort(Trouble::Never(class(told.code()), text), deadline));
-        }
-        // Out of time, or fatal: its end may have been told to the coordinator by then.
-        Err(Uncommitted::Unknown(Trouble::Unknown(class(told.code()), text)))
+        self.inner.commit_transaction(left(deadline)).map_err(|error| {
+            let text = format!("commit: {error}");
+            Uncommitted::Unknown(Trouble::Unknown(class_of(&error), text))
+        })
     }
 
     /// Aborts the transaction; only once the coordinator has said so nothing of it can be committed.

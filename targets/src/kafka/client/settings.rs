@@ -75,6 +75,24 @@ const TAKEN: &[(&str, &str)] = &[
     ("statistics.interval.ms", "the ends of logs are seen by it"),
 ];
 
+/// Who has a record when it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Acks {
+    Nobody,
+    Leader,
+    All,
+}
+
+impl Acks {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Nobody => "0",
+            Self::Leader => "1",
+            Self::All => "all",
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Isolation {
     Committed,
@@ -84,7 +102,7 @@ pub(super) enum Isolation {
 /// The options of a plan, read.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    acks: &'static str,
+    pub(super) acks: Acks,
     idempotence: bool,
     pub(super) transactions: bool,
     retries: Option<u64>,
@@ -129,7 +147,7 @@ impl Settings {
             record_size: options.count("record_size", 1..=1_000_000)?.unwrap_or(0) as usize,
             more: more(options, given)?,
         };
-        if settings.idempotence && settings.acks != "all" {
+        if settings.idempotence && settings.acks != Acks::All {
             let problem = "idempotence needs `acks: all`, as librdkafka has it";
             return Err(options.error("acks", problem));
         }
@@ -148,7 +166,7 @@ impl Settings {
     pub(super) fn producer(&self) -> Vec<(String, String)> {
         let millis = |span: Duration| span.as_millis().max(1).to_string();
         let mut all = vec![
-            ("acks", self.acks.to_owned()),
+            ("acks", self.acks.word().to_owned()),
             ("enable.idempotence", self.idempotence.to_string()),
             ("message.timeout.ms", millis(self.delivery_timeout)),
             ("request.timeout.ms", millis(self.request_timeout)),
@@ -218,6 +236,15 @@ impl Settings {
         if self.transactions {
             all.push(("producer.transactional.id".into(), format!("{}-PROCESS", super::GROUP)));
         }
+        if self.idempotence && self.retries.is_none() {
+            // What librdkafka sets by itself with idempotence.
+            all.push(("producer.message.send.max.retries".into(), i32::MAX.to_string()));
+        }
+        // Nothing turns this off, and a reader of the verdict has to know it.
+        all.push((
+            "producer.resends".into(),
+            "what a broker refuses as not leading the partition, uncounted by retries".into(),
+        ));
         if self.record_size > 0 {
             all.push(("producer.record size".into(), self.record_size.to_string()));
         }
@@ -245,7 +272,7 @@ impl Settings {
             (false, true) => ", idempotence",
             (false, false) => "",
         };
-        format!("acks {}{what}", self.acks)
+        format!("acks {}{what}", self.acks.word())
     }
 }
 
@@ -257,12 +284,12 @@ pub(super) fn config(all: Vec<(String, String)>, bootstrap: &str) -> ClientConfi
     config
 }
 
-fn acks(options: &Options<'_>, given: &Value) -> Result<&'static str, OptionError> {
+fn acks(options: &Options<'_>, given: &Value) -> Result<Acks, OptionError> {
     match given.get("acks") {
-        None => Ok("all"),
-        Some(Value::String(word)) if word == "all" => Ok("all"),
-        Some(Value::Number(number)) if number.as_u64() == Some(0) => Ok("0"),
-        Some(Value::Number(number)) if number.as_u64() == Some(1) => Ok("1"),
+        None => Ok(Acks::All),
+        Some(Value::String(word)) if word == "all" => Ok(Acks::All),
+        Some(Value::Number(number)) if number.as_u64() == Some(0) => Ok(Acks::Nobody),
+        Some(Value::Number(number)) if number.as_u64() == Some(1) => Ok(Acks::Leader),
         Some(other) => {
             Err(options.error("acks", format!("`acks` is {other}; it must be 0, 1 or all")))
         }
