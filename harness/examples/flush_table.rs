@@ -60,7 +60,10 @@ fn main() -> anyhow::Result<()> {
                 match run(&root, &arguments, seed, victims, flush) {
                     Ok(figures) => {
                         eprintln!("{}", line(victims, flush, std::slice::from_ref(&figures)));
-                        target.clone_from(&figures.target);
+                        // The rows say what is set otherwise.
+                        if flush.is_none() {
+                            target.clone_from(&figures.target);
+                        }
                         runs.push(figures);
                     }
                     // The others are worth their while without it.
