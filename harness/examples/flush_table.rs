@@ -60,7 +60,10 @@ fn main() -> anyhow::Result<()> {
                 match run(&root, &arguments, seed, victims, flush) {
                     Ok(figures) => {
                         eprintln!("{}", line(victims, flush, std::slice::from_ref(&figures)));
-                        target.clone_from(&figures.target);
+                        // The rows say what is set otherwise.
+                        if flush.is_none() {
+                            target.clone_from(&figures.target);
+                        }
                         runs.push(figures);
                     }
                     // The others are worth their while without it.
@@ -77,7 +80,7 @@ fn main() -> anyhow::Result<()> {
     println!("{target}\n\n{table}");
     ensure!(failed.is_empty(), "not measured: {}", failed.join("; "));
     if let Some(file) = &arguments.write {
-        write_table(file, &format!("{target}, {} runs a row.\n\n{table}", arguments.seeds))?;
+        write_table(file, &format!("{target}; runs a row: {}.\n\n{table}", arguments.seeds))?;
     }
     Ok(())
 }
