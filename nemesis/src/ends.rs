@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn says_what_is_wrong_with_its_options() {
         let check = |given: Value, expected: &str| {
-            let error = ends(&given).err().expect("an error").to_string();
+            let error = ends(&given).map(drop).expect_err("an error").to_string();
             assert!(error.contains(expected), "{given}: {error}");
         };
         check(json!({"from": "leader"}), "links are { from");

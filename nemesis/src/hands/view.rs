@@ -15,8 +15,7 @@ use crate::{LEADER, View};
 const LEADER_WITHIN: Duration = Duration::from_secs(1);
 const ROLES_WITHIN: Duration = Duration::from_secs(3);
 const ASK_WITHIN: Duration = Duration::from_millis(300);
-/// The same of those who play another part: brokers on a busy machine take their time.
-const PLAYING_WITHIN: Duration = Duration::from_secs(1);
+const ASK_ROLE_WITHIN: Duration = Duration::from_secs(1);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What a fault must know of the cluster to find its victims.
@@ -87,7 +86,8 @@ impl Hands {
     ) -> Result<BTreeMap<&'static str, Vec<NodeId>>, String> {
         let mut playing = BTreeMap::new();
         for role in roles {
-            playing.insert(*role, self.playing(role, PLAYING_WITHIN).await?);
+            let within = if *role == LEADER { ASK_WITHIN } else { ASK_ROLE_WITHIN };
+            playing.insert(*role, self.playing(role, within).await?);
         }
         Ok(playing)
     }

@@ -181,9 +181,8 @@ fn a_process_that_crashed_is_followed_by_one_that_begins_anew() {
     let events = last_polls(&[("0", 7)], 1, move |op| {
         asked += 1;
         match asked {
-            2 => returns("0", 7),
             3 => info(),
-            5 => returns("0", 7),
+            2 | 5 => returns("0", 7),
             _ => ok(op.value.clone()),
         }
     });
