@@ -54,6 +54,7 @@ bench: packages ## How fast histories are judged, operations recorded, hosts rea
 nightly: build ## The long runs: a million random histories, 10,000 simulated seeds, 400 kills of what holds faults
 	SCHISM_CASES=1000000 $(CARGO) test --release -p schism-checkers
 	SCHISM_KILLS=100 $(CARGO) test --release -p schism-lab --test ssh_lab -- a_killed
+	$(CARGO) test --release -p schism --test etcd_runs --test given_hosts --test real_redis -- --ignored
 	target/release/schism node simulate --seeds 1..10000
 	for bug in commit-old-term forget-vote no-fsync; do \
 		! target/release/schism node simulate --seeds 1..1000 --bug $$bug || exit 1; \

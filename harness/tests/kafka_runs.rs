@@ -32,11 +32,12 @@ fn place(test: &str, way: Way) -> Option<Place> {
 /// Brokers are given up sooner than in the plans, so that a short run shows the same.
 const SOONER: [&str; 2] = ["target.kafka.session_timeout=3s", "bounds.form=60s"];
 
-fn an_isolated_leader_loses(way: Way) {
-    let Some(place) = place("an_isolated_leader_loses", way) else { return };
+#[test]
+fn what_an_isolated_leader_acknowledged_alone_is_lost() {
+    let Some(place) = place("what_an_isolated_leader_acknowledged", Way::Local) else { return };
     let faults = "faults=[ { at: 3s, for: 12s, partition: { isolate: leader } } ]";
     let settings = [&SOONER[..], &["load.duration=20s", faults]].concat();
-    let (exit, verdict, said) = place.run(&plan("kafka-acks-1.yaml"), way, &settings);
+    let (exit, verdict, said) = place.run(&plan("kafka-acks-1.yaml"), Way::Local, &settings);
     assert_eq!(exit, 1, "{said}\n{verdict}");
     assert_eq!(verdict["faults_proven"], 1, "{said}");
     assert_eq!(word(&verdict, "no-lost-writes"), "violated", "{said}");
@@ -48,39 +49,32 @@ fn an_isolated_leader_loses(way: Way) {
     }
 }
 
-#[test]
-fn what_an_isolated_leader_acknowledged_alone_is_lost() {
-    an_isolated_leader_loses(Way::Local);
-}
-
-#[test]
-fn what_an_isolated_leader_acknowledged_alone_is_lost_over_ssh() {
-    an_isolated_leader_loses(Way::Ssh);
-}
-
 /// The plans' scenario, shorter.
 const ASLEEP_AND_DEAD: &str = "faults=[ { at: 3s, for: 24s, scenario: [ \
     { roles: { L: leader, F: follower } }, { pause: F }, { wait: 7s }, { kill: L }, { resume: F }, \
     { wait: 8s }, { start: L }, { wait: 3s } ] } ]";
 
-fn a_follower_sleeps_and_its_leader_dies(name: &str) -> Option<(i32, serde_json::Value, String)> {
-    let place = place(name, Way::Local)?;
+fn a_follower_sleeps_and_its_leader_dies(
+    name: &str,
+    way: Way,
+) -> Option<(i32, serde_json::Value, String)> {
+    let place = place(name, way)?;
     let sooner = ["target.kafka.replica_lag=2s", "load.duration=30s", ASLEEP_AND_DEAD];
     let settings = [&SOONER[..], &sooner].concat();
-    Some(place.run(&plan(name), Way::Local, &settings))
+    Some(place.run(&plan(name), way, &settings))
 }
 
 #[test]
 fn an_unclean_election_loses_what_one_replica_acknowledged() {
-    let ran = a_follower_sleeps_and_its_leader_dies("kafka-unclean.yaml");
+    let ran = a_follower_sleeps_and_its_leader_dies("kafka-unclean.yaml", Way::Local);
     let Some((exit, verdict, said)) = ran else { return };
     assert_eq!(exit, 1, "{said}\n{verdict}");
     assert_eq!(word(&verdict, "no-lost-writes"), "violated", "{said}");
 }
 
 #[test]
-fn what_two_replicas_acknowledged_survives_where_elections_are_clean() {
-    let ran = a_follower_sleeps_and_its_leader_dies("kafka-acks-all.yaml");
+fn what_two_replicas_acknowledged_survives_where_elections_are_clean_over_ssh() {
+    let ran = a_follower_sleeps_and_its_leader_dies("kafka-acks-all.yaml", Way::Ssh);
     let Some((exit, verdict, said)) = ran else { return };
     assert_eq!(exit, 0, "{said}\n{verdict}");
     assert_eq!(verdict["faults_proven"], 1, "{said}");

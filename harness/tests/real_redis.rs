@@ -85,6 +85,7 @@ fn too_few_nodes_are_refused_with_the_number_that_is_needed() {
 }
 
 #[test]
+#[ignore = "a long run: `make nightly` does it"]
 fn slots_that_were_on_their_way_are_closed_when_their_primary_dies() {
     let Some(place) = Place::new("slots_that_were_on_their_way_are_closed", Way::Local, REDIS)
     else {
@@ -107,6 +108,7 @@ fn members_leave_and_come_back_and_nothing_is_lost() {
 }
 
 #[test]
+#[ignore = "a long run: `make nightly` does it"]
 fn locks_of_redis_do_not_exclude_once_a_primary_is_succeeded() {
     let Some(place) = Place::new("locks_of_redis_do_not_exclude", Way::Local, REDIS) else {
         return;
