@@ -34,9 +34,10 @@ fn first(f: &str) -> Op {
         "crash" => Op::new(f, None, Value::Nil),
         "write" | "add" | "increment" => Op::new(f, Some(f), Value::Int(1)),
         "cas" => Op::new(f, Some(f), Value::List([Value::Nil, Value::Int(1)].into())),
-        "txn" => {
+        // What it is a part of.
+        "txn" | "append" => {
             let mops = [mop(MopKind::Append, Value::Int(1)), mop(MopKind::Read, Value::Nil)];
-            Op::new(f, None, Value::Mops(mops.into()))
+            Op::new("txn", None, Value::Mops(mops.into()))
         }
         other => panic!("no operation is known as `{other}`"),
     }
