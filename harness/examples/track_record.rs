@@ -6,14 +6,18 @@
 //! against real systems instead, which have a table of their own (`make track-record-real`); there,
 //! rows of plans that are not run stay as they are.
 
+#[path = "track_record/real.rs"]
+mod real;
+
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use schism::store::{RunRecord, VerdictRecord, Word};
+
+use real::{REAL, Real};
 
 const BEGIN: &str = "<!-- track record: written by make track-record -->";
 const END: &str = "<!-- end of track record -->";
@@ -38,59 +42,6 @@ const BUGS: &[Bug] = &[
     Bug { name: "no-fsync", claims: &["acknowledged-writes-survive", "no-lost-elements"] },
     Bug { name: "no-checksum", claims: &["acknowledged-writes-survive", "no-lost-elements"] },
     Bug { name: "apply-twice", claims: &["read-uncommitted", "strict-serializable"] },
-];
-
-/// A plan against a real system, and the claim that is counted as violated.
-struct Real {
-    plan: &'static str,
-    /// What is set otherwise than in the plan.
-    set: &'static str,
-    claim: &'static str,
-    /// In how many of twenty runs it is to be violated, at least and at most.
-    expected: RangeInclusive<u64>,
-}
-
-const fn real(plan: &'static str, claim: &'static str, expected: RangeInclusive<u64>) -> Real {
-    Real { plan, set: "", claim, expected }
-}
-
-const FOUND: RangeInclusive<u64> = 18..=20;
-const MOSTLY: RangeInclusive<u64> = 11..=20;
-const NEVER: RangeInclusive<u64> = 0..=0;
-const SELDOM: RangeInclusive<u64> = 0..=9;
-/// Of what a plan does not promise.
-const EITHER: RangeInclusive<u64> = 0..=20;
-/// Release of etcd in which 20418 is mended: `make etcd VERSION=3.6.9`.
-const MENDED: &str = "target.etcd.version=3.6.9";
-
-/// Kafka that syncs each message before it acknowledges it.
-const FLUSHED: &str = "target.kafka.flush_messages=1";
-
-const REAL: &[Real] = &[
-    real("redis-lost-writes", "acknowledged-writes-survive", FOUND),
-    real("redis-wait", "acknowledged-writes-survive", SELDOM),
-    real("redis-wait", "no-lost-elements", EITHER),
-    real("redis-replica-reads", "read-your-writes", FOUND),
-    real("redis-replica-reads", "monotonic-reads", FOUND),
-    real("redis-power-loss-everysec", "acknowledged-writes-survive", FOUND),
-    real("redis-power-loss", "acknowledged-writes-survive", NEVER),
-    real("redis-counter", "counter-bounds", FOUND),
-    real("redis-lock", "mutual-exclusion", FOUND),
-    real("redlock", "mutual-exclusion", FOUND),
-    real("etcd-lock", "mutual-exclusion", FOUND),
-    real("etcd-lock-fenced", "fencing", NEVER),
-    real("etcd-serializable", "bounded-staleness", FOUND),
-    real("etcd-20418-directed", "linearizable", FOUND),
-    Real { set: MENDED, ..real("etcd-20418-directed", "linearizable", NEVER) },
-    real("etcd-20418", "linearizable", MOSTLY),
-    Real { set: MENDED, ..real("etcd-20418", "linearizable", NEVER) },
-    real("etcd-partition", "linearizable", NEVER),
-    real("etcd-pause", "linearizable", NEVER),
-    real("etcd-members", "linearizable", NEVER),
-    real("kafka-power-loss", "no-unseen-writes", FOUND),
-    Real { set: FLUSHED, ..real("kafka-power-loss", "no-unseen-writes", NEVER) },
-    real("kafka-disk", "no-lost-writes", NEVER),
-    real("kafka-clock", "no-lost-writes", NEVER),
 ];
 
 struct Arguments {

@@ -108,6 +108,7 @@ impl KafkaClient {
                 id: format!("{GROUP}-{}", self.process.0),
                 producer: None,
                 consumer: None,
+                transactions: 0,
             };
             let name = format!("kafka-{}", self.process.0);
             std::thread::Builder::new().name(name).spawn(move || worker.serve(&tasks)).map_err(
@@ -180,6 +181,8 @@ struct Worker {
     id: String,
     producer: Option<Producer>,
     consumer: Option<Consumer>,
+    /// How many transactions were begun.
+    transactions: u64,
 }
 
 impl Worker {
@@ -296,6 +299,9 @@ impl Worker {
         let (layout, places) = (self.layout, places(mops, self.layout));
         let polls = mops.iter().any(|mop| mop.kind == MopKind::Poll);
         self.producer(deadline)?.begin()?;
+        self.transactions += 1;
+        let regrets =
+            self.settings.abort_every.is_some_and(|every| self.transactions.is_multiple_of(every));
         let (Some(producer), consumer) = (&mut self.producer, &mut self.consumer) else {
             return Err(Trouble::Never(Code::Other, "no producer".into()));
         };
@@ -317,6 +323,10 @@ impl Worker {
         };
         let done = body();
         let ended = match done {
+            Ok(_) if regrets => {
+                let why = Trouble::Never(Code::Other, "on purpose".into());
+                Err(producer.abort(why, deadline))
+            }
             Ok(offsets) => producer.commit(deadline).map(|()| offsets),
             Err(trouble) => Err(producer.abort(trouble, deadline)),
         };

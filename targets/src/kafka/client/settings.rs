@@ -32,6 +32,11 @@ pub(crate) const OPTIONS: &[(&str, &str)] = &[
          default 3s",
     ),
     ("transaction_timeout", "after which the coordinator aborts a transaction; default 10s"),
+    (
+        "abort_every",
+        "each so many-th transaction of a client is aborted when all of it was sent, as by a program \
+         that thinks better of it; default: none",
+    ),
     ("isolation", "what consumers see: read_committed (default) or read_uncommitted"),
     (
         "assignor",
@@ -109,6 +114,7 @@ pub(crate) struct Settings {
     delivery_timeout: Duration,
     request_timeout: Duration,
     transaction_timeout: Duration,
+    pub(super) abort_every: Option<u64>,
     isolation: Isolation,
     assignor: &'static str,
     pub(super) commits: bool,
@@ -132,6 +138,7 @@ impl Settings {
             delivery_timeout: span("delivery_timeout", Duration::from_secs(4))?,
             request_timeout: span("request_timeout", Duration::from_secs(3))?,
             transaction_timeout: span("transaction_timeout", Duration::from_secs(10))?,
+            abort_every: options.count("abort_every", 1..=1_000_000)?,
             isolation: match options.choice("isolation", &["read_committed", "read_uncommitted"])? {
                 Some("read_uncommitted") => Isolation::Uncommitted,
                 _ => Isolation::Committed,
@@ -154,6 +161,10 @@ impl Settings {
         if settings.idempotence && settings.retries == Some(0) {
             let problem = "librdkafka has no idempotence without retries: leave `retries` out";
             return Err(options.error("retries", problem));
+        }
+        if settings.abort_every.is_some() && !transactions {
+            let problem = "only transactions are aborted: add `transactions: true`";
+            return Err(options.error("abort_every", problem));
         }
         if transactions && settings.delivery_timeout > settings.transaction_timeout {
             let problem = "`delivery_timeout` is longer than a transaction may last";
@@ -245,6 +256,12 @@ impl Settings {
             "producer.resends".into(),
             "what a broker refuses as not leading the partition, uncounted by retries".into(),
         ));
+        if let Some(count) = self.abort_every {
+            all.push((
+                "producer.aborts".into(),
+                format!("every {count}th transaction, on purpose"),
+            ));
+        }
         if self.record_size > 0 {
             all.push(("producer.record size".into(), self.record_size.to_string()));
         }
