@@ -201,6 +201,17 @@ async fn a_transaction_that_is_aborted_has_failed_and_the_next_one_commits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_can_ask_for_transactions_that_are_aborted() {
+    let mock = mock();
+    let mut client = client(&mock, 0, json!({ "transactions": true, "abort_every": 2 }));
+    ok(ask(&mut client, &sends(&[1]), TIMEOUT).await);
+    let outcome = ask(&mut client, &sends(&[2]), TIMEOUT).await;
+    let on_purpose =
+        |outcome: &Outcome| matches!(outcome, Outcome::Fail(it) if it.text.contains("on purpose"));
+    assert!(on_purpose(&outcome), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_whose_end_is_not_answered_is_in_doubt() {
     let mock = mock();
     let mut client = client(&mock, 0, json!({ "transactions": true }));
