@@ -74,7 +74,10 @@ fn refuses_a_plan_whose_hosts_or_faults_do_not_go_over_ssh() {
     check(kill, &["--nodes", "root@h1:x"], "is no host");
     let hold = "{ at: 2s, for: 2s, hold: { links: leader } }";
     let nodes = ["--set", "lab={ ssh: { nodes: [ root@h1, root@h2, root@h3 ] } }"];
-    check(hold, &nodes, "between hosts behind SSH links can be cut or slowed down");
+    let expected = "none for hosts behind SSH: links can be cut or slowed down there, not held";
+    check(hold, &nodes, expected);
+    let delay = "{ at: 2s, for: 2s, delay: { by: 9ms, between: [clients, leader] } }";
+    check(delay, &nodes, "the fault `delay` is none for hosts behind SSH");
 }
 
 /// The sshd of a node of this place's run, and everything below it: its connections and its agent.

@@ -42,8 +42,8 @@ mod tests {
     #[test]
     fn tells_how_far_polls_were_behind_and_who_the_most() {
         let text = "
-            @0 p0 invoke send x 1 \n @1ms p0 ok [0 1] \n @10ms p0 invoke send x 2 \n @20ms p0 ok [1 2]
-            @50ms p1 invoke poll x \n @60ms p1 ok [0 1] \n @70ms p1 invoke poll x \n @71ms p1 ok [1 2]";
+            0ms p0 invoke send x 1 \n 1ms p0 ok [0 1] \n 10ms p0 invoke send x 2 \n 20ms p0 ok [1 2]
+            50ms p1 invoke poll x \n 60ms p1 ok [0 1] \n 70ms p1 invoke poll x \n 71ms p1 ok [1 2]";
         let history = History::from_text(text).expect("a history");
         let told = of("log", &history, &Budget::default()).expect("a log");
         // The first poll's only message had been followed by another since 20 ms.
