@@ -76,6 +76,17 @@ impl<'a> Options<'a> {
         Err(self.error(key, format!("`{key}` is {value}; it must be one of {of}{near}")))
     }
 
+    /// Whether `key` is true; `false` if it is absent.
+    pub fn truth(&self, key: &str) -> Result<bool, OptionError> {
+        match self.get(key) {
+            None => Ok(false),
+            Some(Value::Bool(truth)) => Ok(*truth),
+            Some(other) => {
+                Err(self.error(key, format!("`{key}` is {other}; it must be true or false")))
+            }
+        }
+    }
+
     /// A duration longer than nothing, or `None` if it is absent.
     pub fn span(&self, key: &str) -> Result<Option<Duration>, OptionError> {
         let Some(value) = self.get(key) else { return Ok(None) };

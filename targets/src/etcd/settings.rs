@@ -95,8 +95,8 @@ impl Settings {
             flags: flags.split_whitespace().map(str::to_owned).collect(),
             watch: options.span("watch")?.unwrap_or(Duration::from_secs(2)),
             lease: lease(&options)?,
-            fencing: truth(&options, given, "fencing")?,
-            watch_lease: truth(&options, given, "watch_lease")?,
+            fencing: options.truth("fencing")?,
+            watch_lease: options.truth("watch_lease")?,
         })
     }
 
@@ -138,16 +138,6 @@ fn text(options: &Options<'_>, given: &Value, key: &str) -> Result<Option<String
         None => Ok(None),
         Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
         Some(other) => Err(options.error(key, format!("`{key}` is {other}; it must be a text"))),
-    }
-}
-
-fn truth(options: &Options<'_>, given: &Value, key: &str) -> Result<bool, OptionError> {
-    match given.get(key) {
-        None => Ok(false),
-        Some(Value::Bool(truth)) => Ok(*truth),
-        Some(other) => {
-            Err(options.error(key, format!("`{key}` is {other}; it must be true or false")))
-        }
     }
 }
 

@@ -114,7 +114,7 @@ impl Settings {
             partitions: options.count("partitions", 1..=1000)?.unwrap_or(4) as i32,
             replication: options.count("replication", 1..=99)?.map(|count| count as u16),
             min_insync: options.count("min_insync", 1..=99)?.unwrap_or(1) as u16,
-            unclean_elections: truth(&options, given, "unclean_elections")?,
+            unclean_elections: options.truth("unclean_elections")?,
             flush_messages: options.count("flush_messages", 1..=1_000_000_000)?,
             session_timeout: options.span("session_timeout")?,
             replica_lag: options.span("replica_lag")?,
@@ -195,16 +195,6 @@ fn words(options: &Options<'_>, given: &Value, key: &str) -> Result<Option<Strin
         None => Ok(None),
         Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
         Some(other) => Err(options.error(key, format!("`{key}` is {other}; it must be a text"))),
-    }
-}
-
-fn truth(options: &Options<'_>, given: &Value, key: &str) -> Result<bool, OptionError> {
-    match given.get(key) {
-        None => Ok(false),
-        Some(Value::Bool(truth)) => Ok(*truth),
-        Some(other) => {
-            Err(options.error(key, format!("`{key}` is {other}; it must be true or false")))
-        }
     }
 }
 

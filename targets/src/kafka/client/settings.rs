@@ -129,10 +129,10 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn read(options: &Options<'_>, given: &Value) -> Result<Self, OptionError> {
         let span = |key: &str, default| Ok(options.span(key)?.unwrap_or(default));
-        let transactions = truth(options, given, "transactions")?;
+        let transactions = options.truth("transactions")?;
         let settings = Self {
             acks: acks(options, given)?,
-            idempotence: truth(options, given, "idempotence")? || transactions,
+            idempotence: options.truth("idempotence")? || transactions,
             transactions,
             retries: options.count("retries", 0..=1_000_000)?,
             delivery_timeout: span("delivery_timeout", Duration::from_secs(4))?,
@@ -309,16 +309,6 @@ fn acks(options: &Options<'_>, given: &Value) -> Result<Acks, OptionError> {
         Some(Value::Number(number)) if number.as_u64() == Some(1) => Ok(Acks::Leader),
         Some(other) => {
             Err(options.error("acks", format!("`acks` is {other}; it must be 0, 1 or all")))
-        }
-    }
-}
-
-fn truth(options: &Options<'_>, given: &Value, key: &str) -> Result<bool, OptionError> {
-    match given.get(key) {
-        None => Ok(false),
-        Some(Value::Bool(truth)) => Ok(*truth),
-        Some(other) => {
-            Err(options.error(key, format!("`{key}` is {other}; it must be true or false")))
         }
     }
 }
