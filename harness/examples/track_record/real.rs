@@ -25,6 +25,9 @@ const EITHER: RangeInclusive<u64> = 0..=20;
 /// Release of etcd in which 20418 is mended: `make etcd VERSION=3.6.9`.
 const MENDED: &str = "target.etcd.version=3.6.9";
 
+/// The last of Kafka's releases before 4.0: `make kafka VERSION=3.9.1`.
+const BEFORE: &str = "target.kafka.version=3.9.1";
+
 /// Kafka that syncs each message before it acknowledges it.
 const FLUSHED: &str = "target.kafka.flush_messages=1";
 
@@ -57,6 +60,8 @@ pub const REAL: &[Real] = &[
     real("kafka-retries", "no-duplicates", FOUND),
     real("kafka-idempotence", "no-duplicates", NEVER),
     real("kafka-groups", "no-unseen-writes", NEVER),
+    real("kafka-17754", "no-aborted-reads", MOSTLY),
+    Real { set: BEFORE, ..real("kafka-17754", "no-aborted-reads", MOSTLY) },
     real("kafka-power-loss", "no-unseen-writes", FOUND),
     Real { set: FLUSHED, ..real("kafka-power-loss", "no-unseen-writes", NEVER) },
     real("kafka-disk", "no-lost-writes", NEVER),

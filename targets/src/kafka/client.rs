@@ -300,6 +300,7 @@ impl Worker {
         let polls = mops.iter().any(|mop| mop.kind == MopKind::Poll);
         self.producer(deadline)?.begin()?;
         self.transactions += 1;
+        let think = self.settings.think;
         let regrets =
             self.settings.abort_every.is_some_and(|every| self.transactions.is_multiple_of(every));
         let (Some(producer), consumer) = (&mut self.producer, &mut self.consumer) else {
@@ -319,7 +320,11 @@ impl Worker {
                     )?;
                 }
             }
-            producer.send(&sends(mops, |mop| &places[&mop.key]), body_deadline)
+            let records = sends(mops, |mop| &places[&mop.key]);
+            match think {
+                Some(pause) => producer.send_one_by_one(&records, pause, body_deadline),
+                None => producer.send(&records, body_deadline),
+            }
         };
         let done = body();
         let ended = match done {

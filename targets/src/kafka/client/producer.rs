@@ -157,6 +157,23 @@ impl Producer {
         summed(records)
     }
 
+    /// Sends each record when the one before it is acknowledged and `pause` has passed, as a program
+    /// does that has something to do in between; within a transaction, which undoes the first if a
+    /// later one is refused.
+    pub(super) fn send_one_by_one(
+        &mut self,
+        records: &[(&Place, &Value)],
+        pause: Duration,
+        deadline: Instant,
+    ) -> Result<Vec<Option<i64>>, Trouble> {
+        let mut offsets = Vec::with_capacity(records.len());
+        for record in records {
+            offsets.extend(self.send(std::slice::from_ref(record), deadline)?);
+            std::thread::sleep(pause.min(left(deadline)));
+        }
+        Ok(offsets)
+    }
+
     fn enqueue(
         &self,
         place: &Place,

@@ -37,6 +37,11 @@ pub(crate) const OPTIONS: &[(&str, &str)] = &[
         "each so many-th transaction of a client is aborted when all of it was sent, as by a program \
          that thinks better of it; default: none",
     ),
+    (
+        "think",
+        "how long a program thinks after each record of a transaction, each of which it sends alone \
+         then; default: it sends all of them at once",
+    ),
     ("isolation", "what consumers see: read_committed (default) or read_uncommitted"),
     (
         "assignor",
@@ -115,6 +120,7 @@ pub(crate) struct Settings {
     request_timeout: Duration,
     transaction_timeout: Duration,
     pub(super) abort_every: Option<u64>,
+    pub(super) think: Option<Duration>,
     isolation: Isolation,
     assignor: &'static str,
     pub(super) commits: bool,
@@ -139,6 +145,7 @@ impl Settings {
             request_timeout: span("request_timeout", Duration::from_secs(3))?,
             transaction_timeout: span("transaction_timeout", Duration::from_secs(10))?,
             abort_every: options.count("abort_every", 1..=1_000_000)?,
+            think: options.span("think")?,
             isolation: match options.choice("isolation", &["read_committed", "read_uncommitted"])? {
                 Some("read_uncommitted") => Isolation::Uncommitted,
                 _ => Isolation::Committed,
@@ -165,6 +172,10 @@ impl Settings {
         if settings.abort_every.is_some() && !transactions {
             let problem = "only transactions are aborted: add `transactions: true`";
             return Err(options.error("abort_every", problem));
+        }
+        if settings.think.is_some() && !transactions {
+            let problem = "only in a transaction is there more to send: add `transactions: true`";
+            return Err(options.error("think", problem));
         }
         if transactions && settings.delivery_timeout > settings.transaction_timeout {
             let problem = "`delivery_timeout` is longer than a transaction may last";
@@ -257,10 +268,11 @@ impl Settings {
             "what a broker refuses as not leading the partition, uncounted by retries".into(),
         ));
         if let Some(count) = self.abort_every {
-            all.push((
-                "producer.aborts".into(),
-                format!("every {count}th transaction, on purpose"),
-            ));
+            all.push(("producer.aborts".into(), format!("one transaction in {count}, on purpose")));
+        }
+        if let Some(pause) = self.think {
+            let words = format!("{} ms after each record of a transaction", pause.as_millis());
+            all.push(("producer.thinks".into(), words));
         }
         if self.record_size > 0 {
             all.push(("producer.record size".into(), self.record_size.to_string()));

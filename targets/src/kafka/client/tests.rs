@@ -212,6 +212,19 @@ async fn a_plan_can_ask_for_transactions_that_are_aborted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_thinks_between_records_sends_them_one_by_one() {
+    let mock = mock();
+    let given = json!({ "transactions": true, "think": "100ms" });
+    let mut client = client(&mock, 0, given);
+    let begun = Instant::now();
+    ok(ask(&mut client, &sends(&[1, 2, 3]), TIMEOUT).await);
+    assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
+    ok(ask(&mut client, &assign(&[0]), TIMEOUT).await);
+    let all = polled(&mut client, 3).await;
+    assert_eq!(all.iter().skip(1).step_by(2).copied().collect::<Vec<_>>(), [1, 2, 3]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_whose_end_is_not_answered_is_in_doubt() {
     let mock = mock();
     let mut client = client(&mock, 0, json!({ "transactions": true }));
