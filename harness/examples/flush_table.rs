@@ -140,6 +140,8 @@ fn run(
     command.arg("run").arg(root.join(PLAN));
     command.args(["--quiet", "--seed", &seed.to_string(), "--runs"]).arg(&runs);
     command.args(["--set", &format!("faults.0.power-loss={victims}")]);
+    // What is acknowledged after the loss, by brokers that are back, was never at risk.
+    command.args(["--set", "load.duration=20s"]);
     if let Some(flush) = flush {
         command.args(["--set", &format!("target.kafka.flush_messages={flush}")]);
     }

@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use self::consumer::{Chosen, Consumer, Polled};
 use self::producer::{Producer, Uncommitted, sends};
 use self::refusal::Trouble;
+use self::settings::Commits;
 pub(crate) use self::settings::{OPTIONS, Settings};
 use super::GROUP;
 use super::keys::{Layout, Place};
@@ -281,14 +282,17 @@ impl Worker {
     }
 
     fn poll(&mut self, mops: &[Mop], deadline: Instant) -> Result<Value, Trouble> {
-        let commits = self.settings.commits;
         let Some(consumer) = &mut self.consumer else {
             let text = "nothing is assigned to this client, and it has subscribed to nothing";
             return Err(Trouble::Never(Code::Other, text.into()));
         };
         let polled = consumer.poll(deadline)?;
-        if commits && consumer.chosen() == Chosen::ByGroup && !polled.is_empty() {
-            consumer.commit(&polled);
+        if consumer.chosen() == Chosen::ByGroup && !polled.is_empty() {
+            match self.settings.commits {
+                Commits::Never => {}
+                Commits::After => consumer.commit(&polled, None),
+                Commits::Waited => consumer.commit(&polled, Some(deadline)),
+            }
         }
         Ok(answered(mops, Vec::new(), polled, self.layout))
     }

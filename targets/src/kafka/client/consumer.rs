@@ -140,7 +140,8 @@ impl Consumer {
         chosen: Chosen,
         positions: BTreeMap<Place, i64>,
     ) -> Result<Self, Trouble> {
-        let made = config(settings.consumer(), bootstrap).create_with_context(Sayings::default());
+        let made =
+            config(settings.consumer(chosen), bootstrap).create_with_context(Sayings::default());
         let inner = made.map_err(|error| refused("no consumer", &error))?;
         let (places, topics) = (Vec::new(), BTreeSet::new());
         Ok(Self { inner, chosen, wait: settings.poll, places, topics, positions })
@@ -271,11 +272,14 @@ impl Consumer {
         Ok(list)
     }
 
-    /// Commits what was polled. Whether that succeeds is nothing that the poll promises: records that
-    /// are not committed are polled again by whoever gets the partition next.
-    pub(super) fn commit(&self, polled: &[Polled]) {
-        if let Ok(offsets) = Self::offsets(polled) {
-            let _ = self.inner.commit(&offsets, CommitMode::Async);
+    /// Commits what was polled, and waits for the answer until `deadline` if there is one. Whether that
+    /// succeeds is nothing that the poll promises: records that are not committed are polled again by
+    /// whoever gets the partition next.
+    pub(super) fn commit(&self, polled: &[Polled], deadline: Option<Instant>) {
+        let Ok(offsets) = Self::offsets(polled) else { return };
+        match deadline {
+            None => drop(self.inner.commit(&offsets, CommitMode::Async)),
+            Some(deadline) => native::commit(&self.inner, &offsets, left(deadline)),
         }
     }
 

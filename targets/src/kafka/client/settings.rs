@@ -7,7 +7,7 @@ use rdkafka::ClientConfig;
 use schism_history::{OptionError, Options};
 use serde_json::Value;
 
-use super::consumer::STATISTICS_EVERY;
+use super::consumer::{Chosen, STATISTICS_EVERY};
 
 /// The keys, each with one line of help.
 pub(crate) const OPTIONS: &[(&str, &str)] = &[
@@ -50,8 +50,13 @@ pub(crate) const OPTIONS: &[(&str, &str)] = &[
     ),
     (
         "commit",
-        "when subscribers commit what they polled: after (each poll; default), or never; in a \
-         transaction they always do",
+        "when subscribers commit what they polled: after (each poll, and nobody waits; default), sync \
+         (the same, and the poll waits for the answer), or never; in a transaction they always do",
+    ),
+    (
+        "reset",
+        "where subscribers begin in a partition of which their group has committed nothing: earliest \
+         (default) or latest; whoever chooses partitions begins at the earliest",
     ),
     (
         "group_timeout",
@@ -68,6 +73,9 @@ pub(crate) const OPTIONS: &[(&str, &str)] = &[
     ("client", "more properties of librdkafka, by its names: { socket.nagle.disable: true }"),
 ];
 
+const RESET: &str = "auto.offset.reset";
+const EARLIEST: &str = "earliest";
+
 /// Properties that other options or this target set.
 const TAKEN: &[(&str, &str)] = &[
     ("bootstrap.servers", "the lab says where brokers are"),
@@ -79,6 +87,7 @@ const TAKEN: &[(&str, &str)] = &[
     ("message.send.max.retries", "the option `retries` does"),
     ("isolation.level", "the option `isolation` does"),
     ("group.id", "all clients are of one group"),
+    (RESET, "the option `reset` does"),
     ("enable.auto.commit", "the option `commit` does"),
     ("enable.auto.offset.store", "the option `commit` does"),
     ("enable.partition.eof", "the ends of logs are asked for"),
@@ -109,6 +118,16 @@ pub(super) enum Isolation {
     Uncommitted,
 }
 
+/// When a subscriber commits what it has polled outside of transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Commits {
+    Never,
+    /// After each poll, without waiting for the answer.
+    After,
+    /// After each poll, which waits for the answer.
+    Waited,
+}
+
 /// The options of a plan, read.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -123,7 +142,8 @@ pub(crate) struct Settings {
     pub(super) think: Option<Duration>,
     isolation: Isolation,
     assignor: &'static str,
-    pub(super) commits: bool,
+    pub(super) commits: Commits,
+    reset: &'static str,
     group_timeout: Duration,
     pub(super) poll: Duration,
     linger: Duration,
@@ -153,7 +173,12 @@ impl Settings {
             assignor: options
                 .choice("assignor", &["range", "roundrobin", "cooperative-sticky"])?
                 .unwrap_or("range"),
-            commits: options.choice("commit", &["after", "never"])? != Some("never"),
+            commits: match options.choice("commit", &["after", "sync", "never"])? {
+                Some("never") => Commits::Never,
+                Some("sync") => Commits::Waited,
+                _ => Commits::After,
+            },
+            reset: options.choice("reset", &[EARLIEST, "latest"])?.unwrap_or(EARLIEST),
             group_timeout: span("group_timeout", Duration::from_secs(6))?,
             poll: span("poll", Duration::from_millis(200))?,
             linger: options.span("linger")?.unwrap_or_default(),
@@ -210,7 +235,13 @@ impl Settings {
     }
 
     /// What a consumer is made with, but for where brokers are.
-    pub(super) fn consumer(&self) -> Vec<(String, String)> {
+    pub(super) fn consumer(&self, chosen: Chosen) -> Vec<(String, String)> {
+        // Who chose its partitions passes over nothing, whatever groups do: what is not in its polls
+        // counts as lost.
+        let reset = match chosen {
+            Chosen::ByItself => EARLIEST,
+            Chosen::ByGroup => self.reset,
+        };
         let isolation = match self.isolation {
             Isolation::Committed => "read_committed",
             Isolation::Uncommitted => "read_uncommitted",
@@ -222,7 +253,7 @@ impl Settings {
             ("partition.assignment.strategy", self.assignor.into()),
             ("session.timeout.ms", self.group_timeout.as_millis().to_string()),
             ("heartbeat.interval.ms", heartbeat),
-            ("auto.offset.reset", "earliest".into()),
+            (RESET, reset.into()),
             ("enable.auto.commit", "false".into()),
             ("enable.auto.offset.store", "false".into()),
             ("fetch.wait.max.ms", "100".into()),
@@ -277,7 +308,11 @@ impl Settings {
         if self.record_size > 0 {
             all.push(("producer.record size".into(), self.record_size.to_string()));
         }
-        all.extend(named("consumer", self.consumer()));
+        all.extend(named("consumer", self.consumer(Chosen::ByGroup)));
+        if self.reset != EARLIEST {
+            let name = format!("consumer.{RESET} of partitions that it chose");
+            all.push((name, EARLIEST.into()));
+        }
         all.push(("consumer.commits".into(), self.committing().into()));
         all.push((
             "client".into(),
@@ -288,9 +323,10 @@ impl Settings {
 
     fn committing(&self) -> &'static str {
         match (self.commits, self.transactions) {
-            (true, _) => "after each poll, and in transactions",
-            (false, true) => "in transactions",
-            (false, false) => "never",
+            (Commits::After, _) => "after each poll, and in transactions",
+            (Commits::Waited, _) => "after each poll, which waits for it, and in transactions",
+            (Commits::Never, true) => "in transactions",
+            (Commits::Never, false) => "never",
         }
     }
 

@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as E};
 use schism_history::{
     Call, Key, Mop, MopKind, Op, Options, Outcome, Process, Time, TraceId, Value,
 };
 use serde_json::json;
 
+use super::consumer::Chosen;
+use super::settings::config;
 use super::{KafkaClient, OPTIONS, Settings};
 use crate::Client;
 use crate::kafka::keys::Layout;
@@ -278,4 +282,54 @@ async fn a_client_that_crashes_is_over_and_the_group_goes_on_without_it() {
     assert!(first == [1, 2] || first[..2] == [0, 1], "{first:?}");
     // Nobody told the group, which gave the member up for its silence.
     assert!(crashed.elapsed() > Duration::from_secs(3), "{:?}", crashed.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_that_begins_at_the_latest_is_given_what_comes_later() {
+    let mock = mock();
+    let subscribe = Op::new("subscribe", None, Value::List([Value::Int(0)].into()));
+    let mut client = client(&mock, 0, json!({ "reset": "latest" }));
+    ok(ask(&mut client, &sends(&[1, 2]), TIMEOUT).await);
+    ok(ask(&mut client, &subscribe, TIMEOUT).await);
+    // When exactly it has begun nobody tells: messages are sent until one of them comes.
+    let end = Instant::now() + TIMEOUT;
+    let first = (3..).map(|message| (message, sends(&[message])));
+    for (message, sends) in first {
+        assert!(Instant::now() < end, "none of {message} messages came");
+        ok(ask(&mut client, &sends, TIMEOUT).await);
+        let Outcome::Ok(reply) = ask(&mut client, &poll(), TIMEOUT).await else { continue };
+        let text = reply.value.to_string();
+        if text != "[poll \"\" _]" {
+            assert!(!text.contains("[0 1]") && !text.contains("[1 2]"), "{text}");
+            break;
+        }
+    }
+    // Whoever chooses the log itself reads it from its beginning.
+    ok(ask(&mut client, &assign(&[0]), TIMEOUT).await);
+    assert_eq!(polled(&mut client, 2).await[..4], [0, 1, 1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_polled_is_committed_before_the_poll_is_answered_where_that_is_wanted() {
+    let mock = mock();
+    let subscribe = Op::new("subscribe", None, Value::List([Value::Int(0)].into()));
+    let given = json!({ "commit": "sync" });
+    let mut client = client(&mock, 0, given.clone());
+    ok(ask(&mut client, &sends(&[1, 2]), TIMEOUT).await);
+    ok(ask(&mut client, &subscribe, TIMEOUT).await);
+    let polled_now = polled(&mut client, 1).await;
+    let asked = settings(&given).consumer(Chosen::ByGroup);
+    let asks: BaseConsumer = config(asked, &mock.bootstrap_servers()).create().expect("a consumer");
+    let mut list = TopicPartitionList::new();
+    list.add_partition("log-0", 0);
+    let committed = asks.committed_offsets(list, TIMEOUT).expect("offsets are told");
+    let offset = committed.elements()[0].offset();
+    assert_eq!(offset, Offset::Offset(polled_now.len() as i64 / 2));
+    // A commit that is refused takes nothing back of what was polled.
+    mock.request_errors(
+        RDKafkaApiKey::OffsetCommit,
+        &[E::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED],
+    );
+    ok(ask(&mut client, &sends(&[3]), TIMEOUT).await);
+    assert!(polled(&mut client, 1).await.ends_with(&[2, 3]));
 }
