@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use self::consumer::{Chosen, Consumer, Polled};
 use self::producer::{Producer, Uncommitted, sends};
 use self::refusal::Trouble;
+use self::settings::Commits;
 pub(crate) use self::settings::{OPTIONS, Settings};
 use super::GROUP;
 use super::keys::{Layout, Place};
@@ -286,8 +287,13 @@ impl Worker {
             let text = "nothing is assigned to this client, and it has subscribed to nothing";
             return Err(Trouble::Never(Code::Other, text.into()));
         };
+        let by_group = consumer.chosen() == Chosen::ByGroup;
+        if by_group && commits == Commits::Before {
+            let polled = consumer.hand_out(deadline)?;
+            return Ok(answered(mops, Vec::new(), polled, self.layout));
+        }
         let polled = consumer.poll(deadline)?;
-        if commits && consumer.chosen() == Chosen::ByGroup && !polled.is_empty() {
+        if by_group && commits == Commits::After && !polled.is_empty() {
             consumer.commit(&polled);
         }
         Ok(answered(mops, Vec::new(), polled, self.layout))

@@ -45,7 +45,8 @@ pub(crate) const OPTIONS: &[(&str, &str)] = &[
     ),
     (
         "commit",
-        "when subscribers commit what they polled: after (each poll; default), or never; in a \
+        "when subscribers commit what they polled: after (each poll; default), before (all that was \
+         fetched, which polls then return a few records at a time: at most once), or never; in a \
          transaction they always do",
     ),
     (
@@ -104,6 +105,16 @@ pub(super) enum Isolation {
     Uncommitted,
 }
 
+/// When subscribers commit what they poll outside of transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Commits {
+    /// What a poll returned: at least once.
+    After,
+    /// What was fetched, before it is returned: at most once.
+    Before,
+    Never,
+}
+
 /// The options of a plan, read.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -117,7 +128,7 @@ pub(crate) struct Settings {
     pub(super) abort_every: Option<u64>,
     isolation: Isolation,
     assignor: &'static str,
-    pub(super) commits: bool,
+    pub(super) commits: Commits,
     group_timeout: Duration,
     pub(super) poll: Duration,
     linger: Duration,
@@ -146,7 +157,11 @@ impl Settings {
             assignor: options
                 .choice("assignor", &["range", "roundrobin", "cooperative-sticky"])?
                 .unwrap_or("range"),
-            commits: options.choice("commit", &["after", "never"])? != Some("never"),
+            commits: match options.choice("commit", &["after", "before", "never"])? {
+                Some("before") => Commits::Before,
+                Some("never") => Commits::Never,
+                _ => Commits::After,
+            },
             group_timeout: span("group_timeout", Duration::from_secs(6))?,
             poll: span("poll", Duration::from_millis(200))?,
             linger: options.span("linger")?.unwrap_or_default(),
@@ -165,6 +180,11 @@ impl Settings {
         if settings.abort_every.is_some() && !transactions {
             let problem = "only transactions are aborted: add `transactions: true`";
             return Err(options.error("abort_every", problem));
+        }
+        if transactions && settings.commits == Commits::Before {
+            let problem =
+                "a transaction commits what it polled with what it sends: leave `commit` out";
+            return Err(options.error("commit", problem));
         }
         if transactions && settings.delivery_timeout > settings.transaction_timeout {
             let problem = "`delivery_timeout` is longer than a transaction may last";
@@ -276,9 +296,11 @@ impl Settings {
 
     fn committing(&self) -> &'static str {
         match (self.commits, self.transactions) {
-            (true, _) => "after each poll, and in transactions",
-            (false, true) => "in transactions",
-            (false, false) => "never",
+            (Commits::After, true) => "after each poll, and in transactions",
+            (Commits::After, false) => "after each poll",
+            (Commits::Before, _) => "what was fetched, before it is polled",
+            (Commits::Never, true) => "in transactions",
+            (Commits::Never, false) => "never",
         }
     }
 
