@@ -59,7 +59,7 @@ fn bands(stored: &Stored, end: f64) -> Vec<(String, f64, f64)> {
 }
 
 /// A number at an axis: what is counted, and seconds, come whole, but for the first second of a short run.
-fn whole(number: &f64) -> String {
+fn whole(number: f64) -> String {
     if number.fract() == 0.0 { format!("{number:.0}") } else { format!("{number:.1}") }
 }
 
@@ -74,7 +74,10 @@ fn draw_unseen(area: &Area<'_>, lags: &LogLags, end: f64, stored: &Stored) -> Dr
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..end, 0.0..most)?;
     let mut mesh = chart.configure_mesh();
-    mesh.x_desc("seconds").x_label_formatter(&whole).y_label_formatter(&whole).draw()?;
+    mesh.x_desc("seconds")
+        .x_label_formatter(&|at| whole(*at))
+        .y_label_formatter(&|it| whole(*it))
+        .draw()?;
     for (name, from, to) in bands(stored, end) {
         let band = Rectangle::new([(from, 0.0), (to, most)], BAND.mix(0.13).filled());
         chart.draw_series([band])?;
@@ -108,7 +111,7 @@ fn draw_lag(area: &Area<'_>, lags: &LogLags, end: f64, stored: &Stored) -> Drawn
         .x_label_area_size(36)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..end, range.clone().log_scale())?;
-    chart.configure_mesh().x_desc("seconds").x_label_formatter(&whole).draw()?;
+    chart.configure_mesh().x_desc("seconds").x_label_formatter(&|at| whole(*at)).draw()?;
     for (name, from, to) in bands(stored, end) {
         let corners = [(from, range.start), (to, range.end)];
         chart.draw_series([Rectangle::new(corners, BAND.mix(0.13).filled())])?;
