@@ -115,6 +115,8 @@ claims! {
     NoLostWrites = "no-lost-writes",
     /// Every acknowledged message has been polled by the end.
     NoUnseenWrites = "no-unseen-writes",
+    /// No acknowledged message is passed over by a group of subscribers that goes beyond it.
+    NoGroupSkips = "no-group-skips",
     /// Nobody polls a message whose transaction failed.
     NoAbortedReads = "no-aborted-reads",
     /// No transaction polls what it itself sends.

@@ -25,6 +25,7 @@ pub(crate) const ENTRY: WorkloadEntry = WorkloadEntry {
         Claim::ConsistentOffsets,
         Claim::NoLostWrites,
         Claim::NoUnseenWrites,
+        Claim::NoGroupSkips,
         Claim::PollOrder,
         Claim::SendOrder,
         Claim::NoPrecommittedReads,

@@ -48,6 +48,12 @@ fn compare(history: &History) -> Vec<Validity> {
         if verdict.validity == Validity::Valid && claim == Claim::NoUnseenWrites {
             assert_eq!(oracle.unpolled(), 0, "{}", text());
         }
+        if verdict.validity == Validity::Valid && claim == Claim::NoLostWrites {
+            assert_eq!(oracle.passed_unpolled(), 0, "{}", text());
+        }
+        if verdict.validity == Validity::Valid && claim == Claim::NoGroupSkips {
+            assert_eq!(oracle.not_returned(), 0, "{}", text());
+        }
         for anomaly in &verdict.anomalies {
             assert!(!anomaly.operations.is_empty(), "{}", text());
         }

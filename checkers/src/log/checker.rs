@@ -6,6 +6,7 @@ use schism_history::History;
 use super::cycles::circles;
 use super::ending::{Ending, endings};
 use super::findings::{Evidence, Findings, KEPT_MAX, Kind, Proof};
+use super::group::find_skips;
 use super::lag::lags;
 use super::messages::{find_edges, find_misplaced, find_missing, find_repeated, find_uncommitted};
 use super::order::{find_polls, find_sends};
@@ -33,6 +34,7 @@ pub(crate) const DECIDES: &[Claim] = &[
     Claim::ConsistentOffsets,
     Claim::NoLostWrites,
     Claim::NoUnseenWrites,
+    Claim::NoGroupSkips,
     Claim::PollOrder,
     Claim::SendOrder,
     Claim::NoPrecommittedReads,
@@ -88,7 +90,8 @@ fn analyse(
     find_repeated(&log, &teller, &mut findings);
     find_misplaced(&log, &teller, &mut findings);
     find_uncommitted(&log, &teller, &mut findings);
-    find_missing(&log, &teller, ending, &mut findings);
+    find_missing(&log, &teller, records, ending, &mut findings);
+    find_skips(&log, &teller, records, &mut findings);
     find_polls(&log, &teller, records, &mut findings);
     find_sends(&log, &teller, records, &mut findings);
     find_edges(&log, &records.both, &mut findings);
@@ -124,6 +127,7 @@ pub(crate) fn forbidden(claim: Claim) -> &'static [Kind] {
         Claim::NoPrecommittedReads => &[Kind::PrecommittedRead],
         Claim::NoLostWrites => &[Kind::LostWrite],
         Claim::NoUnseenWrites => &[Kind::Unseen],
+        Claim::NoGroupSkips => &[Kind::GroupSkip],
         Claim::PollOrder => {
             &[Kind::IntNonmonotonicPoll, Kind::NonmonotonicPoll, Kind::IntPollSkip, Kind::PollSkip]
         }
@@ -137,7 +141,8 @@ impl Judge<'_> {
         let claim = asked.claim;
         let judged = self.records.operations;
         // What follows an event that nobody understands may poll what seems to be missing.
-        let retractable = matches!(claim, Claim::NoLostWrites | Claim::NoUnseenWrites);
+        let retractable =
+            matches!(claim, Claim::NoLostWrites | Claim::NoUnseenWrites | Claim::NoGroupSkips);
         if !(retractable && self.records.alien.is_some()) {
             let (anomalies, reason) = match claim {
                 Claim::NoCircularReads => self.circular(),

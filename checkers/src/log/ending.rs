@@ -21,7 +21,8 @@ pub(crate) struct Ending {
 
 /// The logs after whose last message [`EMPTY_MIN`] polls or more, all of them invoked after the mark of
 /// healing, returned nothing of any log. Only polls that name the log count, in question or answer, and those of
-/// processes that chose it themselves: what the system assigns to a subscriber is not in the history.
+/// processes that chose it themselves. A subscriber's do not: what the system assigns to it is not in the
+/// history, and it may have begun behind what another has polled and never told of.
 pub(crate) fn endings(history: &History, records: &Records<'_>) -> FxHashMap<Key, Ending> {
     let mut found = FxHashMap::default();
     let Some((healed, _)) = history.healed().filter(|_| history.has_real_time()) else {
@@ -50,6 +51,9 @@ pub(crate) fn endings(history: &History, records: &Records<'_>) -> FxHashMap<Key
             empty.remove(key);
         }
         let number = operation.number as u32;
+        if records.assignments.is_subscribed(operation.process, number) {
+            continue;
+        }
         let chosen = records.assignments.chosen(operation.process, number);
         let mut asked: Vec<Key> = chosen.iter().chain(&operation.op.key).copied().collect();
         asked.extend(named(&operation));

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use super::group::returned;
+use super::messages::{Holders, furthest_read};
 use super::operations::Fate;
 use super::partition::{Log, NONE};
+use super::records::Records;
 use super::view::LogView;
 use crate::{Anomaly, phrase::who};
 
 /// So many neighbours are shown on each side of what matters …
 const AROUND: u32 = 2;
 /// … and so many offsets in all.
-const PLACES_MAX: usize = 40;
+const PLACES_MAX: usize = 20;
 /// So many polls of one offset are named.
 const POLLS_MAX: usize = 4;
 
@@ -35,40 +38,27 @@ pub struct LogPlace {
 
 /// What is wrong with a message at one of its places.
 struct Wrongs {
-    /// The message that was seen first at each dense index, and whether there is another.
-    holders: Vec<u32>,
-    contested: Vec<bool>,
-    /// The greatest dense index that anybody polled first.
+    holders: Holders,
+    /// The greatest dense index that anybody polled first who is no member of a group.
     furthest: Option<u32>,
+    /// The messages that members of a group polled; empty unless it is asked what they passed over.
+    returned: Vec<bool>,
 }
 
 impl Wrongs {
-    fn of(log: &Log<'_>) -> Self {
-        let length = log.offsets.len();
-        let (mut holders, mut contested) = (vec![NONE; length], vec![false; length]);
-        let sends = log.rows.sends.iter().map(|row| row.offset).zip(&log.sent);
-        let polls = log.rows.polls.iter().map(|row| row.offset).zip(&log.polled);
-        for (offset, &message) in sends.chain(polls) {
-            let Some(index) = log.offsets.index(offset) else { continue };
-            let holder = &mut holders[index as usize];
-            if *holder == NONE {
-                *holder = message;
-            }
-            contested[index as usize] |= *holder != message;
-        }
-        let polled = log.messages.iter().filter(|it| it.poll != NONE && it.first != NONE);
-        let furthest = polled.map(|message| message.first).max();
-        Self { holders, contested, furthest }
+    fn of(log: &Log<'_>, records: &Records<'_>, by_group: bool) -> Self {
+        let furthest = furthest_read(log, records).map(|it| it.index);
+        let returned = if by_group { returned(log, records) } else { Vec::new() };
+        Self { holders: Holders::of(log), furthest, returned }
     }
 
     fn words(&self, log: &Log<'_>, index: u32) -> Vec<&'static str> {
         let mut words = Vec::new();
-        if self.contested[index as usize] {
+        if self.holders.contested[index as usize] {
             words.push("two messages");
         }
-        let Some(message) = log.messages.get(self.holders[index as usize] as usize) else {
-            return words;
-        };
+        let number = self.holders.first[index as usize] as usize;
+        let Some(message) = log.messages.get(number) else { return words };
         if message.first != message.last && !message.repeated {
             words.push("stands twice");
         }
@@ -79,6 +69,9 @@ impl Wrongs {
             }
             (Some(Fate::Ok), NONE) => words.push("never polled"),
             (Some(Fate::Fail), poll) if poll != NONE => words.push("its send had failed"),
+            (Some(Fate::Ok), _) if self.returned.get(number) == Some(&false) => {
+                words.push("passed over");
+            }
             _ => {}
         }
         words
@@ -93,7 +86,7 @@ impl LogView<'_> {
         let partition = anomaly.key.as_deref().and_then(|key| self.partition(key));
         let Some(partition) = partition else { return Vec::new() };
         let log = Log::new(partition);
-        let wrongs = Wrongs::of(&log);
+        let wrongs = Wrongs::of(&log, &self.records, anomaly.name == "group-skip");
         let operations = self.numbers(anomaly);
         let touched = touched(&log, &operations);
         let by_order = anomaly.name.ends_with("poll-skip")
@@ -102,7 +95,11 @@ impl LogView<'_> {
         let focus = if by_order {
             self.broken(&log, &operations, anomaly.name.ends_with("send"))
         } else {
-            touched.iter().copied().filter(|&it| !wrongs.words(&log, it).is_empty()).collect()
+            let is_wrong = |it: &u32| !wrongs.words(&log, *it).is_empty();
+            // A message that did not come is one that was sent; who went beyond it may have polled much.
+            let sent = sent(&log, &operations).into_iter().filter(is_wrong);
+            let missing = ["lost-write", "unseen", "group-skip"].contains(&anomaly.name.as_str());
+            if missing { sent.collect() } else { touched.into_iter().filter(is_wrong).collect() }
         };
         let last = log.offsets.len().saturating_sub(1) as u32;
         let shown: BTreeSet<u32> = focus
@@ -217,6 +214,14 @@ impl LogView<'_> {
     }
 }
 
+/// The dense indexes at which the messages that these operations send stand.
+fn sent(log: &Log<'_>, operations: &BTreeSet<u32>) -> BTreeSet<u32> {
+    let sends = log.rows.sends.iter().zip(&log.sent);
+    let own = sends.filter(|(send, _)| operations.contains(&send.operation));
+    let messages = own.map(|(_, &message)| &log.messages[message as usize]);
+    messages.filter(|it| it.first != NONE).flat_map(|it| [it.first, it.last]).collect()
+}
+
 /// The dense indexes that these operations name, or at which their messages stand.
 fn touched(log: &Log<'_>, operations: &BTreeSet<u32>) -> BTreeSet<u32> {
     let mut touched = BTreeSet::new();
@@ -284,5 +289,16 @@ mod tests {
     fn shows_a_message_whose_send_had_failed() {
         let text = "p0 invoke send x 1 \n p0 fail other \n p1 invoke poll x \n p1 ok [0 1]";
         check(text, Claim::NoAbortedReads, &["!0 1: its send had failed"]);
+    }
+
+    #[test]
+    fn shows_a_message_that_a_group_passed_over() {
+        let text = "p1 invoke subscribe _ [\"x\"] \n p1 ok
+            p0 invoke txn [send x 1, send x 2, send x 3]
+            p0 ok [send x [0 1], send x [1 2], send x [2 3]]
+            p1 invoke poll x \n p1 ok [0 1 2 3]
+            p2 invoke assign _ [\"x\"] \n p2 ok
+            p2 invoke poll x \n p2 ok [0 1 1 2 2 3]";
+        check(text, Claim::NoGroupSkips, &["0 1: ", "!1 2: passed over", "2 3: "]);
     }
 }

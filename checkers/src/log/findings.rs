@@ -2,6 +2,7 @@
 
 use std::ops::AddAssign;
 
+use super::group::GroupEvidence;
 use super::wider::Wide;
 
 /// Violations of one kind of which the proofs are kept; the others are counted.
@@ -16,6 +17,7 @@ pub(crate) enum Kind {
     PrecommittedRead,
     LostWrite,
     Unseen,
+    GroupSkip,
     IntPollSkip,
     IntNonmonotonicPoll,
     PollSkip,
@@ -27,13 +29,14 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// All of them, in the order of the declaration.
-    pub const ALL: [Kind; 13] = [
+    pub const ALL: [Kind; 14] = [
         Kind::InconsistentOffsets,
         Kind::Duplicate,
         Kind::AbortedRead,
         Kind::PrecommittedRead,
         Kind::LostWrite,
         Kind::Unseen,
+        Kind::GroupSkip,
         Kind::IntPollSkip,
         Kind::IntNonmonotonicPoll,
         Kind::PollSkip,
@@ -52,6 +55,7 @@ impl Kind {
             Kind::PrecommittedRead => "precommitted-read",
             Kind::LostWrite => "lost-write",
             Kind::Unseen => "unseen",
+            Kind::GroupSkip => "group-skip",
             Kind::IntPollSkip => "int-poll-skip",
             Kind::IntNonmonotonicPoll => "int-nonmonotonic-poll",
             Kind::PollSkip => "poll-skip",
@@ -121,6 +125,10 @@ pub(crate) struct Evidence {
     pub unsent: usize,
     /// Unseen messages of a log of which no final poll found the end.
     pub undecided: usize,
+    /// Those of them that members of a group went beyond, and nobody else did.
+    pub beyond_members: usize,
+    /// What a group of subscribers was seen to do.
+    pub group: GroupEvidence,
 }
 
 impl AddAssign<&Evidence> for Evidence {
@@ -138,6 +146,8 @@ impl AddAssign<&Evidence> for Evidence {
         self.send_pairs += other.send_pairs;
         self.unsent += other.unsent;
         self.undecided += other.undecided;
+        self.beyond_members += other.beyond_members;
+        self.group += &other.group;
     }
 }
 

@@ -117,6 +117,43 @@ pub(crate) const LESSONS: &[Lesson] = &[
         ],
     ),
     lesson(
+        "group-skip",
+        Claim::NoGroupSkips,
+        "A message that a group of subscribers goes beyond without returning it to any member, though \
+         it is there: its place was committed before it was polled. That a message comes twice is \
+         allowed.",
+        [
+            "p1 invoke subscribe _ [\"x\"]
+             p1 ok
+             p2 invoke subscribe _ [\"x\"]
+             p2 ok
+             p0 invoke txn [send x 1, send x 2, send x 3]
+             p0 ok [send x [0 1], send x [1 2], send x [2 3]]
+             p1 invoke poll x
+             p1 ok [0 1]
+             p2 invoke poll x
+             p2 ok [2 3]               # the group goes on behind message 2
+             p3 invoke assign _ [\"x\"]
+             p3 ok
+             p3 invoke poll x
+             p3 ok [0 1 1 2 2 3]       # which is there",
+            "p1 invoke subscribe _ [\"x\"]
+             p1 ok
+             p2 invoke subscribe _ [\"x\"]
+             p2 ok
+             p0 invoke txn [send x 1, send x 2, send x 3]
+             p0 ok [send x [0 1], send x [1 2], send x [2 3]]
+             p1 invoke poll x
+             p1 ok [0 1]
+             p2 invoke poll x
+             p2 ok [0 1 1 2 2 3]       # message 1 again, and none passed over
+             p3 invoke assign _ [\"x\"]
+             p3 ok
+             p3 invoke poll x
+             p3 ok [0 1 1 2 2 3]",
+        ],
+    ),
+    lesson(
         "int-poll-skip",
         Claim::PollOrder,
         "Two messages that one operation polled in a row have another between them in the log.",

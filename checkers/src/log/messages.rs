@@ -4,27 +4,44 @@ use super::ending::Ending;
 use super::findings::{Findings, Kind, Proof};
 use super::operations::Fate;
 use super::partition::{Log, Message, NONE};
+use super::records::Records;
 use super::teller::Teller;
+
+/// What stands at each dense index.
+pub(crate) struct Holders {
+    /// The message that was first seen there.
+    pub first: Vec<u32>,
+    /// Whether there is another.
+    pub contested: Vec<bool>,
+    /// How often any operation named an offset.
+    pub named: usize,
+}
+
+impl Holders {
+    /// Goes through all rows.
+    pub fn of(log: &Log<'_>) -> Self {
+        let length = log.offsets.len();
+        let (mut first, mut contested) = (vec![NONE; length], vec![false; length]);
+        let sends = log.rows.sends.iter().map(|row| row.offset).zip(&log.sent);
+        let polls = log.rows.polls.iter().map(|row| row.offset).zip(&log.polled);
+        let mut named = 0;
+        for (offset, &message) in sends.chain(polls) {
+            let Some(index) = log.offsets.index(offset) else { continue };
+            named += 1;
+            let holder = &mut first[index as usize];
+            if *holder == NONE {
+                *holder = message;
+            }
+            contested[index as usize] |= *holder != message;
+        }
+        Self { first, contested, named }
+    }
+}
 
 /// Finds offsets that hold two messages, and messages that hold two offsets.
 pub(crate) fn find_misplaced(log: &Log<'_>, teller: &Teller<'_>, findings: &mut Findings) {
     let length = log.offsets.len();
-    // The message that was first seen at each dense index.
-    let mut holders = vec![NONE; length];
-    let mut contested = vec![false; length];
-    let sends = log.rows.sends.iter().map(|row| row.offset).zip(&log.sent);
-    let polls = log.rows.polls.iter().map(|row| row.offset).zip(&log.polled);
-    let mut named = 0;
-    for (offset, &message) in sends.chain(polls) {
-        let Some(index) = log.offsets.index(offset) else { continue };
-        named += 1;
-        let holder = &mut holders[index as usize];
-        if *holder == NONE {
-            *holder = message;
-        } else if *holder != message {
-            contested[index as usize] = true;
-        }
-    }
+    let Holders { contested, named, .. } = Holders::of(log);
     findings.evidence.offsets = length;
     findings.evidence.confirmed = named - length;
     for index in (0..length).filter(|&index| contested[index]) {
@@ -149,16 +166,51 @@ fn two_last(one: u32, last: u32) -> Vec<u32> {
     if one == last { vec![last] } else { vec![one, last] }
 }
 
-/// Finds acknowledged messages that nobody polled: lost, if somebody polled beyond them, and unseen,
-/// if polls after the end of all faults found the end of the log, or went beyond.
+/// A poll of the message that stands furthest of all that a process polled which reads a log from its
+/// beginning on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Furthest {
+    /// The least dense index at which the message stands.
+    pub index: u32,
+    operation: u32,
+    token: u64,
+}
+
+/// How far those have read who are no members of a group. A member begins where the group is, so that
+/// what it goes beyond may have been polled by another member, which did not live to tell.
+pub(crate) fn furthest_read(log: &Log<'_>, records: &Records<'_>) -> Option<Furthest> {
+    let members = records.assignments.any_member();
+    let mut furthest: Option<Furthest> = None;
+    let mut row = 0;
+    for group in log.rows.polls.chunk_by(|one, other| one.operation == other.operation) {
+        let (first, operation) = (row, group[0].operation);
+        row += group.len();
+        let process = records.processes[operation as usize];
+        if members && records.assignments.is_subscribed(process, operation) {
+            continue;
+        }
+        for (poll, &message) in group.iter().zip(&log.polled[first..]) {
+            let index = log.messages[message as usize].first;
+            if index != NONE && furthest.is_none_or(|it| it.index < index) {
+                furthest = Some(Furthest { index, operation, token: poll.token });
+            }
+        }
+    }
+    furthest
+}
+
+/// Finds acknowledged messages that nobody polled: lost, if somebody polled beyond them who had to come
+/// by them, and unseen, if polls after the end of all faults found the end of the log, or went beyond.
 pub(crate) fn find_missing(
     log: &Log<'_>,
     teller: &Teller<'_>,
+    records: &Records<'_>,
     ending: Option<Ending>,
     findings: &mut Findings,
 ) {
     let polled = log.messages.iter().filter(|it| it.poll != NONE && it.first != NONE);
-    let furthest = polled.max_by_key(|it| it.first);
+    let reached = polled.map(|it| it.first).max();
+    let furthest = furthest_read(log, records);
     for message in &log.messages {
         findings.evidence.failed +=
             usize::from(log.sender(message).is_some_and(|send| send.fate == Fate::Fail));
@@ -166,31 +218,34 @@ pub(crate) fn find_missing(
         findings.evidence.acknowledged += 1;
         let placed = message.first != NONE;
         findings.evidence.nowhere += usize::from(!placed);
-        let beyond = furthest.filter(|furthest| placed && message.last <= furthest.first);
+        let within = placed && reached.is_some_and(|reached| message.last <= reached);
         // The furthest itself is there, whatever is lost.
-        let passed = beyond.is_some_and(|beyond| !std::ptr::eq(beyond, message));
+        let passed = within && (message.poll == NONE || Some(message.first) != reached);
         findings.evidence.passed += usize::from(passed);
         if message.poll != NONE {
             continue;
         }
-        if let Some(beyond) = beyond {
+        if let Some(beyond) = furthest.filter(|it| placed && message.last <= it.index) {
             findings.of_mut(Kind::LostWrite).add(|| lost(log, teller, message, beyond));
             findings.of_mut(Kind::Unseen).add(|| lost(log, teller, message, beyond));
             continue;
         }
         let completed = teller.operation(send.operation).completed;
-        match ending.filter(|ending| completed.is_some_and(|index| index < ending.since)) {
-            Some(ending) => {
-                findings.of_mut(Kind::Unseen).add(|| unseen(log, teller, message, ending));
+        if let Some(ending) = ending.filter(|it| completed.is_some_and(|index| index < it.since)) {
+            findings.of_mut(Kind::Unseen).add(|| unseen(log, teller, message, ending));
+            // Somebody polled beyond what is not there.
+            if within {
+                findings.of_mut(Kind::LostWrite).add(|| unseen(log, teller, message, ending));
             }
-            None => findings.evidence.undecided += 1,
+        } else {
+            findings.evidence.undecided += 1;
+            findings.evidence.beyond_members += usize::from(within);
         }
     }
 }
 
-fn lost(log: &Log<'_>, teller: &Teller<'_>, message: &Message, beyond: &Message) -> Proof {
-    let (send, poll) = (log.sender(message), log.reader(beyond));
-    let (Some(send), Some(poll)) = (send, poll) else {
+fn lost(log: &Log<'_>, teller: &Teller<'_>, message: &Message, beyond: Furthest) -> Proof {
+    let Some(send) = log.sender(message) else {
         return Proof { operations: Vec::new(), story: "A message is lost.".to_owned() };
     };
     let story = format!(
@@ -199,10 +254,10 @@ fn lost(log: &Log<'_>, teller: &Teller<'_>, message: &Message, beyond: &Message)
         teller.placed(send.token, Some(message.last)),
         log.rows.key,
         teller.the(send.operation),
-        teller.the(poll.operation),
-        teller.placed(poll.token, Some(beyond.first))
+        teller.the(beyond.operation),
+        teller.placed(beyond.token, Some(beyond.index))
     );
-    Proof { operations: two_last(send.operation, poll.operation), story }
+    Proof { operations: two_last(send.operation, beyond.operation), story }
 }
 
 fn unseen(log: &Log<'_>, teller: &Teller<'_>, message: &Message, ending: Ending) -> Proof {

@@ -22,21 +22,26 @@
 //! | `no-duplicates` | duplicate: a message at two offsets |
 //! | `no-aborted-reads` | G1a: a poll of a message whose send failed |
 //! | `no-precommitted-reads` | precommitted-read: a poll of what the same operation sends |
-//! | `no-lost-writes` | lost-write: an acknowledged message that nobody polled, all places of which are at or before the furthest that anybody polled (of a message at several offsets, the first counts) |
+//! | `no-lost-writes` | lost-write: an acknowledged message that nobody polled, all places of which are at or before the furthest that anybody polled who is no subscriber (of a message at several offsets, the first counts) |
 //! | `no-unseen-writes` | unseen: an acknowledged message never polled that is lost, or stands in a log whose end was found |
+//! | `no-group-skips` | group-skip: an acknowledged message that a group of subscribers went beyond and returned to no member ([`group`]) |
 //! | `poll-order` | int-poll-skip, int-nonmonotonic-poll, poll-skip, nonmonotonic-poll: from one polled message to the next the dense index rises by more than one, or by less; inside an operation, or from one of a process to its next |
 //! | `send-order` | int-nonmonotonic-send, nonmonotonic-send: the dense index falls from one message of a process to its next |
 //! | `no-circular-reads` | G1c: operations that poll each other's messages in a circle |
 //!
 //! *Final polls.* The end of a log is found when its last three polls, all of them invoked after
 //! the mark `healed` and after the acknowledgement in question, returned nothing at all; polls count
-//! that name the log, or whose process had it assigned. One that returned messages of other logs may not
+//! that name the log, or whose process had it assigned, and none of subscribers. One that returned messages of other logs may not
 //! have looked at this one. Without that a message not polled is unknown: a reader may be slow. Three,
 //! since a consumer's first poll is often empty.
 //!
 //! Allowed, and told of in the reasons: gaps between the sends of one operation (int-send-skip);
 //! circles that need the order of a process (G1c-process), real time (G1c-realtime), or the order in
 //! which messages stand, which no transaction isolates (G0, and G1c with it).
+//!
+//! *Subscribers* begin where their group is. One that polled beyond a message, or found nothing, proves
+//! nothing of it: another may have polled it, died before it told, and left its place behind. What only
+//! subscribers went beyond is unknown until somebody else comes so far, or finds the end of the log.
 //!
 //! *What it cannot see.* Rebalances: polls of subscribers are left out of `poll-order`. Seeks: a
 //! process that still has a log assigned is taken to go on where it was. Offsets of indeterminate
@@ -62,6 +67,10 @@ mod cycles;
 mod ending;
 mod excerpt;
 mod findings;
+mod group;
+#[cfg(test)]
+mod group_tests;
+mod group_words;
 mod lag;
 mod lessons;
 mod messages;

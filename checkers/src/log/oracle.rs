@@ -97,11 +97,21 @@ impl<'a> Oracle<'a> {
         self.messages().iter().any(|(key, value)| self.senders(key, value).len() > 1)
     }
 
-    fn is_lost(&self, key: &str, value: &str) -> bool {
-        let read = self.messages().into_iter().filter(|(k, v)| *k == key && self.polled(k, v));
-        let bound = read.filter_map(|(k, v)| self.places(k, v).into_iter().min()).max();
+    /// Whether all places of a message are at or before the furthest that was polled: by anybody, or by
+    /// anybody but members of a group.
+    fn is_passed(&self, key: &str, value: &str, by_members: bool) -> bool {
+        let read = self.rows.iter().filter(|row| {
+            !row.sent && row.key == key && (by_members || !self.is_subscribed(row.operation))
+        });
+        let first = |row: &Row| self.places(key, &row.value).into_iter().min();
+        let bound = read.filter_map(first).max();
         let last = self.places(key, value).into_iter().max();
         last.is_some_and(|last| bound.is_some_and(|bound| last <= bound))
+    }
+
+    fn is_lost(&self, key: &str, value: &str, sender: usize) -> bool {
+        self.is_passed(key, value, false)
+            || self.is_passed(key, value, true) && self.has_ended(key, sender)
     }
 
     /// Whether the last three polls of a log returned nothing, and began after `operation` ended.
@@ -113,6 +123,7 @@ impl<'a> Oracle<'a> {
             if !asks || it.invoked < healed || !Functions::new().polls(it) {
                 continue;
             }
+            let subscribed = self.is_subscribed(number);
             let rows = self.rows.iter().filter(|row| row.operation == number && !row.sent);
             let rows: Vec<_> = rows.collect();
             let returned = rows.iter().any(|row| row.key == key);
@@ -134,7 +145,7 @@ impl<'a> Oracle<'a> {
             let chosen = chosen.is_some_and(|(_, subscribed, keys)| {
                 !subscribed && keys.iter().any(|own| own == key)
             });
-            if returned || named || chosen {
+            if returned || !subscribed && (named || chosen) {
                 polls.push((it.invoked, returned));
             }
         }
@@ -148,9 +159,88 @@ impl<'a> Oracle<'a> {
             let Some(sender) = self.sender(key, value) else { return false };
             self.fate(sender) == Fate::Ok
                 && !self.polled(key, value)
-                && (self.is_lost(key, value) || unseen && self.has_ended(key, sender))
+                && (self.is_lost(key, value, sender) || unseen && self.has_ended(key, sender))
         };
         self.messages().into_iter().filter(|(key, value)| is_missing(key, value)).count()
+    }
+
+    /// How many acknowledged messages nobody polled, although somebody polled beyond them.
+    pub fn passed_unpolled(&self) -> usize {
+        let missing = |key: &str, value: &str| {
+            let sender = self.sender(key, value);
+            sender.is_some_and(|sender| self.fate(sender) == Fate::Ok)
+                && !self.polled(key, value)
+                && self.is_passed(key, value, true)
+        };
+        self.messages().into_iter().filter(|(key, value)| missing(key, value)).count()
+    }
+
+    /// Whether the process of an operation had last subscribed (`true`), had last chosen its logs, or
+    /// neither.
+    fn subscribed(&self, operation: usize) -> Option<bool> {
+        let process = self.operations[operation].process;
+        let own = |it: &&(usize, bool, Vec<String>)| {
+            it.0 < operation && self.operations[it.0].process == process
+        };
+        self.assignments.iter().rev().find(own).map(|it| it.1)
+    }
+
+    /// The dense indexes, each with the operation, that members of a group polled of a log.
+    fn members(&self, key: &str) -> Vec<(usize, i64)> {
+        let log = self.log(key);
+        let polls = self.rows.iter().filter(|row| !row.sent && row.key == key);
+        let polls = polls.filter(|row| self.subscribed(row.operation) == Some(true));
+        let index = |offset| log.keys().position(|it| *it == offset).map(|index| index as i64);
+        polls.filter_map(|row| Some((row.operation, row.offset.and_then(index)?))).collect()
+    }
+
+    /// The acknowledged messages that stand between two that members polled, and that nobody polled but
+    /// processes which had chosen the log.
+    fn holes(&self) -> Vec<(&str, &str)> {
+        let is_hole = |key: &str, value: &str| {
+            let got = self.rows.iter().any(|row| {
+                let of = !row.sent && row.key == key && row.value == value;
+                of && self.subscribed(row.operation) != Some(false)
+            });
+            let sender = self.sender(key, value);
+            if got || sender.is_none_or(|sender| self.fate(sender) != Fate::Ok) {
+                return false;
+            }
+            let (places, members) = (self.places(key, value), self.members(key));
+            places.iter().min().is_some_and(|at| members.iter().any(|it| it.1 <= *at))
+                && places.iter().max().is_some_and(|at| members.iter().any(|it| it.1 > *at))
+        };
+        self.messages().into_iter().filter(|(key, value)| is_hole(key, value)).collect()
+    }
+
+    /// How many acknowledged messages members were not seen to get, although the group went beyond them.
+    pub fn not_returned(&self) -> usize {
+        self.holes().len()
+    }
+
+    /// Whether a group passed over one of the holes for certain.
+    fn is_skipped(&self, key: &str, value: &str) -> bool {
+        let Some(sender) = self.sender(key, value) else { return false };
+        let [place] = self.places(key, value)[..] else { return false };
+        if self.log(key).values().nth(place as usize).is_none_or(|here| here.len() > 1) {
+            return false;
+        }
+        let acknowledged = self.operations[sender].completed.expect("it was acknowledged");
+        self.members(key).into_iter().filter(|it| it.1 > place).any(|(pass, _)| {
+            let pass = &self.operations[pass];
+            let end = pass.completed.expect("it returned something");
+            let doubt = self.operations.iter().enumerate().any(|(number, it)| {
+                self.fate(number) == Fate::Info
+                    && Functions::new().polls(it)
+                    && self.subscribed(number) != Some(false)
+                    && it.invoked < end
+            });
+            let seen = self.rows.iter().any(|row| {
+                let of = !row.sent && row.key == key && row.value == value;
+                of && self.operations[row.operation].invoked > end
+            });
+            pass.invoked > acknowledged && !doubt && seen
+        })
     }
 
     /// How many acknowledged messages nobody polled.
@@ -194,17 +284,7 @@ impl<'a> Oracle<'a> {
     }
 
     fn is_subscribed(&self, operation: usize) -> bool {
-        let process = self.operations[operation].process;
-        self.between(process, 0, operation)
-            .last()
-            .map(|it| it.1)
-            .or_else(|| {
-                self.assignments
-                    .iter()
-                    .find(|it| it.0 == 0 && operation > 0 && self.operations[0].process == process)
-                    .map(|it| it.1)
-            })
-            .unwrap_or(false)
+        self.subscribed(operation) == Some(true)
     }
 
     /// Steps inside operations and from operation to operation of one process: how many skip, and
@@ -278,6 +358,9 @@ impl<'a> Oracle<'a> {
                 .count(),
             Kind::LostWrite => self.missing(false),
             Kind::Unseen => self.missing(true),
+            Kind::GroupSkip => {
+                self.holes().into_iter().filter(|(key, value)| self.is_skipped(key, value)).count()
+            }
             Kind::IntPollSkip => self.steps(false, true).0,
             Kind::IntNonmonotonicPoll => self.steps(false, true).1,
             Kind::PollSkip => self.steps(false, false).0,

@@ -44,6 +44,8 @@ pub(crate) struct Shape {
 
 struct Client {
     process: u32,
+    /// It reads on where the group is, not where it was itself.
+    member: bool,
     /// The logs that it reads; nothing yet.
     assigned: Vec<usize>,
     /// Where it reads next in each log.
@@ -55,6 +57,8 @@ struct Broker<'a> {
     random: &'a mut Random,
     shape: Shape,
     logs: Vec<Vec<(i64, i64)>>,
+    /// Where the group of all members reads next in each log.
+    group: Vec<usize>,
     next: Vec<i64>,
     message: i64,
     events: Vec<Event>,
@@ -69,15 +73,22 @@ pub(crate) fn history(random: &mut Random, shape: Shape) -> History {
     let starts = [0, 0, 7, 1 << 62];
     let next = (0..shape.keys).map(|_| starts[random.below(4)]).collect();
     let logs = vec![Vec::new(); shape.keys];
-    let mut broker = Broker { random, shape, logs, next, message: 0, events: Vec::new() };
+    let group = vec![0; shape.keys];
+    let mut broker = Broker { random, shape, logs, group, next, message: 0, events: Vec::new() };
+    // Now and then everybody begins as a member of the group.
+    let grouped = shape.subscribes && broker.random.one_in(3);
     let mut clients: Vec<Client> = (0..shape.clients as u32)
         .map(|process| Client {
             process,
+            member: false,
             assigned: (0..shape.keys).collect(),
             positions: vec![0; shape.keys],
             open: None,
         })
         .collect();
+    for client in clients.iter_mut().filter(|_| grouped) {
+        broker.assign(client, true);
+    }
     let mut begun = 0;
     while begun < shape.operations || clients.iter().any(|client| client.open.is_some()) {
         let place = broker.random.below(shape.clients);
@@ -110,7 +121,8 @@ impl Broker<'_> {
 
     fn invoke(&mut self, client: &mut Client) {
         if self.random.one_in(9) {
-            return self.assign(client);
+            let subscribe = self.shape.subscribes && self.random.one_in(2);
+            return self.assign(client, subscribe);
         }
         let (sends, polls) = [(0, 1), (0, 1), (1, 0), (2, 0), (1, 1), (1, 1)][self.random.below(6)];
         let mut asked: Vec<Mop> = Vec::new();
@@ -119,7 +131,10 @@ impl Broker<'_> {
         let (poll, send) = (MopKind::Poll, MopKind::Send);
         for _ in 0..polls {
             asked.push(Mop { kind: poll, key: Key::new(""), value: Value::Nil });
-            answered.extend(self.poll(client, failure.is_none()));
+            // Of a poll without an outcome nobody knows whether it took effect.
+            let unknown = client.member && failure.is_some_and(|it| it > 0);
+            let keep = failure.is_none() || unknown && self.random.one_in(2);
+            answered.extend(self.poll(client, keep));
         }
         for _ in 0..sends {
             if !self.random.one_in(90) {
@@ -176,7 +191,12 @@ impl Broker<'_> {
     fn poll(&mut self, client: &mut Client, keep: bool) -> Vec<Mop> {
         let mut answered = Vec::new();
         for &place in &client.assigned.clone() {
-            let mut position = client.positions[place].min(self.logs[place].len());
+            let from = if client.member { self.group[place] } else { client.positions[place] };
+            let mut position = from.min(self.logs[place].len());
+            if client.member && self.random.one_in(6) {
+                // What was polled before was not committed.
+                position = position.saturating_sub(1 + self.random.below(2));
+            }
             if self.lies() {
                 position = self.random.below(self.logs[place].len() + 1);
             }
@@ -184,7 +204,9 @@ impl Broker<'_> {
             let length = self.random.below(4).max(usize::from(client.process == FINAL));
             let end = (position + length).min(self.logs[place].len());
             let mut batch = self.logs[place][position..end].to_vec();
-            if keep {
+            if keep && client.member {
+                self.group[place] = end;
+            } else if keep {
                 client.positions[place] = end;
             }
             if batch.len() > 1 && self.lies() {
@@ -210,8 +232,8 @@ impl Broker<'_> {
         answered
     }
 
-    fn assign(&mut self, client: &mut Client) {
-        let subscribe = self.shape.subscribes && self.random.one_in(2);
+    fn assign(&mut self, client: &mut Client, subscribe: bool) {
+        client.member = subscribe;
         let mut assigned: Vec<usize> = (0..self.shape.keys).collect();
         assigned.retain(|_| !self.random.one_in(3));
         for place in 0..self.shape.keys {
@@ -249,6 +271,7 @@ impl Broker<'_> {
             client.process += self.shape.clients as u32;
             client.positions = vec![0; self.shape.keys];
             client.assigned = (0..self.shape.keys).collect();
+            client.member = false;
         }
     }
 
@@ -262,6 +285,7 @@ impl Broker<'_> {
         }
         let mut client = Client {
             process: FINAL,
+            member: false,
             assigned: (0..self.shape.keys).collect(),
             positions: vec![0; self.shape.keys],
             open: None,

@@ -93,6 +93,17 @@ struct Assignment {
     keys: Vec<Key>,
 }
 
+/// How a process comes to what it polls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It has subscribed, and the system distributes the logs over all who have.
+    Member,
+    /// It has chosen its logs itself.
+    Reader,
+    /// It has said neither.
+    Undeclared,
+}
+
 /// Which process reads which logs, and when.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Assignments(FxHashMap<Process, Vec<Assignment>>);
@@ -118,7 +129,21 @@ impl Assignments {
 
     /// Whether the system tells the process what to read at the time of the operation.
     pub fn is_subscribed(&self, process: Process, operation: u32) -> bool {
-        self.last(process, operation).is_some_and(|it| it.subscribed)
+        self.role(process, operation) == Role::Member
+    }
+
+    /// How the process comes to what it polls at the time of the operation.
+    pub fn role(&self, process: Process, operation: u32) -> Role {
+        match self.last(process, operation) {
+            Some(it) if it.subscribed => Role::Member,
+            Some(_) => Role::Reader,
+            None => Role::Undeclared,
+        }
+    }
+
+    /// Whether anybody ever subscribed.
+    pub fn any_member(&self) -> bool {
+        self.0.values().flatten().any(|it| it.subscribed)
     }
 
     /// The logs that the process has chosen itself at the time of the operation.
@@ -147,6 +172,9 @@ pub(crate) struct Records<'a> {
     pub ends: Vec<u64>,
     /// The ok operations that both send and poll some message, in order.
     pub both: Vec<u32>,
+    /// The first poll without a known outcome by a process that may have been a member of a group: it
+    /// may have got any message, and the group may have gone on after that.
+    pub doubt: Option<u32>,
     /// The first event that nobody understands. What follows it is left out, and an operation open
     /// there is taken as open at the end.
     pub alien: Option<Alien>,
@@ -187,6 +215,7 @@ pub(crate) fn read<'a>(history: &'a History, budget: &Budget) -> Result<Records<
         processes: Vec::with_capacity(history.len()),
         ends: Vec::with_capacity(history.len()),
         both: Vec::new(),
+        doubt: None,
         alien,
         operations: 0,
     };
@@ -293,6 +322,13 @@ impl<'a> Records<'a> {
         }
         if sends && polls {
             self.both.push(number);
+        }
+        if self.doubt.is_none()
+            && fate == Fate::Info
+            && functions.polls(operation)
+            && self.assignments.role(operation.process, number) != Role::Reader
+        {
+            self.doubt = Some(number);
         }
     }
 }

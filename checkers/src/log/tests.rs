@@ -38,7 +38,7 @@ fn parse(text: &str) -> History {
     History::from_text(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-fn check(text: &str, claim: Claim, expected: Validity) -> Verdict {
+pub(super) fn check(text: &str, claim: Claim, expected: Validity) -> Verdict {
     let verdicts = verdicts(&parse(text));
     let verdict = verdicts.into_iter().find(|verdict| verdict.asked.claim == claim);
     let verdict = verdict.expect("it was asked");
@@ -49,7 +49,9 @@ fn check(text: &str, claim: Claim, expected: Validity) -> Verdict {
 
 #[test]
 fn upholds_every_claim_of_a_log_that_keeps_them() {
-    for verdict in verdicts(&parse(CORRECT)) {
+    // There is no group in it.
+    let verdicts = verdicts(&parse(CORRECT)).into_iter();
+    for verdict in verdicts.filter(|it| it.asked.claim != Claim::NoGroupSkips) {
         assert_eq!(verdict.validity, Valid, "{}: {}", verdict.asked, verdict.reason);
     }
 }

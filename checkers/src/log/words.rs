@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::checker::{Judge, forbidden};
 use super::ending::EMPTY_MIN;
 use super::findings::Kind;
+use super::group_words;
 use super::wider::{Wide, groups};
 use crate::phrase::{count, list, span, who};
 use crate::{Budget, Claim};
@@ -65,6 +66,7 @@ pub(crate) fn violated(judge: &Judge<'_>, claim: Claim) -> String {
             count(evidence.acknowledged, "acknowledged message"),
             over_time(judge)
         ),
+        Claim::NoGroupSkips => group_words::violated(judge, &of),
         _ => {
             let kinds = forbidden(claim).iter().filter(|&&kind| number(kind) > 0);
             let kinds: Vec<String> =
@@ -129,8 +131,11 @@ pub(crate) fn undecided(judge: &Judge<'_>, claim: Claim) -> Option<String> {
         }
         Claim::NoLostWrites => {
             let passed = count(evidence.passed, "acknowledged message");
-            enough(evidence.passed, &format!("{passed} at known offsets, passed by polls"))
+            group_words::beyond(judge).or_else(|| {
+                enough(evidence.passed, &format!("{passed} at known offsets, passed by polls"))
+            })
         }
+        Claim::NoGroupSkips => group_words::undecided(judge),
         Claim::NoUnseenWrites => unseen(judge).or_else(|| {
             let sent = are(evidence.acknowledged);
             enough(evidence.acknowledged, &format!("{sent} acknowledged"))
@@ -247,6 +252,7 @@ pub(crate) fn upheld(judge: &Judge<'_>, claim: Claim) -> String {
             count(evidence.acknowledged, "acknowledged message"),
             over_time(judge)
         ),
+        Claim::NoGroupSkips => group_words::upheld(judge),
         Claim::PollOrder => format!(
             "{} of polled messages follow each other in {logs} without a skip or a step back.{}{}",
             count(evidence.poll_pairs, "pair"),

@@ -43,6 +43,7 @@ pub fn is_safety(claim: Claim) -> bool {
             | Claim::NoLostElements
             | Claim::NoLostWrites
             | Claim::NoUnseenWrites
+            | Claim::NoGroupSkips
             | Claim::Recovers
             | Claim::Availability
     )

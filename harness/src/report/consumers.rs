@@ -58,6 +58,11 @@ fn bands(stored: &Stored, end: f64) -> Vec<(String, f64, f64)> {
     stored.faults.iter().map(band).collect()
 }
 
+/// A number at an axis: what is counted, and seconds, come whole, but for the first second of a short run.
+fn whole(number: f64) -> String {
+    if number.fract() == 0.0 { format!("{number:.0}") } else { format!("{number:.1}") }
+}
+
 fn draw_unseen(area: &Area<'_>, lags: &LogLags, end: f64, stored: &Stored) -> Drawn {
     let points: Vec<(f64, f64)> =
         lags.unseen.iter().map(|(time, count)| (time.as_secs_f64(), *count as f64)).collect();
@@ -68,7 +73,11 @@ fn draw_unseen(area: &Area<'_>, lags: &LogLags, end: f64, stored: &Stored) -> Dr
         .x_label_area_size(36)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..end, 0.0..most)?;
-    chart.configure_mesh().x_desc("seconds").y_desc("messages").draw()?;
+    let mut mesh = chart.configure_mesh();
+    mesh.x_desc("seconds")
+        .x_label_formatter(&|at| whole(*at))
+        .y_label_formatter(&|it| whole(*it))
+        .draw()?;
     for (name, from, to) in bands(stored, end) {
         let band = Rectangle::new([(from, 0.0), (to, most)], BAND.mix(0.13).filled());
         chart.draw_series([band])?;
@@ -97,12 +106,12 @@ fn draw_lag(area: &Area<'_>, lags: &LogLags, end: f64, stored: &Stored) -> Drawn
         range.end *= 10.0;
     }
     let mut chart = ChartBuilder::on(area)
-        .caption("lag of polls: the worst of each moment", ("sans-serif", 16))
+        .caption("lag of polls in milliseconds: the worst of each moment", ("sans-serif", 16))
         .margin(12)
         .x_label_area_size(36)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..end, range.clone().log_scale())?;
-    chart.configure_mesh().x_desc("seconds").y_desc("milliseconds").draw()?;
+    chart.configure_mesh().x_desc("seconds").x_label_formatter(&|at| whole(*at)).draw()?;
     for (name, from, to) in bands(stored, end) {
         let corners = [(from, range.start), (to, range.end)];
         chart.draw_series([Rectangle::new(corners, BAND.mix(0.13).filled())])?;

@@ -280,6 +280,7 @@ impl Violation {
             ("bound", _) => "Answers that came too late",
             (_, "lost-write") => "An acknowledged write that is gone",
             (_, "unseen") => "An acknowledged message that never came",
+            (_, "group-skip") => "A message that a group passed over",
             (_, "inconsistent-offsets") => "Two messages at one place",
             (_, "G1a") => "A read of what was taken back",
             (_, name) if name.ends_with("poll-skip") => "A poll that left something out",

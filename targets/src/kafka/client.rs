@@ -282,14 +282,20 @@ impl Worker {
     }
 
     fn poll(&mut self, mops: &[Mop], deadline: Instant) -> Result<Value, Trouble> {
+        let commits = self.settings.commits;
         let Some(consumer) = &mut self.consumer else {
             let text = "nothing is assigned to this client, and it has subscribed to nothing";
             return Err(Trouble::Never(Code::Other, text.into()));
         };
+        let by_group = consumer.chosen() == Chosen::ByGroup;
+        if by_group && commits == Commits::Before {
+            let polled = consumer.hand_out(deadline)?;
+            return Ok(answered(mops, Vec::new(), polled, self.layout));
+        }
         let polled = consumer.poll(deadline)?;
-        if consumer.chosen() == Chosen::ByGroup && !polled.is_empty() {
-            match self.settings.commits {
-                Commits::Never => {}
+        if by_group && !polled.is_empty() {
+            match commits {
+                Commits::Before | Commits::Never => {}
                 Commits::After => consumer.commit(&polled, None),
                 Commits::Waited => consumer.commit(&polled, Some(deadline)),
             }

@@ -59,8 +59,15 @@ function openOnPaper() {
   });
 }
 
+/* On a phone, what is long is folded. */
+function foldOnPhone() {
+  if (!matchMedia('(max-width:640px)').matches) return;
+  for (const details of document.querySelectorAll('details.fold')) details.open = false;
+}
+
 themes();
 openOnPaper();
+foldOnPhone();
 if (CHARTS) glance(byId('glance'));
 for (const violation of DATA.violations) {
   if (violation.timeline) timeline(byId(violation.id), violation);

@@ -5,7 +5,7 @@
 //! counts as lost. So an empty poll of partitions that the client chose itself succeeds only if the
 //! brokers have told where each partition ends and the consumer has read as far; otherwise it fails.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,8 @@ use crate::kafka::keys::Place;
 
 /// So many records one poll returns at most.
 const POLLED_MAX: usize = 1000;
+/// So many records one poll hands out of those that were committed before.
+const HANDED_MAX: usize = 4;
 /// How often librdkafka tells how far it is.
 pub(super) const STATISTICS_EVERY: Duration = Duration::from_millis(250);
 /// How long the ends of partitions may take to be told, each.
@@ -96,6 +98,8 @@ pub(super) struct Consumer {
     topics: BTreeSet<String>,
     /// Where each partition goes on that was polled or assigned.
     positions: BTreeMap<Place, i64>,
+    /// Records that were fetched and committed, and that no poll has returned yet.
+    waiting: VecDeque<Polled>,
 }
 
 impl Consumer {
@@ -143,8 +147,8 @@ impl Consumer {
         let made =
             config(settings.consumer(chosen), bootstrap).create_with_context(Sayings::default());
         let inner = made.map_err(|error| refused("no consumer", &error))?;
-        let (places, topics) = (Vec::new(), BTreeSet::new());
-        Ok(Self { inner, chosen, wait: settings.poll, places, topics, positions })
+        let (places, topics, waiting) = (Vec::new(), BTreeSet::new(), VecDeque::new());
+        Ok(Self { inner, chosen, wait: settings.poll, places, topics, positions, waiting })
     }
 
     pub(super) fn chosen(&self) -> Chosen {
@@ -195,6 +199,20 @@ impl Consumer {
             self.positions.insert(record.place.clone(), record.offset + 1);
         }
         Ok(polled)
+    }
+
+    /// The next few records of those that were fetched and committed before, as a program polls that
+    /// wants no record twice: what it has not handed out when it dies is passed over by its group.
+    pub(super) fn hand_out(&mut self, deadline: Instant) -> Result<Vec<Polled>, Trouble> {
+        if self.waiting.is_empty() {
+            let fetched = self.poll(deadline)?;
+            if !fetched.is_empty() {
+                self.commit(&fetched, Some(deadline));
+            }
+            self.waiting.extend(fetched);
+        }
+        let few = self.waiting.len().min(HANDED_MAX);
+        Ok(self.waiting.drain(..few).collect())
     }
 
     /// Succeeds if the group has given it partitions: a member that has none has not looked anywhere.

@@ -51,7 +51,8 @@ pub(crate) const OPTIONS: &[(&str, &str)] = &[
     (
         "commit",
         "when subscribers commit what they polled: after (each poll, and nobody waits; default), sync \
-         (the same, and the poll waits for the answer), or never; in a transaction they always do",
+         (the same, and the poll waits for the answer), before (all that was fetched, which polls then \
+         return a few records at a time: at most once), or never; in a transaction they always do",
     ),
     (
         "reset",
@@ -118,14 +119,16 @@ pub(super) enum Isolation {
     Uncommitted,
 }
 
-/// When a subscriber commits what it has polled outside of transactions.
+/// When subscribers commit what they poll outside of transactions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Commits {
-    Never,
-    /// After each poll, without waiting for the answer.
+    /// What a poll returned, without waiting for the answer: at least once.
     After,
-    /// After each poll, which waits for the answer.
+    /// The same, but the poll waits for the answer.
     Waited,
+    /// What was fetched, before it is returned: at most once.
+    Before,
+    Never,
 }
 
 /// The options of a plan, read.
@@ -173,9 +176,10 @@ impl Settings {
             assignor: options
                 .choice("assignor", &["range", "roundrobin", "cooperative-sticky"])?
                 .unwrap_or("range"),
-            commits: match options.choice("commit", &["after", "sync", "never"])? {
-                Some("never") => Commits::Never,
+            commits: match options.choice("commit", &["after", "sync", "before", "never"])? {
                 Some("sync") => Commits::Waited,
+                Some("before") => Commits::Before,
+                Some("never") => Commits::Never,
                 _ => Commits::After,
             },
             reset: options.choice("reset", &[EARLIEST, "latest"])?.unwrap_or(EARLIEST),
@@ -201,6 +205,11 @@ impl Settings {
         if settings.think.is_some() && !transactions {
             let problem = "only in a transaction is there more to send: add `transactions: true`";
             return Err(options.error("think", problem));
+        }
+        if transactions && settings.commits == Commits::Before {
+            let problem =
+                "a transaction commits what it polled with what it sends: leave `commit` out";
+            return Err(options.error("commit", problem));
         }
         if transactions && settings.delivery_timeout > settings.transaction_timeout {
             let problem = "`delivery_timeout` is longer than a transaction may last";
@@ -323,8 +332,11 @@ impl Settings {
 
     fn committing(&self) -> &'static str {
         match (self.commits, self.transactions) {
-            (Commits::After, _) => "after each poll, and in transactions",
-            (Commits::Waited, _) => "after each poll, which waits for it, and in transactions",
+            (Commits::After, true) => "after each poll, and in transactions",
+            (Commits::After, false) => "after each poll",
+            (Commits::Waited, true) => "after each poll, which waits for it, and in transactions",
+            (Commits::Waited, false) => "after each poll, which waits for it",
+            (Commits::Before, _) => "what was fetched, before it is polled",
             (Commits::Never, true) => "in transactions",
             (Commits::Never, false) => "never",
         }
