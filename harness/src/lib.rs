@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod client;
 pub mod command;
+pub mod complaints;
 pub mod controller;
 pub mod judge;
 pub mod machine;

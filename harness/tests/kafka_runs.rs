@@ -88,3 +88,42 @@ fn a_broker_that_never_comes_up_is_named_with_its_last_words() {
     assert_eq!(exit, 3, "{said}");
     assert!(said.contains("NoSuchFlag"), "{said}");
 }
+
+/// The broker of the first log never starts again, and no broker takes members with such a time-out.
+const ENDINGS: &str = "
+lab: { local: { nodes: 3 } }
+target: { kafka: { acks: 1, replication: 1, group_timeout: 1s, session_timeout: 3s, delivery_timeout: 2s } }
+workload: { log: { keys: 6, mix: { send: 1, poll: 1 }, length: 1, read: subscribe } }
+load: { clients: 6, duration: 14s, rate: 60/s, timeout: 3s }
+faults: [ { at: 3s, for: 1s, damage: { of: leader, files: meta.properties, flip: 64 } } ]
+claims: [ no-lost-writes, no-unseen-writes, consistent-offsets ]
+bounds: { form: 60s, settle: 3s, final-reads: 8s }
+";
+
+#[test]
+fn logs_that_nobody_leads_and_a_group_that_never_settles_end_in_a_verdict_that_names_them() {
+    let test = "logs_that_nobody_leads_and_a_group_that_never_settles";
+    let Some(place) = place(test, Way::Local) else { return };
+    let (exit, verdict, said) = place.run_text(ENDINGS, Way::Local);
+    assert_eq!(exit, 2, "{said}\n{verdict}");
+    assert_eq!(verdict["faults_proven"], 1, "{said}");
+    // What was seen of the other logs stays decided.
+    assert_eq!(word(&verdict, "consistent-offsets"), "upheld", "{said}");
+    assert_eq!(word(&verdict, "no-unseen-writes"), "unknown", "{said}");
+    let unwell = verdict["unwell"].as_array().cloned().unwrap_or_default();
+    let of = |part: &str| {
+        let found = unwell.iter().find(|it| it["what"].to_string().contains(part));
+        found.unwrap_or_else(|| panic!("{part} is not told: {said}"))
+    };
+    let unled = of("nobody leads log-0-0");
+    assert!(unled["what"].to_string().contains("which does not answer"), "{unled}");
+    assert!(unled["log"].to_string().contains("meta.properties"), "{unled}");
+    let never = of("the group never settled")["what"].to_string();
+    assert!(never.contains("no member was ever given anything to read"), "{never}");
+    let coordinator = of("which coordinates the group schism");
+    assert!(coordinator["log"].as_array().is_some_and(|log| !log.is_empty()), "{coordinator}");
+    // Both stand in the message, with the last words of the broker.
+    for part in ["nobody leads log-0-0", "the group never settled", "'s log:", "meta.properties"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+}

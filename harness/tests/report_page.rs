@@ -133,6 +133,7 @@ fn record(workload: &str) -> RunRecord {
         lateness_ms: Vec::new(),
         sabotage: None,
         notes: Vec::new(),
+        unwell: Vec::new(),
         lost: Vec::new(),
         dirty: Vec::new(),
     }

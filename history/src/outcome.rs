@@ -66,13 +66,16 @@ pub enum Code {
     Shed,
     /// The answer could not be understood.
     Protocol,
+    /// The client's own library has given the client up, and refuses everything from now on: another
+    /// one takes its place.
+    Fatal,
     /// Anything else; the text says what.
     Other,
 }
 
 impl Code {
     /// Every class, in the order of the declaration.
-    pub const ALL: [Code; 8] = [
+    pub const ALL: [Code; 9] = [
         Code::Mismatch,
         Code::Refused,
         Code::Unavailable,
@@ -80,6 +83,7 @@ impl Code {
         Code::Disconnected,
         Code::Shed,
         Code::Protocol,
+        Code::Fatal,
         Code::Other,
     ];
 
@@ -93,6 +97,7 @@ impl Code {
             Code::Disconnected => "disconnected",
             Code::Shed => "shed",
             Code::Protocol => "protocol",
+            Code::Fatal => "fatal",
             Code::Other => "other",
         }
     }

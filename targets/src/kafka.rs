@@ -12,6 +12,7 @@ mod properties;
 mod questions;
 mod settings;
 mod topics;
+mod unwell;
 mod view;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -28,7 +29,7 @@ use tokio::time::Instant;
 use crate::clock_sight::by_seconds;
 use crate::log_tail::last_lines;
 use crate::program::run;
-use crate::{Client, ClockSight, Cluster, Target, TargetEntry, TargetError};
+use crate::{Client, ClockSight, Cluster, Complaint, Target, TargetEntry, TargetError, Unwell};
 use client::{KafkaClient, KnownTopics};
 use questions::{Coordinated, coordinators, each};
 use settings::Settings;
@@ -259,9 +260,11 @@ impl Target for Kafka {
                 return Ok(());
             };
             if Instant::now() + PAUSE >= deadline {
-                // Of a cluster that lacks something as a whole, any log says more than none.
-                let of = |id: Option<NodeId>| cluster.nodes().find(|node| Some(node.id) == id);
-                let log = match of(node).or_else(|| cluster.nodes().next()) {
+                // Of a cluster that lacks something as a whole, any log says more than none; but nobody's
+                // log is shown as that of a node that nobody waits for.
+                let first = cluster.nodes().next();
+                let log_of = node.map_or(first, |id| cluster.host(id).map(|host| host.node()));
+                let log = match log_of {
                     Some(node) => last_lines(&node.logs.join(self.logs()[0])).await,
                     None => String::new(),
                 };
@@ -346,6 +349,15 @@ impl Target for Kafka {
         within: Duration,
     ) -> Result<Option<String>, TargetError> {
         Ok(metrics::text(&self.http, node, within).await)
+    }
+
+    async fn unwell(
+        &self,
+        cluster: &Cluster,
+        complaint: Complaint,
+        within: Duration,
+    ) -> Vec<Unwell> {
+        self.troubles(cluster, complaint, within).await
     }
 
     fn logs(&self) -> &'static [&'static str] {

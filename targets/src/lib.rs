@@ -6,6 +6,7 @@ mod archive;
 mod cache;
 mod clock_sight;
 mod cluster;
+mod entry;
 mod error;
 mod etcd;
 #[cfg(feature = "kafka")]
@@ -17,19 +18,21 @@ mod redis_cluster;
 mod redlock;
 mod reference;
 mod stream;
+mod unwell;
 mod upkeep;
 
 pub use clock_sight::ClockSight;
 pub use cluster::Cluster;
+pub use entry::TargetEntry;
 pub use error::TargetError;
 pub use log_tail::last_lines;
+pub use unwell::{Complaint, Unwell};
 pub use upkeep::Upkeep;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use schism_history::{Call, Evidence, OptionError, Outcome, Process};
+use schism_history::{Call, Evidence, Outcome, Process};
 use schism_lab::{Node, NodeId};
 
 /// A system under test.
@@ -185,6 +188,12 @@ pub trait Target: Send + Sync {
         Ok(None)
     }
 
+    /// What is not well once the load is over and everything has healed: of itself, and of what clients
+    /// complained of. Asks the nodes, each for at most `within`; empty where nothing is known to be wrong.
+    async fn unwell(&self, _: &Cluster, _: Complaint, _within: Duration) -> Vec<Unwell> {
+        Vec::new()
+    }
+
     /// The names of the target's log files in a node's `logs` folder.
     fn logs(&self) -> &'static [&'static str] {
         &[]
@@ -204,29 +213,6 @@ pub trait Target: Send + Sync {
 pub trait Client: Send {
     /// Does one operation, and says what became of it; never later than `call.timeout` from now.
     async fn invoke(&mut self, call: &Call<'_>) -> Outcome;
-}
-
-/// A row of [`TARGETS`].
-pub struct TargetEntry {
-    /// The target's name in plans.
-    pub name: &'static str,
-    /// One line on what it is.
-    pub summary: &'static str,
-    /// Whether it stands on the nodes of a lab; otherwise it lives inside the controller.
-    pub needs_lab: bool,
-    /// The functions (`Op::f`), and the parts of transactions (`append`), that its client speaks.
-    pub operations: &'static [&'static str],
-    /// The faults that it takes, by their names in the nemesis' table.
-    pub faults: &'static [&'static str],
-    /// The roles of its nodes that victims are named by, besides `leader` ([`Target::primaries`]).
-    pub roles: &'static [&'static str],
-    /// The keys of its options, each with one line of help; what else stands in a plan is an error.
-    pub options: &'static [(&'static str, &'static str)],
-    /// Whether it can stand on so many nodes with the options of a plan; otherwise why not, and how
-    /// many would do.
-    pub fits: fn(&serde_json::Value, u16) -> Result<(), String>,
-    /// Makes it from the options of a plan (a JSON object, or null).
-    pub construct: fn(&serde_json::Value) -> Result<Arc<dyn Target>, OptionError>,
 }
 
 /// The targets that there are.

@@ -14,12 +14,17 @@ const CHARACTERS: usize = 320;
 
 /// The last lines of a log, as the end of an error; nothing if there are none to be read.
 pub async fn last_lines(log: &Path) -> String {
-    let tail = tail(log).await.unwrap_or_default();
-    let lines: Vec<String> = tail.lines().map(shortened).collect();
-    match &lines[lines.len().saturating_sub(LINES)..] {
+    match last(log).await.as_slice() {
         [] => String::new(),
         last => format!("; its last log lines:\n  {}", last.join("\n  ")),
     }
+}
+
+/// The last lines of a log; none if there are none to be read.
+pub(crate) async fn last(log: &Path) -> Vec<String> {
+    let tail = tail(log).await.unwrap_or_default();
+    let mut lines: Vec<String> = tail.lines().map(shortened).collect();
+    lines.split_off(lines.len().saturating_sub(LINES))
 }
 
 fn shortened(line: &str) -> String {

@@ -11,10 +11,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use schism_history::{Call, Code, Key, Mop, MopKind, Op, Outcome, Process, Time, TraceId, Value};
 use schism_lab::{
     Command, Datagrams, Host, HostError, Node, NodeId, Output, Platform, ProcessState, Running,
 };
-use schism_targets::{Cluster, TARGETS, Target};
+use schism_targets::{Client, Cluster, Complaint, TARGETS, Target};
 use serde_json::json;
 use tokio::process::Child;
 
@@ -256,6 +257,63 @@ async fn a_node_that_shares_no_files_is_brought_all_of_it() {
     assert_eq!(written(&own.join("content")), before);
     let members = place.target.members(&place.cluster).await.expect("members");
     assert_eq!(members, [NodeId(1)]);
+}
+
+/// One operation by a client, as a worker asks it.
+async fn ask(client: &mut dyn Client, op: &Op) -> Outcome {
+    let timeout = Duration::from_secs(20);
+    let call = Call { op, index: 0, deadline: Time(0), timeout, trace: TraceId::derive(0, 0) };
+    client.invoke(&call).await
+}
+
+/// Sends a message until it is ok: the coordinator may still be looked for.
+async fn sent(client: &mut dyn Client, message: i64) {
+    let deadline = Instant::now() + READY;
+    loop {
+        match ask(client, &send(message)).await {
+            Outcome::Ok(_) => return,
+            other => assert!(Instant::now() < deadline, "{message} was never sent: {other:?}"),
+        }
+    }
+}
+
+fn send(message: i64) -> Op {
+    let mop = Mop { kind: MopKind::Send, key: Key::new("0"), value: Value::Int(message) };
+    Op::new("send", None, Value::Mops([mop].into()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_is_fenced_is_given_up_and_the_broker_behind_it_is_named() {
+    let test = "a_producer_that_is_fenced_is_given_up_and_the_broker_behind_it_is_named";
+    let Some(place) = place(test, 4, 1, json!({ "transactions": true })) else { return };
+    place.start().await;
+    let Place { cluster, target, .. } = &place;
+    // Two clients of one process have one transactional id: the later fences the earlier.
+    let connect = async || target.connect(cluster, place.node(1), Process(0)).await.expect("one");
+    let (mut earlier, mut later) = (connect().await, connect().await);
+    sent(&mut *earlier, 1).await;
+    sent(&mut *later, 2).await;
+    let outcome = ask(&mut *earlier, &send(3)).await;
+    let (Outcome::Fail(reason) | Outcome::Info(reason)) = &outcome else {
+        panic!("a fenced producer sent: {outcome:?}");
+    };
+    assert_eq!(reason.code, Code::Fatal, "{reason}");
+    sent(&mut *later, 4).await;
+    let complaint = Complaint { unsettled: true, fatal: true };
+    let told = target.unwell(cluster, complaint, ANSWER).await;
+    let of = |part: &str| {
+        let found = told.iter().find(|it| it.what.contains(part));
+        found.unwrap_or_else(|| panic!("{part} is not among {told:?}"))
+    };
+    let coordinator = of("n1 coordinates transactions of the clients, some of which were given up");
+    assert!(coordinator.node == Some(NodeId(1)) && !coordinator.log.is_empty(), "{told:?}");
+    // Nobody is in the group.
+    assert!(of("which coordinates the group schism").what.contains("with no member"), "{told:?}");
+    target.kill(cluster, place.node(1)).await.expect("it dies");
+    let told = target.unwell(cluster, Complaint::default(), ANSWER).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].what, "n1 does not answer");
+    assert!(!told[0].log.is_empty(), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,6 +74,12 @@ pub fn print_verdict(
         grouped(judged),
         verdict.check_s,
     ));
+    for unwell in &verdict.unwell {
+        say(&format!("Not well: {}.", unwell.what));
+        let lines = unwell.log.iter().map(|line| format!("    {line}"));
+        let heading = Some(unwell.heading()).filter(|heading| !heading.is_empty());
+        heading.map(|it| format!("  {it}")).into_iter().chain(lines).for_each(|line| say(&line));
+    }
     if let Some(consumers) = &verdict.consumers {
         say(&consumers.words());
     }

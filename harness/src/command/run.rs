@@ -8,7 +8,7 @@ use schism_checkers::{Budget, Question};
 use schism_lab::local::{self, Ended};
 use schism_lab::ssh::Access;
 use schism_nemesis::Schedule;
-use schism_targets::{Cluster, TARGETS, Target};
+use schism_targets::{Cluster, TARGETS, Target, Unwell};
 use schism_workloads::{WORKLOADS, Workload};
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +16,7 @@ use crate::arguments::RunArguments;
 use crate::controller::{self, Conduct, Stage};
 use crate::plan::{self, LabPlan, Plan};
 use crate::sabotage::Sabotage;
-use crate::store::{RunFolder, RunRecord, VerdictRecord};
+use crate::store::{RunFolder, RunRecord, UnwellRecord, VerdictRecord};
 use crate::streams::stream;
 use crate::{judge, machine, report};
 
@@ -182,6 +182,7 @@ fn describe(
         sabotage: sabotage.map(|sabotage| format!("{sabotage:?}")),
         interrupted: false,
         notes: Vec::new(),
+        unwell: Vec::new(),
         lost: Vec::new(),
         dirty: Vec::new(),
     }
@@ -359,6 +360,7 @@ fn conclude(prepared: Prepared, conduct: &Conduct) -> anyhow::Result<i32> {
     record.load_started = conduct.load_started.map(|time| time.to_string());
     record.loaded_s = conduct.load_started.map(|_| conduct.load_s);
     record.notes.clone_from(&conduct.notes);
+    record.unwell = conduct.unwell.iter().map(unwell).collect();
     record.lost.clone_from(&conduct.lost);
     record.dirty.clone_from(&conduct.dirty);
     record.interrupted = conduct.interrupted;
@@ -380,6 +382,11 @@ fn conclude(prepared: Prepared, conduct: &Conduct) -> anyhow::Result<i32> {
         warn(&format!("The verdict could not be stored: {error}"));
     }
     Ok(code)
+}
+
+fn unwell(told: &Unwell) -> UnwellRecord {
+    let Unwell { what, node, log } = told.clone();
+    UnwellRecord { what, node: node.map(|node| node.to_string()), log }
 }
 
 /// How much was recorded, how fast, and what that took.

@@ -18,8 +18,10 @@ use crate::sabotage::Sabotage;
 /// A client that has not answered this long after its time-out is given up: a fault in the client
 /// itself must not hang a run.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long a client of a closed loop waits after a node has refused it.
+/// How long a client of a closed loop waits after a node has refused it, and after its library has given
+/// it up: whoever is fatal again and again costs a new connection each time.
 const PAUSE_WHEN_REFUSED: Duration = Duration::from_millis(10);
+const PAUSE_WHEN_FATAL: Duration = Duration::from_millis(200);
 
 /// What all clients of a run have in common.
 pub struct Load {
@@ -91,11 +93,11 @@ impl Worker {
                 }
                 return self;
             };
-            let refused = self.perform(op, due).await;
-            if refused && due.is_none() {
+            let pause = self.perform(op, due).await;
+            if let (Some(pause), None) = (pause, due) {
                 // In a closed loop nothing else keeps a client from asking a dead node in vain
                 // thousands of times a second.
-                tokio::time::sleep(PAUSE_WHEN_REFUSED).await;
+                tokio::time::sleep(pause).await;
             }
             // A client inside the controller never waits for anything: without this it would keep
             // timers, and whoever is to stop it, from running.
@@ -137,19 +139,25 @@ impl Worker {
         }
     }
 
-    /// Does one operation; whether nobody was there to take it.
-    async fn perform(&mut self, op: Op, due: Option<Time>) -> bool {
+    /// Does one operation; how long to wait before the next, where nobody was there to take it.
+    async fn perform(&mut self, op: Op, due: Option<Time>) -> Option<Duration> {
         let node = self.node.as_ref().map(|node| NodeId(node.id.0));
         let index = self.pen.record(self.process, Kind::Invoke { op: op.clone(), due, node });
         let outcome = self.invoke(&op, index).await;
         let retired = matches!(outcome, Outcome::Info(_));
-        let refused = matches!(&outcome, Outcome::Fail(reason) if reason.code == Code::Refused);
+        let pause = match &outcome {
+            Outcome::Fail(reason) if reason.code == Code::Refused => Some(PAUSE_WHEN_REFUSED),
+            Outcome::Fail(reason) | Outcome::Info(reason) if reason.code == Code::Fatal => {
+                Some(PAUSE_WHEN_FATAL)
+            }
+            _ => None,
+        };
         self.pen.record(self.process, Kind::Complete(outcome));
         self.completed += 1;
         if retired {
             self.retire();
         }
-        refused
+        pause
     }
 
     async fn invoke(&mut self, op: &Op, index: u64) -> Outcome {

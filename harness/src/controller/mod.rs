@@ -14,6 +14,7 @@ mod progress;
 mod recorder;
 mod scrape;
 mod source;
+mod unwell;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use schism_checkers::Question;
 use schism_history::{FaultMark, Kind, Process, Time};
 use schism_lab::{Effect, Host, Network, NodeId};
 use schism_nemesis::{ClientPlaces, Ear, FaultSpec, Nemesis, Schedule};
-use schism_targets::{Cluster, Target};
+use schism_targets::{Cluster, Complaint, Target, Unwell};
 use schism_workloads::generator::Limit;
 use schism_workloads::{Generator, Workload};
 use tokio::task::{JoinHandle, JoinSet};
@@ -37,6 +38,7 @@ use self::prefix::Prefix;
 use self::progress::Progress;
 use self::recorder::{Observer, Pen, Recorder};
 use self::source::Source;
+use self::unwell::Hearing;
 use crate::machine;
 use crate::plan::{self, ClientHost, Plan, Stop};
 use crate::sabotage::Sabotage;
@@ -95,6 +97,8 @@ pub struct Conduct {
     pub notes: Vec<String>,
     /// The nodes that refused to start on damaged files, and are down for good.
     pub down: Vec<NodeId>,
+    /// What was not well with the system when the load was over, as its nodes told.
+    pub unwell: Vec<Unwell>,
     /// Agents that were lost on the way.
     pub lost: Vec<String>,
     /// What was left on nodes, each with its node and the command that cleans it.
@@ -134,7 +138,10 @@ async fn conduct_held(stage: Stage) -> anyhow::Result<Conduct> {
         sabotage,
     });
     if let Err(finding) = preflight::check(&load, &stage.workload).await {
-        return Ok(Conduct { preflight: Some(finding), ..Conduct::default() });
+        let mut conduct = Conduct { preflight: Some(finding.words), ..Conduct::default() };
+        let complaint = Complaint { fatal: finding.fatal, ..Complaint::default() };
+        unwell::ask(&stage, complaint, &mut conduct).await;
+        return Ok(conduct);
     }
     Run::start(stage, load)?.conduct().await
 }
@@ -238,14 +245,19 @@ struct Run {
     recording: recorder::Recording,
     prefix: Prefix,
     progress: Progress,
+    hearing: Hearing,
     ear: Ear,
 }
 
 impl Run {
     fn start(stage: Stage, load: Arc<Load>) -> anyhow::Result<Self> {
         let (prefix, progress, ear) = (Prefix::default(), Progress::default(), Ear::default());
-        let mut observers: Vec<Box<dyn Observer>> =
-            vec![Box::new(load.source.clone()), Box::new(progress.clone())];
+        let hearing = Hearing::default();
+        let mut observers: Vec<Box<dyn Observer>> = vec![
+            Box::new(load.source.clone()),
+            Box::new(progress.clone()),
+            Box::new(hearing.clone()),
+        ];
         if stage.plan.stop == Stop::FirstViolation {
             observers.push(Box::new(prefix.clone()));
         }
@@ -259,7 +271,7 @@ impl Run {
         let path = stage.folder.join("history.jsonl");
         let (recording, pen) = Recorder::start(&path, clock, observers)
             .with_context(|| format!("{}: cannot be written", path.display()))?;
-        Ok(Self { stage, load, clock, pen, recording, prefix, progress, ear })
+        Ok(Self { stage, load, clock, pen, recording, prefix, progress, hearing, ear })
     }
 
     async fn conduct(self) -> anyhow::Result<Conduct> {
@@ -276,6 +288,8 @@ impl Run {
         ));
         let workers = self.put_under_load(&mut conduct).await?;
         self.quiesce(&mut conduct).await;
+        // The members of groups are still there: it is final reads that make them choose for themselves.
+        unwell::ask(&self.stage, self.hearing.complaint(), &mut conduct).await;
         self.pen.record(Process::NEMESIS, Kind::Fault(FaultMark::Healed));
         self.read_finally(workers, &mut conduct).await;
         // Whoever interrupts now has waited for the reads, but wants no plan after this one.

@@ -22,8 +22,23 @@ const PAUSE: Duration = Duration::from_millis(250);
 const MESSAGE_WITHIN: Duration = Duration::from_secs(10);
 const BETWEEN_POLLS: Duration = Duration::from_millis(50);
 
-/// Asks every node, all at once. The error says what was wrong, in whole sentences.
-pub async fn check(load: &Arc<Load>, workload: &Arc<dyn Workload>) -> Result<(), String> {
+/// Why no load can be put on a system.
+#[derive(Debug, Default)]
+pub struct Finding {
+    /// What was wrong, in whole sentences.
+    pub words: String,
+    /// Whether a client was given up by its own library.
+    pub fatal: bool,
+}
+
+impl From<String> for Finding {
+    fn from(words: String) -> Self {
+        Self { words, fatal: false }
+    }
+}
+
+/// Asks every node, all at once.
+pub async fn check(load: &Arc<Load>, workload: &Arc<dyn Workload>) -> Result<(), Finding> {
     let mut nodes: Vec<Option<Node>> = load.cluster.nodes().cloned().map(Some).collect();
     if nodes.is_empty() {
         nodes.push(None);
@@ -39,14 +54,18 @@ pub async fn check(load: &Arc<Load>, workload: &Arc<dyn Workload>) -> Result<(),
         })
         .collect();
     let mut problems = Vec::new();
+    let mut fatal = false;
     for check in checks {
         match check.await {
             Ok(Ok(())) => {}
-            Ok(Err(problem)) => problems.push(problem),
+            Ok(Err(problem)) => {
+                fatal |= problem.fatal;
+                problems.push(problem.words);
+            }
             Err(error) => problems.push(format!("the preflight broke off: {error}.")),
         }
     }
-    if problems.is_empty() { Ok(()) } else { Err(problems.join(" ")) }
+    if problems.is_empty() { Ok(()) } else { Err(Finding { words: problems.join(" "), fatal }) }
 }
 
 async fn check_node(
@@ -54,9 +73,9 @@ async fn check_node(
     workload: &dyn Workload,
     node: Option<&Node>,
     place: u32,
-) -> Result<(), String> {
+) -> Result<(), Finding> {
     let name = node.map_or_else(|| load.target.name().to_owned(), |node| node.id.to_string());
-    let mut last = String::new();
+    let mut last = Finding::default();
     for attempt in 0..ATTEMPTS {
         if attempt > 0 {
             tokio::time::sleep(PAUSE).await;
@@ -67,7 +86,7 @@ async fn check_node(
         let mut client = match connect(load, node, place, process).await {
             Ok(client) => client,
             Err(problem) => {
-                last = problem;
+                last = problem.into();
                 continue;
             }
         };
@@ -76,10 +95,12 @@ async fn check_node(
             Err(problem) => last = problem,
         }
     }
-    Err(format!("{name}, asked before any fault and with nothing else to do: {last}."))
+    let words =
+        format!("{name}, asked before any fault and with nothing else to do: {}.", last.words);
+    Err(Finding { words, ..last })
 }
 
-async fn take_steps(load: &Load, client: &mut dyn Client, steps: &[Step]) -> Result<(), String> {
+async fn take_steps(load: &Load, client: &mut dyn Client, steps: &[Step]) -> Result<(), Finding> {
     let clock = Clock::start();
     for (index, step) in steps.iter().enumerate() {
         let give_up = clock.now() + MESSAGE_WITHIN;
@@ -94,12 +115,17 @@ async fn take_steps(load: &Load, client: &mut dyn Client, steps: &[Step]) -> Res
                 tokio::time::sleep(BETWEEN_POLLS).await;
                 continue;
             }
+            let fatal = matches!(
+                &outcome,
+                Outcome::Fail(reason) | Outcome::Info(reason) if reason.code == Code::Fatal
+            );
             let seen = match outcome {
                 Outcome::Ok(reply) => format!("ok with {}", reply.value),
                 Outcome::Fail(reason) => format!("fail ({reason})"),
                 Outcome::Info(reason) => format!("info ({reason})"),
             };
-            return Err(format!("{} came back as {seen}, not as {}", said(step), wanted(step)));
+            let words = format!("{} came back as {seen}, not as {}", said(step), wanted(step));
+            return Err(Finding { words, fatal });
         }
     }
     Ok(())

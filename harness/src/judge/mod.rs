@@ -2,6 +2,7 @@
 
 mod consumers;
 mod story;
+mod unwell;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +15,7 @@ use schism_history::{Evidence, FaultWindow, History, Time};
 use schism_nemesis::Schedule;
 
 use crate::machine;
-use crate::store::{ClaimRecord, RunFolder, RunRecord, VerdictRecord, Word};
+use crate::store::{ClaimRecord, RunFolder, RunRecord, UnwellRecord, VerdictRecord, Word};
 
 pub use story::grouped;
 
@@ -101,6 +102,7 @@ pub fn preflight_failed(claims: &[Asked], finding: &str, run: &RunRecord) -> Ver
         torn: false,
         claims,
         configuration: run.configuration.clone(),
+        unwell: run.unwell.clone(),
         consumers: None,
         faults_proven: 0,
         faults: 0,
@@ -118,6 +120,8 @@ pub struct Circumstances {
     pub interrupted: bool,
     /// The faults that were to begin, where that is known.
     pub planned: Option<Schedule>,
+    /// What was not well with the system when the load was over, as its nodes told.
+    pub unwell: Vec<UnwellRecord>,
     /// Agents that were lost while it ran.
     pub lost: Vec<String>,
     /// What was left on nodes, each with the command that cleans it.
@@ -157,6 +161,7 @@ pub fn read_folder(folder: &RunFolder) -> anyhow::Result<(History, Circumstances
     if folder.join("run.json").exists() {
         let record: RunRecord = folder.read_json("run.json")?;
         circumstances.interrupted = record.interrupted;
+        circumstances.unwell = record.unwell;
         circumstances.lost = record.lost;
         circumstances.dirty = record.dirty;
         circumstances.configuration = record.configuration;
@@ -208,6 +213,8 @@ pub fn judge(
             claims.push(record(asked, Word::Unknown, "No checker decides this claim.", 0));
         }
     }
+    let unwell = unwell::of(history, circumstances);
+    unwell::explain(&mut claims, &unwell);
     // The sort is stable: within one verdict, claims stay in the order of the checkers' table.
     claims.sort_by_key(|claim| claim.verdict);
     let verdict = claims.first().map_or(Word::Unknown, |claim| claim.verdict);
@@ -215,12 +222,13 @@ pub fn judge(
         version: 1,
         verdict,
         exit: exit(verdict),
-        story: story::tell(&claims, &faults, history),
+        story: unwell::mentioned(story::tell(&claims, &faults, history), verdict, &unwell),
         torn: circumstances.torn,
         faults_proven: faults.iter().filter(|fault| fault.proven()).count(),
         faults: faults.len(),
         claims,
         configuration: circumstances.configuration.clone(),
+        unwell,
         consumers: consumers::of(&question.workload, history, budget),
         check_s: began.elapsed().as_secs_f64(),
         peak_memory_bytes: machine::peak_memory_bytes(),

@@ -98,6 +98,7 @@ impl Stored {
             sabotage: None,
             interrupted: false,
             notes: Vec::new(),
+            unwell: Vec::new(),
             lost: Vec::new(),
             dirty: Vec::new(),
         };

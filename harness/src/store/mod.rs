@@ -67,6 +67,9 @@ pub struct RunRecord {
     pub interrupted: bool,
     /// Notes for the reader, such as a teardown that failed.
     pub notes: Vec<String>,
+    /// What was not well with the system when the load was over, as its nodes told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unwell: Vec<UnwellRecord>,
     /// Agents that were lost while it ran, and with them all that their nodes ran and held.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<String>,
@@ -104,6 +107,9 @@ pub struct VerdictRecord {
     /// The settings of the system that the claims are about: [name, value].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub configuration: Vec<(String, String)>,
+    /// What was not well at the end: what clients complained of first, then what the nodes told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unwell: Vec<UnwellRecord>,
     /// How far consumers were behind; null where nothing was polled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumers: Option<ConsumerRecord>,
@@ -115,6 +121,28 @@ pub struct VerdictRecord {
     pub check_s: f64,
     /// The most memory that this process held, in bytes.
     pub peak_memory_bytes: u64,
+}
+
+/// Something that was not well with a system, or with its clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnwellRecord {
+    /// What, as part of a sentence.
+    pub what: String,
+    /// The node that should have done better; null where there is none.
+    pub node: Option<String>,
+    /// The last lines of its log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+}
+
+impl UnwellRecord {
+    /// What comes before the lines of the log.
+    pub fn heading(&self) -> String {
+        match &self.node {
+            Some(node) if !self.log.is_empty() => format!("The last lines of {node}'s log:"),
+            _ => String::new(),
+        }
+    }
 }
 
 /// How far consumers of logs were behind. Lag is how long what a poll returned last had not been the

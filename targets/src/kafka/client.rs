@@ -189,9 +189,16 @@ struct Worker {
 impl Worker {
     fn serve(mut self, tasks: &mpsc::Receiver<Task>) {
         for Task { op, deadline, answer } in tasks {
-            let outcome = self.perform(&op, deadline).unwrap_or_else(Trouble::outcome);
-            let fatal = self.producer.as_ref().and_then(Producer::fatal).is_some();
-            if fatal || matches!(outcome, Outcome::Info(_)) {
+            let mut outcome = self.perform(&op, deadline);
+            let sends = matches!(op.f.as_str(), "send" | "txn");
+            if let Some(why) = self.producer.as_ref().and_then(Producer::fatal).filter(|_| sends) {
+                // One that was acknowledged is so: the next one meets the producer that is given up.
+                outcome = outcome.map_err(|trouble| trouble.fatal(&why));
+            }
+            let outcome = outcome.unwrap_or_else(Trouble::outcome);
+            let is_fatal =
+                matches!(&outcome, Outcome::Fail(reason) if sends && reason.code == Code::Fatal);
+            if is_fatal || matches!(outcome, Outcome::Info(_)) {
                 // After an `Info` the process is over, and what it held is not to be used again. One
                 // whose operation is known not to have been done goes on with another producer where
                 // librdkafka has given up this one, which would refuse everything from now on.
@@ -348,7 +355,9 @@ impl Worker {
         match ended {
             Ok(offsets) => Ok(answered(mops, offsets, polled, layout)),
             Err(Uncommitted::Aborted(trouble)) => {
-                if let (false, Some(before)) = (polled.is_empty(), consumer.take()) {
+                // One that is given up polls nothing any more, whatever it had polled.
+                let is_over = |it: &Consumer| !polled.is_empty() || it.fatal().is_some();
+                if let Some(before) = consumer.take_if(|it| is_over(it)) {
                     let again = before.again(&self.settings, &self.bootstrap, &polled);
                     // Without it what was polled would be skipped, as if it were lost: the process is over.
                     *consumer = Some(again.map_err(Trouble::doubtful)?);

@@ -14,8 +14,9 @@ use kafka_protocol::messages::describe_quorum_request::{
     DescribeQuorumRequest, PartitionData, TopicData,
 };
 use kafka_protocol::messages::{
-    ApiKey, CreateTopicsResponse, DescribeQuorumResponse, FindCoordinatorRequest,
-    FindCoordinatorResponse, MetadataRequest, MetadataResponse, RequestHeader, ResponseHeader,
+    ApiKey, CreateTopicsResponse, DescribeGroupsRequest, DescribeGroupsResponse,
+    DescribeQuorumResponse, FindCoordinatorRequest, FindCoordinatorResponse, MetadataRequest,
+    MetadataResponse, RequestHeader, ResponseHeader,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 use schism_lab::{Node, NodeId};
@@ -30,6 +31,7 @@ use crate::stream::Stream;
 const METADATA: (ApiKey, i16) = (ApiKey::Metadata, 12);
 const QUORUM: (ApiKey, i16) = (ApiKey::DescribeQuorum, 1);
 const CREATE: (ApiKey, i16) = (ApiKey::CreateTopics, 5);
+const GROUPS: (ApiKey, i16) = (ApiKey::DescribeGroups, 5);
 const COORDINATOR: (ApiKey, i16) = (ApiKey::FindCoordinator, 4);
 /// The log of the controllers.
 const QUORUM_TOPIC: &str = "__cluster_metadata";
@@ -112,6 +114,26 @@ pub(super) async fn coordinators(
     let known = answer.coordinators.iter().filter(|it| it.error_code == 0);
     let known = known.filter_map(|it| Some((it.key.as_str().to_owned(), number(*it.node_id)?)));
     Ok(known.collect())
+}
+
+/// What the broker on `node`, which coordinates this group, says of it: `says that it is Stable, with 4
+/// members`. A group that nobody is in is Empty or Dead.
+pub(super) async fn group(node: &Node, name: &str, within: Duration) -> Result<String, String> {
+    let groups = vec![StrBytes::from_string(name.to_owned()).into()];
+    let request = DescribeGroupsRequest::default().with_groups(groups);
+    let at = SocketAddr::new(node.address, PORTS.clients);
+    let answer: DescribeGroupsResponse =
+        ask(at, &node.id.to_string(), &request, GROUPS, within).await?;
+    let group = answer.groups.first().ok_or("it names no group")?;
+    if group.error_code != 0 {
+        return Err(format!("error {}", group.error_code));
+    }
+    let members = match group.members.len() {
+        0 => "no member".to_owned(),
+        1 => "one member".to_owned(),
+        count => format!("{count} members"),
+    };
+    Ok(format!("says that it is {}, with {members}", group.group_state.as_str()))
 }
 
 /// Makes topics, each as the plan wants it, through the broker at `at`; those that exist already are

@@ -97,6 +97,7 @@ fn to_json(answer: &Answer, diagrams: &[Diagram]) -> Value {
         "faults": answer.verdict.faults,
         "faults_proven": answer.verdict.faults_proven,
         "configuration": answer.verdict.configuration,
+        "unwell": answer.verdict.unwell,
         "consumers": answer.verdict.consumers,
         "torn": answer.verdict.torn,
         "read_s": answer.read_s,

@@ -161,6 +161,7 @@ impl Consumer {
 
     /// Other topics for a consumer that the group gives its partitions.
     pub(super) fn subscribe_to(&mut self, topics: BTreeSet<String>) -> Result<(), Trouble> {
+        self.is_alive("subscribe")?;
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         self.inner.subscribe(&names).map_err(|error| refused("subscribe", &error))?;
         self.topics = topics;
@@ -182,14 +183,11 @@ impl Consumer {
                 None => {}
             }
         }
-        if let (true, Some(error)) = (polled.is_empty(), trouble) {
-            // librdkafka has given the consumer up: its process is over, too.
-            if matches!(error, KafkaError::MessageConsumptionFatal(_)) {
-                return Err(Trouble::Unknown(class_of(&error), format!("poll: {error}")));
-            }
-            return Err(Trouble::Never(class_of(&error), format!("poll: {error}")));
-        }
         if polled.is_empty() {
+            self.is_alive("poll")?;
+            if let Some(error) = trouble {
+                return Err(refused("poll", &error));
+            }
             match self.chosen {
                 Chosen::ByItself => polled.extend(self.at_end(deadline)?),
                 Chosen::ByGroup => self.has_some()?,
@@ -213,6 +211,19 @@ impl Consumer {
         }
         let few = self.waiting.len().min(HANDED_MAX);
         Ok(self.waiting.drain(..few).collect())
+    }
+
+    /// Succeeds unless librdkafka has given the consumer up, which it tells once, and perhaps behind a
+    /// record: the process of such a client is over.
+    fn is_alive(&self, what: &str) -> Result<(), Trouble> {
+        let given_up = |why: String| Trouble::Unknown(Code::Fatal, what.into()).fatal(&why);
+        self.fatal().map_or(Ok(()), |why| Err(given_up(why)))
+    }
+
+    /// Why librdkafka will do nothing more with this consumer, if it is so.
+    pub(super) fn fatal(&self) -> Option<String> {
+        let (code, text) = self.inner.client().fatal_error()?;
+        Some(format!("{code}: {text}"))
     }
 
     /// Succeeds if the group has given it partitions: a member that has none has not looked anywhere.

@@ -118,7 +118,13 @@ impl Producer {
         if id.is_some() {
             // It sends nothing of ours, so that nothing can have happened.
             producer.inner.init_transactions(left(deadline)).map_err(|error| {
-                Trouble::Never(class_of(&error), format!("no transactional producer: {error}"))
+                let text = format!("no transactional producer: {error}");
+                let trouble = Trouble::Never(class_of(&error), text);
+                // It goes with this error, and takes with it what is known of why.
+                match producer.fatal() {
+                    Some(why) => trouble.fatal(&why),
+                    None => trouble,
+                }
             })?;
         }
         Ok(producer)

@@ -46,6 +46,15 @@ impl Trouble {
         }
     }
 
+    /// The same trouble of a client that librdkafka has given up for good, and why.
+    pub(super) fn fatal(self, why: &str) -> Self {
+        let text = |text: String| format!("librdkafka declared the client fatal ({why}); {text}");
+        match self {
+            Trouble::Never(_, told) => Trouble::Never(Code::Fatal, text(told)),
+            Trouble::Unknown(_, told) => Trouble::Unknown(Code::Fatal, text(told)),
+        }
+    }
+
     pub(super) fn is_certain(&self) -> bool {
         matches!(self, Trouble::Never(..))
     }

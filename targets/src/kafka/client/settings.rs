@@ -218,6 +218,11 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Whether clients send in transactions.
+    pub(crate) fn transactions(&self) -> bool {
+        self.transactions
+    }
+
     /// What a producer is made with, but for where brokers are and who it is.
     pub(super) fn producer(&self) -> Vec<(String, String)> {
         let millis = |span: Duration| span.as_millis().max(1).to_string();

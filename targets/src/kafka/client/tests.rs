@@ -10,7 +10,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as E};
 use schism_history::{
-    Call, Key, Mop, MopKind, Op, Options, Outcome, Process, Time, TraceId, Value,
+    Call, Code, Key, Mop, MopKind, Op, Options, Outcome, Process, Time, TraceId, Value,
 };
 use serde_json::json;
 
@@ -240,6 +240,49 @@ async fn a_transaction_whose_end_is_not_answered_is_in_doubt() {
     );
     let outcome = ask(&mut client, &sends(&[2]), Duration::from_secs(2)).await;
     assert!(matches!(outcome, Outcome::Info(_)), "{outcome:?}");
+}
+
+/// The reason of a client that librdkafka has given up.
+fn given_up(outcome: &Outcome) -> bool {
+    let (Outcome::Fail(reason) | Outcome::Info(reason)) = outcome else { return false };
+    reason.code == Code::Fatal && reason.text.contains("librdkafka declared the client fatal (")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_librdkafka_gives_up_says_so_and_another_takes_its_place() {
+    let mock = mock();
+    let given = || json!({ "transactions": true });
+    let mut one = client(&mock, 0, given());
+    mock.request_errors(
+        RDKafkaApiKey::InitProducerId,
+        &[E::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED],
+    );
+    // Nothing was sent yet: it has failed, and the same process goes on with another producer.
+    let outcome = ask(&mut one, &sends(&[1]), TIMEOUT).await;
+    assert!(given_up(&outcome) && matches!(outcome, Outcome::Fail(_)), "{outcome:?}");
+    ok(ask(&mut one, &sends(&[2]), TIMEOUT).await);
+    // Somebody else has taken its id: neither this transaction nor its end is known.
+    mock.request_errors(RDKafkaApiKey::AddPartitionsToTxn, &[E::RD_KAFKA_RESP_ERR_PRODUCER_FENCED]);
+    let outcome = ask(&mut one, &sends(&[3]), TIMEOUT).await;
+    assert!(given_up(&outcome) && matches!(outcome, Outcome::Info(_)), "{outcome:?}");
+    let mut other = client(&mock, 1, given());
+    ok(ask(&mut other, &sends(&[4]), TIMEOUT).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotent_client_that_is_fatal_again_and_again_answers_each_time() {
+    let mock = mock();
+    mock.request_errors(
+        RDKafkaApiKey::InitProducerId,
+        &[E::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED; 3],
+    );
+    for process in 0..3 {
+        let mut client = client(&mock, process, json!({ "idempotence": true }));
+        let outcome = ask(&mut client, &sends(&[i64::from(process)]), TIMEOUT).await;
+        assert!(given_up(&outcome), "{outcome:?}");
+    }
+    let mut last = client(&mock, 3, json!({ "idempotence": true }));
+    ok(ask(&mut last, &sends(&[9]), TIMEOUT).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
