@@ -327,5 +327,5 @@ fn messages_that_are_no_numbers_are_told_apart_in_all_parts_of_a_history() {
     assert_eq!(lost.anomalies.len(), 1);
     let told = &lost.anomalies[0].explanation;
     assert!(told.contains("\"b\"") || told.contains("message b "), "{told}");
-    check(&text.replace("[3 4]", "[2 \"b\" 3 4]"), Claim::NoLostWrites, Valid);
+    check(&text.replace("p1 ok [3 4]", "p1 ok [2 \"b\" 3 4]"), Claim::NoLostWrites, Valid);
 }
