@@ -226,6 +226,13 @@ fn flatten(key: Option<Key>, value: &Value, links: &mut Vec<Link>) {
             let scalars = values.iter().filter(|value| !matches!(value, Value::List(_)));
             links.extend(scalars.map(|value| (key, value.clone())));
         }
+        Value::Placed(offset, message) => {
+            links.extend([*offset, *message].map(|it| (key, Value::Int(it))));
+        }
+        Value::Polled(messages) => {
+            let numbers = messages.iter().flat_map(|(offset, message)| [*offset, *message]);
+            links.extend(numbers.map(|it| (key, Value::Int(it))));
+        }
         value => links.push((key, value.clone())),
     }
 }

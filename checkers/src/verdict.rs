@@ -1,9 +1,11 @@
 //! What a checker answers.
 
+use std::sync::Arc;
+
 use schism_history::FaultId;
 use serde::{Deserialize, Serialize};
 
-use crate::Asked;
+use crate::{Asked, LogLags};
 
 /// Whether a claim holds of a history, as far as can be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -31,19 +33,22 @@ pub struct Verdict {
     pub judged: usize,
     /// The proofs, worst first; empty unless `Invalid`.
     pub anomalies: Vec<Anomaly>,
+    /// Of a log, where the messages were read: how far consumers were behind. It is found on the way
+    /// to the verdicts, and the same for all of them.
+    pub lags: Option<Arc<LogLags>>,
 }
 
 impl Verdict {
     /// The claim holds, on the evidence of `judged` operations.
     pub fn valid(asked: Asked, judged: usize, reason: impl Into<String>) -> Self {
         let validity = Validity::Valid;
-        Self { asked, validity, reason: reason.into(), judged, anomalies: Vec::new() }
+        Self { asked, validity, reason: reason.into(), judged, anomalies: Vec::new(), lags: None }
     }
 
     /// Nobody can say whether the claim holds.
     pub fn unknown(asked: Asked, judged: usize, reason: impl Into<String>) -> Self {
         let validity = Validity::Unknown;
-        Self { asked, validity, reason: reason.into(), judged, anomalies: Vec::new() }
+        Self { asked, validity, reason: reason.into(), judged, anomalies: Vec::new(), lags: None }
     }
 
     /// The claim does not hold; `anomalies` prove it.
@@ -54,7 +59,14 @@ impl Verdict {
         anomalies: Vec<Anomaly>,
     ) -> Self {
         debug_assert!(!anomalies.is_empty(), "a violation has a proof");
-        Self { asked, validity: Validity::Invalid, reason: reason.into(), judged, anomalies }
+        Self {
+            asked,
+            validity: Validity::Invalid,
+            reason: reason.into(),
+            judged,
+            anomalies,
+            lags: None,
+        }
     }
 }
 

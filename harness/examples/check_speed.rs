@@ -3,7 +3,10 @@
 //! Every row is a history of a simulated system and a claim about it, with the time and the memory
 //! that the check alone may take. A row runs in a process of its own, so that its memory is its own,
 //! and at three sizes, so that its growth shows. `--write FILE` puts the table into a document,
-//! between its marks.
+//! between its marks. One row is about a whole command on a file.
+
+#[path = "check_speed/whole.rs"]
+mod whole;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,7 +22,7 @@ use serde::{Deserialize, Serialize};
 struct Row {
     name: &'static str,
     workload: &'static str,
-    /// What is asked: a claim, or `read` for reading a file.
+    /// What is asked: a claim, `read` for reading a file, or [`WHOLE`].
     asked: &'static str,
     operations: usize,
     clients: usize,
@@ -32,6 +35,9 @@ struct Row {
     limit_s: f64,
     limit_mb: Option<f64>,
 }
+
+/// All that `schism check` does with a file.
+const WHOLE: &str = "all claims";
 
 const ROW: Row = Row {
     name: "",
@@ -201,6 +207,18 @@ const ROWS: &[Row] = &[
         operations: 3_000_000,
         keys: 50,
         length: 8,
+        limit_s: 10.0,
+        limit_mb: Some(2000.0),
+        ..ROW
+    },
+    Row {
+        name: "`schism check` of a file: log, 10,000,000 messages, all claims",
+        workload: "log",
+        asked: WHOLE,
+        // A quarter of them polls, up to 100 messages of each log; the others send up to 10.
+        operations: 2_424_000,
+        keys: 50,
+        length: 10,
         limit_s: 10.0,
         limit_mb: Some(2000.0),
         ..ROW
@@ -377,6 +395,9 @@ fn measure(row: &Row, share: f64) -> anyhow::Result<Figure> {
         if row.workload == "ring" { ring(operations)? } else { synthetic(row, operations)? };
     if let Some(format) = row.asked.strip_prefix("read ") {
         return measure_reading(&history, format);
+    }
+    if row.asked == WHOLE {
+        return whole::measure(history, row.workload);
     }
     let workload = if row.workload == "ring" { "list-append" } else { row.workload };
     let claim = Claim::named(row.asked).ok_or_else(|| anyhow::anyhow!("no claim {}", row.asked))?;

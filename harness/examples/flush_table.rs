@@ -200,8 +200,9 @@ fn polled(history: &History) -> HashSet<Sent> {
     for answer in answers {
         let Value::Mops(mops) = &answer.value else { continue };
         for Mop { key, value, .. } in mops.iter().filter(|mop| mop.kind == MopKind::Poll) {
-            let Value::List(pairs) = value else { continue };
-            polled.extend(pairs.chunks(2).filter_map(|pair| Some((*key, number(pair.get(1)?)?))));
+            // A log of this plan holds numbers alone.
+            let Value::Polled(messages) = value else { continue };
+            polled.extend(messages.iter().map(|(_, message)| (*key, *message)));
         }
     }
     polled

@@ -34,7 +34,7 @@ pub enum Kind {
 }
 
 /// Histories of millions of events are held in memory: 10,000,000 of them must not be large.
-const _: () = assert!(size_of::<Event>() <= 96);
+const _: () = assert!(size_of::<Event>() <= 88);
 
 impl Process {
     /// The process of the nemesis; no client has this number.

@@ -3,8 +3,8 @@
 use rustc_hash::FxHashMap;
 
 use crate::{
-    Event, FaultId, FaultMark, FaultStep, FaultWindow, Key, Kind, NodeId, Op, Outcome, Phase,
-    Process, Time, Value,
+    Event, FaultId, FaultMark, FaultStep, FaultWindow, Key, Kind, Mop, NodeId, Op, Outcome, Phase,
+    Process, Reply, Time, Value,
 };
 
 /// A well-formed history: indexes rise, every completion has its invocation, and no process has
@@ -127,7 +127,8 @@ impl History {
     /// Pairs `events`, which must be in order of index, into a history. O(n).
     ///
     /// Indexes need not be dense: a history may be a part of another. What a transaction returned is
-    /// read as micro-operations, whether or not its completion said that it is one.
+    /// read as micro-operations, whether or not its completion said that it is one, and messages with
+    /// their offsets take their compact form ([`Value::Placed`], [`Value::Polled`]).
     pub fn from_events(mut events: Vec<Event>) -> Result<Self, Malformed> {
         if u32::try_from(events.len()).is_err() {
             return Err(Malformed::TooLong);
@@ -138,6 +139,14 @@ impl History {
         let mut retired: FxHashMap<Process, u64> = FxHashMap::default();
         let mut unread: Vec<usize> = Vec::new();
         let mut before: Option<u64> = None;
+        for event in &mut events {
+            if let Kind::Invoke { op: Op { value: Value::Mops(mops), .. }, .. }
+            | Kind::Complete(Outcome::Ok(Reply { value: Value::Mops(mops), .. })) =
+                &mut event.kind
+            {
+                mops.iter_mut().for_each(Mop::compact);
+            }
+        }
         for (position, event) in events.iter().enumerate() {
             let (index, process) = (event.index, event.process);
             if let Some(before) = before.filter(|&before| before >= index) {
@@ -174,9 +183,10 @@ impl History {
         }
         for position in unread {
             if let Kind::Complete(Outcome::Ok(reply)) = &mut events[position].kind
-                && let Some(mops) = reply.value.clone().into_mops()
+                && let Some(Value::Mops(mut mops)) = reply.value.clone().into_mops()
             {
-                reply.value = mops;
+                mops.iter_mut().for_each(Mop::compact);
+                reply.value = Value::Mops(mops);
             }
         }
         Ok(Self { events, pairs, without_real_time: false, without_times: false })

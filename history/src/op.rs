@@ -65,6 +65,12 @@ pub enum Value {
     Text(Box<str>),
     /// Values in order.
     List(Box<[Value]>),
+    /// The list `[offset message]` of two numbers, as the value of an acknowledged [`MopKind::Send`].
+    /// Histories hold millions of them, and hold no [`Value::List`] in their place.
+    Placed(i64, i64),
+    /// The flat list `[offset message offset message …]` of numbers, and not an empty one, as the
+    /// value of a [`MopKind::Poll`], held like [`Value::Placed`].
+    Polled(Box<[(i64, i64)]>),
     /// Keys with their values, in the order of the file: what a bank read, `{0 100, 1 0}`.
     Map(Box<[(Value, Value)]>),
     /// The micro-operations of a transaction, in order.
@@ -92,11 +98,44 @@ pub enum MopKind {
     /// Appends one element to a list (`append`).
     Append,
     /// Sends one message to a partition of a log (`send`). The value is the message; once it is
-    /// acknowledged `List([offset, message])`, where the offset is known.
+    /// acknowledged `List([offset, message])`, where the offset is known, and in a history
+    /// [`Value::Placed`] where both are numbers.
     Send,
     /// Polls one partition of a log (`poll`): of the reply the flat list
-    /// `[offset, message, offset, message …]`, `Nil` before it returned.
+    /// `[offset, message, offset, message …]`, in a history [`Value::Polled`] where all are numbers;
+    /// `Nil` before it returned.
     Poll,
+}
+
+impl Mop {
+    /// Puts messages and their offsets into the one form in which histories hold them.
+    pub(crate) fn compact(&mut self) {
+        let Value::List(list) = &self.value else { return };
+        match (self.kind, &**list) {
+            (MopKind::Send, [Value::Int(offset), Value::Int(message)]) => {
+                self.value = Value::Placed(*offset, *message);
+            }
+            (MopKind::Poll, flat) => {
+                if let Some(value) = polled(flat) {
+                    self.value = value;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Numbers in pairs as [`Value::Polled`]; `None` of any other list.
+fn polled(flat: &[Value]) -> Option<Value> {
+    let (pairs, rest) = flat.as_chunks::<2>();
+    if pairs.is_empty() || !rest.is_empty() {
+        return None;
+    }
+    let numbers = pairs.iter().map(|pair| match pair {
+        [Value::Int(offset), Value::Int(message)] => Some((*offset, *message)),
+        _ => None,
+    });
+    numbers.collect::<Option<_>>().map(Value::Polled)
 }
 
 /// One operation: a function, the object that it is about where there is one, and its argument.
@@ -146,6 +185,15 @@ impl fmt::Display for Value {
                 for (place, value) in values.iter().enumerate() {
                     let space = if place == 0 { "" } else { " " };
                     write!(formatter, "{space}{value}")?;
+                }
+                formatter.write_str("]")
+            }
+            Value::Placed(offset, message) => write!(formatter, "[{offset} {message}]"),
+            Value::Polled(messages) => {
+                formatter.write_str("[")?;
+                for (place, (offset, message)) in messages.iter().enumerate() {
+                    let space = if place == 0 { "" } else { " " };
+                    write!(formatter, "{space}{offset} {message}")?;
                 }
                 formatter.write_str("]")
             }

@@ -1,6 +1,7 @@
 //! Interned strings, so that keys and function names compare and hash as integers.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::{OnceLock, RwLock};
 
 use rustc_hash::FxHashMap;
@@ -12,11 +13,11 @@ use rustc_hash::FxHashMap;
 /// no output depends on the order of interning. Symbols are never freed: they are meant for keys
 /// and for the names of functions, not for values.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Symbol(u32);
+pub struct Symbol(NonZeroU32);
 
 #[derive(Default)]
 struct Table {
-    ids: FxHashMap<&'static str, u32>,
+    ids: FxHashMap<&'static str, NonZeroU32>,
     texts: Vec<&'static str>,
 }
 
@@ -36,16 +37,19 @@ impl Symbol {
         if let Some(&id) = table.ids.get(text) {
             return Self(id);
         }
-        let id = u32::try_from(table.texts.len()).expect("fewer than 2^32 distinct keys");
         let text: &'static str = Box::leak(text.into());
         table.texts.push(text);
+        // Counted from 1, so that an optional key takes no more room than a key.
+        let id = u32::try_from(table.texts.len()).ok().and_then(NonZeroU32::new);
+        let id = id.expect("fewer than 2^32 distinct keys");
         table.ids.insert(text, id);
         Self(id)
     }
 
     /// The text that the symbol stands for.
     pub fn as_str(self) -> &'static str {
-        table().read().expect("no code panics while it holds the table").texts[self.0 as usize]
+        let table = table().read().expect("no code panics while it holds the table");
+        table.texts[self.0.get() as usize - 1]
     }
 }
 

@@ -1,5 +1,7 @@
 //! The verdicts about logs.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 use schism_history::History;
 
@@ -13,6 +15,7 @@ use super::order::{find_polls, find_sends};
 use super::partition::Log;
 use super::records::{Partition, Records, TooMuch, read};
 use super::teller::Teller;
+use super::view::LogLags;
 use super::waiting::Waiting;
 use super::wider::Wide;
 use super::words;
@@ -54,7 +57,9 @@ fn check(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict
     };
     let endings = endings(history, &records);
     let waiting = Waiting::new(&records);
-    let circular = question.claims.iter().any(|asked| asked.claim == Claim::NoCircularReads);
+    // One operation that both sends and polls makes no circle: nothing is then told of others, either.
+    let circular = records.both.len() > 1
+        && question.claims.iter().any(|asked| asked.claim == Claim::NoCircularReads);
     let analyse = |partition: &Partition| {
         let ending = endings.get(&partition.key).copied();
         // Rayon keeps the order of the logs.
@@ -73,7 +78,14 @@ fn check(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict
         evidence += &found.evidence;
     }
     let judge = Judge { question, history, records, findings, evidence, waiting };
-    question.claims.iter().map(|&asked| judge.verdict(asked)).collect()
+    let mut verdicts: Vec<Verdict> =
+        question.claims.iter().map(|&asked| judge.verdict(asked)).collect();
+    // The messages are no longer needed, and there are many.
+    drop(judge.records);
+    let lags = judge.findings.iter().flat_map(|found| &found.lags).copied();
+    let lags = Arc::new(LogLags::new(history, lags, &judge.waiting));
+    verdicts.iter_mut().for_each(|verdict| verdict.lags = Some(Arc::clone(&lags)));
+    verdicts
 }
 
 /// Analyses one log.

@@ -1,5 +1,7 @@
 //! What one operation says about logs, and which operations say nothing that is understood.
 
+use std::fmt;
+
 use schism_history::{F, Key, MopKind, Operation, Outcome, Value};
 
 /// The first event that is none of a log's.
@@ -22,13 +24,42 @@ pub(crate) enum Fate {
     Fail,
 }
 
+/// A message: a number, or what else it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Message<'a> {
+    /// A number.
+    Number(i64),
+    /// A text or a truth value.
+    Other(&'a Value),
+}
+
+impl<'a> Message<'a> {
+    /// The message that a value is; `None` if it is none.
+    pub fn of(value: &'a Value) -> Option<Self> {
+        match value {
+            Value::Int(number) => Some(Self::Number(*number)),
+            Value::Text(_) | Value::Bool(_) => Some(Self::Other(value)),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(formatter),
+            Self::Other(value) => value.fmt(formatter),
+        }
+    }
+}
+
 /// A message that an operation sent or polled.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step<'a> {
     /// A message sent, with the offset that its acknowledgement names.
-    Sent(Key, Option<i64>, &'a Value),
+    Sent(Key, Option<i64>, Message<'a>),
     /// A message polled.
-    Polled(Key, Option<i64>, &'a Value),
+    Polled(Key, Option<i64>, Message<'a>),
 }
 
 /// What an operation is.
@@ -134,19 +165,19 @@ fn keys(value: &Value) -> Option<Vec<Key>> {
         .collect()
 }
 
-fn is_message(value: &Value) -> bool {
-    matches!(value, Value::Int(_) | Value::Text(_) | Value::Bool(_))
-}
-
 /// The offset that an acknowledgement names, or an error if it is none of `message`.
-fn acknowledged(reply: &Value, message: &Value) -> Result<Option<i64>, ()> {
+fn acknowledged(reply: &Value, message: Message<'_>) -> Result<Option<i64>, ()> {
+    let is_it = |sent: &Value| Message::of(sent) == Some(message);
     match reply {
+        Value::Placed(offset, sent) if *offset >= 0 && message == Message::Number(*sent) => {
+            Ok(Some(*offset))
+        }
         Value::List(pair) => match &**pair {
-            [Value::Int(offset), sent] if *offset >= 0 && sent == message => Ok(Some(*offset)),
-            [Value::Nil, sent] if sent == message => Ok(None),
+            [Value::Int(offset), sent] if *offset >= 0 && is_it(sent) => Ok(Some(*offset)),
+            [Value::Nil, sent] if is_it(sent) => Ok(None),
             _ => Err(()),
         },
-        sent if sent == message => Ok(None),
+        sent if is_it(sent) => Ok(None),
         _ => Err(()),
     }
 }
@@ -156,10 +187,9 @@ fn single_send<'a>(
     key: Key,
     take: &mut impl FnMut(Step<'a>),
 ) -> Result<(), Alien> {
-    let message = &operation.op.value;
-    if !is_message(message) {
+    let Some(message) = Message::of(&operation.op.value) else {
         return Err(asked(operation, "sends no number, text or truth value".to_owned()));
-    }
+    };
     let offset = match operation.ok() {
         Some(reply) => acknowledged(&reply.value, message)
             .map_err(|()| answered(operation, "was answered with another message".to_owned()))?,
@@ -189,6 +219,15 @@ fn polled<'a>(
     take: &mut impl FnMut(Step<'a>),
 ) -> Result<(), Alien> {
     let strange = || answered(operation, "returned no list of offsets and messages".to_owned());
+    if let Value::Polled(messages) = value {
+        for &(offset, message) in messages {
+            if offset < 0 {
+                return Err(strange());
+            }
+            take(Step::Polled(key, Some(offset), Message::Number(message)));
+        }
+        return Ok(());
+    }
     let Value::List(list) = value else {
         return if *value == Value::Nil { Ok(()) } else { Err(strange()) };
     };
@@ -202,9 +241,7 @@ fn polled<'a>(
             Value::Nil => None,
             _ => return Err(strange()),
         };
-        if !is_message(message) {
-            return Err(strange());
-        }
+        let message = Message::of(message).ok_or_else(strange)?;
         take(Step::Polled(key, offset, message));
     }
     Ok(())
@@ -223,11 +260,12 @@ fn transaction<'a>(
         return Err(asked(operation, "holds what is neither send nor poll".to_owned()));
     }
     let sends = asks.iter().filter(|mop| mop.kind == MopKind::Send);
-    if !sends.clone().all(|mop| is_message(&mop.value)) {
+    if sends.clone().any(|mop| Message::of(&mop.value).is_none()) {
         return Err(asked(operation, "sends no number, text or truth value".to_owned()));
     }
+    let mut sends = sends.filter_map(|mop| Some((mop.key, Message::of(&mop.value)?)));
     let Some(reply) = operation.ok() else {
-        sends.for_each(|mop| take(Step::Sent(mop.key, None, &mop.value)));
+        sends.for_each(|(key, message)| take(Step::Sent(key, None, message)));
         return Ok(());
     };
     let answers = match &reply.value {
@@ -235,21 +273,20 @@ fn transaction<'a>(
         Value::List(list) if list.is_empty() => &[],
         _ => return Err(answered(operation, "was answered with no sends and polls".to_owned())),
     };
-    let mut unanswered = sends;
     for answer in answers {
         match answer.kind {
             MopKind::Poll => polled(operation, answer.key, &answer.value, take)?,
             MopKind::Send => {
-                let send = unanswered.next().filter(|send| send.key == answer.key);
+                let send = sends.next().filter(|(key, _)| *key == answer.key);
                 let other = || answered(operation, "was answered with other sends".to_owned());
-                let message = &send.ok_or_else(other)?.value;
+                let (_, message) = send.ok_or_else(other)?;
                 let offset = acknowledged(&answer.value, message).map_err(|()| other())?;
                 take(Step::Sent(answer.key, offset, message));
             }
             _ => return Err(answered(operation, "returned neither send nor poll".to_owned())),
         }
     }
-    if unanswered.next().is_some() {
+    if sends.next().is_some() {
         return Err(answered(operation, "left sends unanswered".to_owned()));
     }
     Ok(())

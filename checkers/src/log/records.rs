@@ -1,18 +1,21 @@
 //! The messages of a history, log by log, in columns.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
-use schism_history::{History, Key, Operation, Process, Value};
+use schism_history::{History, Key, Operation, Process};
 
-use super::operations::{Alien, Fate, Functions, Step, What, fate};
+use super::operations::{Alien, Fate, Functions, Message, Step, What, fate};
 use crate::Budget;
 
 /// An offset that nobody knows.
 pub(crate) const UNKNOWN: i64 = -1;
 /// An index of no event.
 const NEVER: u64 = u64::MAX;
-/// So many operations are read between two looks at the budget.
-const BETWEEN_LOOKS: usize = 1 << 16;
+/// So many operations are read by one core between two looks at the budget; in tests so few that
+/// small histories have several parts, too.
+const BETWEEN_LOOKS: usize = if cfg!(test) { 3 } else { 1 << 16 };
 /// What one message sent or polled costs at most until the end of the check, in bytes.
 const MESSAGE_BYTES: usize = 72;
 
@@ -58,22 +61,22 @@ pub(crate) struct Partition {
 /// Numbers for messages: those from 0 on stand for themselves, others are numbered as they come.
 #[derive(Debug, Default)]
 pub(crate) struct Names<'a> {
-    places: FxHashMap<&'a Value, u64>,
-    values: Vec<&'a Value>,
+    places: FxHashMap<Message<'a>, u64>,
+    values: Vec<Message<'a>>,
 }
 
 /// The numbers of messages that do not stand for themselves begin here.
 const NAMED: u64 = 1 << 63;
 
 impl<'a> Names<'a> {
-    fn token(&mut self, value: &'a Value) -> u64 {
-        if let Value::Int(number) = value
-            && let Ok(token) = u64::try_from(*number)
+    fn token(&mut self, message: Message<'a>) -> u64 {
+        if let Message::Number(number) = message
+            && let Ok(token) = u64::try_from(number)
         {
             return token;
         }
-        *self.places.entry(value).or_insert_with(|| {
-            self.values.push(value);
+        *self.places.entry(message).or_insert_with(|| {
+            self.values.push(message);
             NAMED | (self.values.len() as u64 - 1)
         })
     }
@@ -175,6 +178,8 @@ pub(crate) struct Records<'a> {
     /// The first poll without a known outcome by a process that may have been a member of a group: it
     /// may have got any message, and the group may have gone on after that.
     pub doubt: Option<u32>,
+    /// The polls without a known outcome, in order.
+    open_polls: Vec<u32>,
     /// The first event that nobody understands. What follows it is left out, and an operation open
     /// there is taken as open at the end.
     pub alien: Option<Alien>,
@@ -204,23 +209,16 @@ pub(crate) fn read<'a>(history: &'a History, budget: &Budget) -> Result<Records<
     }
     let mut keys: Vec<Key> = counts.keys().copied().collect();
     keys.sort_unstable();
-    let empty = |key: &Key| {
-        let (sends, polls) = counts[key];
-        Partition { key: *key, sends: Vec::with_capacity(sends), polls: Vec::with_capacity(polls) }
-    };
-    let mut records = Records {
-        partitions: keys.iter().map(empty).collect(),
-        assignments: Assignments::default(),
-        names: Names::default(),
-        processes: Vec::with_capacity(history.len()),
-        ends: Vec::with_capacity(history.len()),
-        both: Vec::new(),
-        doubt: None,
-        alien,
-        operations: 0,
-    };
-    let places = keys.iter().enumerate().map(|(place, key)| (*key, place)).collect();
-    records.fill(history, &functions, &places, budget)?;
+    let mut records = Records::empty(&keys);
+    records.alien = alien;
+    for partition in &mut records.partitions {
+        let (sends, polls) = counts[&partition.key];
+        partition.sends.reserve_exact(sends);
+        partition.polls.reserve_exact(polls);
+    }
+    records.processes.reserve_exact(history.len());
+    records.ends.reserve_exact(history.len());
+    records.fill(history, &functions, &keys, budget)?;
     Ok(records)
 }
 
@@ -259,27 +257,103 @@ fn count(history: &History, functions: &Functions) -> (Counts, Option<Alien>) {
 }
 
 impl<'a> Records<'a> {
+    /// Nothing yet of these logs.
+    fn empty(keys: &[Key]) -> Self {
+        let empty = |&key: &Key| Partition { key, sends: Vec::new(), polls: Vec::new() };
+        Self {
+            partitions: keys.iter().map(empty).collect(),
+            assignments: Assignments::default(),
+            names: Names::default(),
+            processes: Vec::new(),
+            ends: Vec::new(),
+            both: Vec::new(),
+            doubt: None,
+            open_polls: Vec::new(),
+            alien: None,
+            operations: 0,
+        }
+    }
+
+    /// Reads the operations before the first event that nobody understands: parts of them on all
+    /// cores at once, a part for each core, so that little stands in memory twice.
     fn fill(
         &mut self,
         history: &'a History,
         functions: &Functions,
-        places: &FxHashMap<Key, usize>,
+        keys: &[Key],
         budget: &Budget,
     ) -> Result<(), TooMuch> {
+        let places = keys.iter().enumerate().map(|(place, key)| (*key, place)).collect();
         let cut = self.alien.as_ref().map_or(NEVER, |alien| alien.index);
-        for mut operation in history.operations() {
+        let chunks = history.len().div_ceil(BETWEEN_LOOKS);
+        let at_once = rayon::current_num_threads();
+        for first in (0..chunks).step_by(at_once) {
+            if budget.expired() {
+                return Err(TooMuch::Time);
+            }
+            let some = first..chunks.min(first + at_once);
+            let part = |chunk: usize| {
+                let from = chunk * BETWEEN_LOOKS;
+                let operations = from..history.len().min(from + BETWEEN_LOOKS);
+                let mut part = Records::empty(keys);
+                part.read(history, operations, cut, functions, &places);
+                part
+            };
+            let parts: Vec<Records<'a>> = some.into_par_iter().map(part).collect();
+            parts.into_iter().for_each(|part| self.absorb(part));
+        }
+        // Only now is it known of every process what it had subscribed to before.
+        let doubtful = |&number: &u32| {
+            self.assignments.role(self.processes[number as usize], number) != Role::Reader
+        };
+        self.doubt = self.open_polls.iter().copied().find(doubtful);
+        Ok(())
+    }
+
+    /// Reads operations up to an index.
+    fn read(
+        &mut self,
+        history: &'a History,
+        operations: Range<usize>,
+        cut: u64,
+        functions: &Functions,
+        places: &FxHashMap<Key, usize>,
+    ) {
+        for number in operations {
+            let mut operation = history.operation(number);
             if operation.invoked >= cut {
                 break;
-            }
-            if operation.number % BETWEEN_LOOKS == 0 && budget.expired() {
-                return Err(TooMuch::Time);
             }
             if operation.completed.is_some_and(|completed| completed >= cut) {
                 (operation.completed, operation.end, operation.outcome) = (None, None, None);
             }
             self.add(&operation, functions, places);
         }
-        Ok(())
+    }
+
+    /// Takes what was read of the operations that follow, of the same logs.
+    fn absorb(&mut self, part: Self) {
+        // Messages that do not stand for themselves were numbered from 0 in each part.
+        let names = part.names.values.iter().map(|&message| self.names.token(message));
+        let names: Vec<u64> = names.collect();
+        let token = |token: u64| match token.checked_sub(NAMED) {
+            Some(place) => names[place as usize],
+            None => token,
+        };
+        for (own, other) in self.partitions.iter_mut().zip(part.partitions) {
+            let sends = other.sends.into_iter();
+            own.sends.extend(sends.map(|send| Sent { token: token(send.token), ..send }));
+            let polls = other.polls.into_iter();
+            own.polls.extend(polls.map(|poll| Polled { token: token(poll.token), ..poll }));
+        }
+        for (process, list) in part.assignments.0 {
+            self.assignments.0.entry(process).or_default().extend(list);
+        }
+        self.processes.extend(part.processes);
+        self.ends.extend(part.ends);
+        self.both.extend(part.both);
+        self.open_polls.extend(part.open_polls);
+        self.operations += part.operations;
     }
 
     fn add(
@@ -294,19 +368,19 @@ impl<'a> Records<'a> {
         let (number, fate) = (operation.number as u32, fate(operation));
         let (mut sends, mut polls) = (false, false);
         let read = functions.read(operation, |step| match step {
-            Step::Sent(key, offset, value) => {
+            Step::Sent(key, offset, message) => {
                 sends = true;
                 partitions[places[&key]].sends.push(Sent {
-                    token: names.token(value),
+                    token: names.token(message),
                     offset: offset.unwrap_or(UNKNOWN),
                     operation: number,
                     fate,
                 });
             }
-            Step::Polled(key, offset, value) => {
+            Step::Polled(key, offset, message) => {
                 polls = true;
                 partitions[places[&key]].polls.push(Polled {
-                    token: names.token(value),
+                    token: names.token(message),
                     offset: offset.unwrap_or(UNKNOWN),
                     operation: number,
                 });
@@ -323,12 +397,8 @@ impl<'a> Records<'a> {
         if sends && polls {
             self.both.push(number);
         }
-        if self.doubt.is_none()
-            && fate == Fate::Info
-            && functions.polls(operation)
-            && self.assignments.role(operation.process, number) != Role::Reader
-        {
-            self.doubt = Some(number);
+        if fate == Fate::Info && functions.polls(operation) {
+            self.open_polls.push(number);
         }
     }
 }

@@ -316,3 +316,18 @@ fn tells_of_circles_that_are_allowed() {
     let verdict = check(text, Claim::NoCircularReads, Valid);
     assert!(verdict.reason.contains("1 G0, 1 G1c with the order of the log"), "{}", verdict.reason);
 }
+
+#[test]
+fn messages_that_are_no_numbers_are_told_apart_in_all_parts_of_a_history() {
+    let text = "
+        p0 invoke send x \"a\" \n p0 ok [0 \"a\"] \n p0 invoke send x -3 \n p0 ok [1 -3]
+        p0 invoke send x \"b\" \n p0 ok [2 \"b\"] \n p0 invoke send x 4 \n p0 ok [3 4]
+        p0 invoke send x -4 \n p0 ok [4 -4] \n p1 invoke poll x \n p1 ok [0 \"a\" 1 -3]
+        p1 invoke poll x \n p1 ok [3 4] \n p1 invoke poll x \n p1 ok [4 -4]";
+    check(text, Claim::ConsistentOffsets, Valid);
+    let lost = check(text, Claim::NoLostWrites, Invalid);
+    assert_eq!(lost.anomalies.len(), 1);
+    let told = &lost.anomalies[0].explanation;
+    assert!(told.contains("\"b\"") || told.contains("message b "), "{told}");
+    check(&text.replace("p1 ok [3 4]", "p1 ok [2 \"b\" 3 4]"), Claim::NoLostWrites, Valid);
+}

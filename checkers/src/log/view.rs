@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use rayon::prelude::*;
 use schism_history::{History, Time};
 
 use super::lag::lags;
@@ -52,18 +53,13 @@ impl<'a> LogView<'a> {
             return LogLags::default();
         }
         let waiting = Waiting::new(&self.records);
-        let mut polls = Vec::new();
-        for partition in &self.records.partitions {
+        let of_one = |partition: &Partition| {
             let log = Log::new(partition);
             waiting.add(&log, &self.records);
-            for (lag, number) in lags(&log, &self.teller(&log), &self.records) {
-                let operation = self.history.operation(number as usize);
-                let (at, invoked) = (operation.start, operation.invoked);
-                polls.push(PollLag { at, lag: Duration::from_nanos(lag), invoked });
-            }
-        }
-        polls.sort_unstable_by_key(|poll| (poll.lag, std::cmp::Reverse(poll.invoked)));
-        LogLags { polls, unseen: waiting.over_time() }
+            lags(&log, &self.teller(&log), &self.records)
+        };
+        let lags: Vec<Vec<(u64, u32)>> = self.records.partitions.par_iter().map(of_one).collect();
+        LogLags::new(self.history, lags.into_iter().flatten(), &waiting)
     }
 
     pub(super) fn teller<'b>(&'b self, log: &'b Log<'b>) -> Teller<'b>
@@ -79,6 +75,26 @@ impl<'a> LogView<'a> {
 }
 
 impl LogLags {
+    /// The lags of polls, in nanoseconds, with the numbers of their operations, and what waited.
+    /// Nothing of a history without real time.
+    pub(super) fn new(
+        history: &History,
+        lags: impl Iterator<Item = (u64, u32)>,
+        waiting: &Waiting,
+    ) -> Self {
+        if !history.has_real_time() {
+            return Self::default();
+        }
+        let poll = |(lag, number): (u64, u32)| {
+            let operation = history.operation(number as usize);
+            let (at, invoked) = (operation.start, operation.invoked);
+            PollLag { at, lag: Duration::from_nanos(lag), invoked }
+        };
+        let mut polls: Vec<PollLag> = lags.map(poll).collect();
+        polls.par_sort_unstable_by_key(|poll| (poll.lag, std::cmp::Reverse(poll.invoked)));
+        Self { polls, unseen: waiting.over_time() }
+    }
+
     /// The lag that so many percent of the polls do not exceed, by the nearest rank.
     pub fn quantile(&self, percent: usize) -> Option<&PollLag> {
         let rank = (self.polls.len() * percent).div_ceil(100).max(1);

@@ -159,6 +159,9 @@ fn is_expected(expect: &Expect, outcome: &Outcome) -> bool {
 fn holds(answer: &Value, message: &Value) -> bool {
     let Value::Mops(mops) = answer else { return false };
     mops.iter().filter(|mop| mop.kind == MopKind::Poll).any(|mop| match &mop.value {
+        Value::Polled(messages) => {
+            messages.iter().any(|(_, polled)| *message == Value::Int(*polled))
+        }
         Value::List(list) => list.as_chunks::<2>().0.iter().any(|[_, polled]| polled == message),
         _ => false,
     })

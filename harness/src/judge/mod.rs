@@ -195,10 +195,11 @@ pub fn judge(
     let doubt = doubt(&faults, circumstances);
     // Where schism itself took a node down, nothing that was slow is the system's.
     let watched = !question.lateness.is_empty() && circumstances.lost.is_empty();
-    let mut claims = Vec::new();
+    let (mut claims, mut lags) = (Vec::new(), None);
     for entry in CHECKERS {
         match ask(entry, question, history, budget) {
             Ok(verdicts) => {
+                lags = lags.or_else(|| verdicts.iter().find_map(|verdict| verdict.lags.clone()));
                 let told = verdicts.iter().map(|verdict| tell(verdict, doubt.as_deref(), watched));
                 claims.extend(told);
             }
@@ -229,7 +230,7 @@ pub fn judge(
         claims,
         configuration: circumstances.configuration.clone(),
         unwell,
-        consumers: consumers::of(&question.workload, history, budget),
+        consumers: consumers::of(&question.workload, history, budget, lags),
         check_s: began.elapsed().as_secs_f64(),
         peak_memory_bytes: machine::peak_memory_bytes(),
     }

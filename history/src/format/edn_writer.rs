@@ -110,6 +110,15 @@ fn write_value(line: &mut Vec<u8>, value: &Value) -> io::Result<()> {
             }
             line.write_all(b"]")
         }
+        Value::Placed(offset, message) => write!(line, "[{offset} {message}]"),
+        Value::Polled(messages) => {
+            line.push(b'[');
+            for (place, (offset, message)) in messages.iter().enumerate() {
+                let space = if place == 0 { "" } else { " " };
+                write!(line, "{space}{offset} {message}")?;
+            }
+            line.write_all(b"]")
+        }
         Value::Map(entries) => {
             line.push(b'{');
             for (place, (key, value)) in entries.iter().enumerate() {
@@ -137,6 +146,15 @@ fn write_mop(line: &mut Vec<u8>, mop: &Mop) -> io::Result<()> {
         (MopKind::Poll, "", Value::Nil) => {}
         (MopKind::Poll, "", Value::List(none)) if none.is_empty() => {
             line.extend_from_slice(b" {}");
+        }
+        (MopKind::Poll, key, Value::Polled(messages)) => {
+            line.extend_from_slice(b" {");
+            write_key(line, key)?;
+            line.extend_from_slice(b" [");
+            for (offset, message) in messages {
+                write!(line, "[{offset} {message}]")?;
+            }
+            line.extend_from_slice(b"]}");
         }
         (MopKind::Poll, key, Value::List(flat)) if flat.len().is_multiple_of(2) => {
             line.extend_from_slice(b" {");

@@ -7,8 +7,8 @@ use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Code, Event, Evidence, F, FaultId, FaultMark, Key, Kind, NodeId, Op, Outcome, Phase, Process,
-    Reason, Reply, Time, Value,
+    Code, Event, Evidence, F, FaultId, FaultMark, Key, Kind, Mop, NodeId, Op, Outcome, Phase,
+    Process, Reason, Reply, Time, Value,
 };
 
 /// The fields of a line. Everything that is borrowed stays in the line's own buffer.
@@ -173,13 +173,13 @@ impl Line<'_> {
         let value: Value = serde_json::from_str(text).map_err(|error| format!("value: {error}"))?;
         if self.f() == Some("txn") {
             let wanted = "value: a txn is an array of [\"append\"|\"r\"|\"w\", key, value]";
-            return value.into_mops().ok_or_else(|| wanted.into());
+            return value.into_mops().map(compacted).ok_or_else(|| wanted.into());
         }
         // Other functions may be transactions, too: the sends and polls of a log.
         if text.starts_with("[[\"")
             && let Some(mops) = value.clone().into_mops()
         {
-            return Ok(mops);
+            return Ok(compacted(mops));
         }
         Ok(value)
     }
@@ -236,6 +236,13 @@ impl Line<'_> {
             }
         }
     }
+}
+
+fn compacted(mut value: Value) -> Value {
+    if let Value::Mops(mops) = &mut value {
+        mops.iter_mut().for_each(Mop::compact);
+    }
+    value
 }
 
 fn coded(code: &str, text: &str) -> Reason {

@@ -1,13 +1,44 @@
 //! The usual line, read without a general parser.
 //!
-//! Nearly all lines of a large history are operations on one key whose values are numbers, with their
-//! fields in the order in which the writer puts them. What is not quite like that is left to serde.
+//! Nearly all lines of a large history are operations on one key whose values are numbers, or
+//! micro-operations on numbers and lists of them, with their fields in the order in which the writer
+//! puts them. What is not quite like that is left to serde.
 
-use crate::{Event, F, Key, Kind, Op, Outcome, Process, Reply, Time, Value};
+use rustc_hash::FxHashMap;
+
+use crate::{Event, F, Key, Kind, Mop, MopKind, Op, Outcome, Process, Reply, Symbol, Time, Value};
+
+/// A history of so many keys gains nothing from keeping them twice.
+const MOST: usize = 1 << 16;
+
+/// What one reader keeps from line to line.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Keys and functions: most of them need no look at the table of interned texts, which all
+    /// threads share.
+    symbols: FxHashMap<&'static str, Symbol>,
+    /// Where micro-operations and numbers are gathered before they get just the room that they take:
+    /// histories hold millions of them, and vectors that grow would leave holes between them.
+    mops: Vec<Mop>,
+    numbers: Vec<i64>,
+}
+
+impl Seen {
+    fn symbol(&mut self, text: &str) -> Symbol {
+        if let Some(&symbol) = self.symbols.get(text) {
+            return symbol;
+        }
+        let symbol = Symbol::new(text);
+        if self.symbols.len() < MOST {
+            self.symbols.insert(symbol.as_str(), symbol);
+        }
+        symbol
+    }
+}
 
 /// The event of a line that is plain throughout; `None`: somebody else must read it. A line that is
 /// read here would be read alike by serde.
-pub(super) fn plain(line: &[u8]) -> Option<Event> {
+pub(super) fn plain(line: &[u8], seen: &mut Seen) -> Option<Event> {
     let mut rest = Rest(line);
     rest.skip(b"{\"index\":")?;
     let index = rest.number()?;
@@ -20,10 +51,12 @@ pub(super) fn plain(line: &[u8]) -> Option<Event> {
     if !invoke {
         rest.skip(b"ok\",\"f\":")?;
     }
-    let f = rest.text()?;
-    let key = if rest.skip(b",\"key\":").is_some() { Some(rest.text()?) } else { None };
+    let f = F(seen.symbol(rest.text()?));
+    let key =
+        if rest.skip(b",\"key\":").is_some() { Some(Key(seen.symbol(rest.text()?))) } else { None };
     rest.skip(b",\"value\":")?;
-    let value = rest.value()?;
+    let value =
+        if rest.0.starts_with(b"[[\"") { rest.mops(seen).map(Value::Mops) } else { rest.value() }?;
     let kind = if invoke {
         let due = if rest.skip(b",\"due\":").is_some() { Some(Time(rest.number()?)) } else { None };
         let node = if rest.skip(b",\"node\":").is_some() {
@@ -31,7 +64,7 @@ pub(super) fn plain(line: &[u8]) -> Option<Event> {
         } else {
             None
         };
-        Kind::Invoke { op: Op { f: F::new(f), key: key.map(Key::new), value }, due, node }
+        Kind::Invoke { op: Op { f, key, value }, due, node }
     } else {
         let version =
             if rest.skip(b",\"version\":").is_some() { Some(rest.number()?) } else { None };
@@ -77,11 +110,64 @@ impl<'a> Rest<'a> {
         if self.skip(b"null").is_some() {
             return Some(Value::Nil);
         }
+        self.signed().map(Value::Int)
+    }
+
+    /// A number with or without a sign. A zero with one is left to serde.
+    fn signed(&mut self) -> Option<i64> {
         if self.skip(b"-").is_some() {
             let number = i64::try_from(self.number()?).ok()?;
-            return Some(Value::Int(-number));
+            return (number != 0).then_some(-number);
         }
-        i64::try_from(self.number()?).ok().map(Value::Int)
+        i64::try_from(self.number()?).ok()
+    }
+
+    /// Micro-operations, each with its key and its value: `[["send","x",[3,1]],["poll","y",null]]`.
+    fn mops(&mut self, seen: &mut Seen) -> Option<Box<[Mop]>> {
+        // What a line that was given up has left.
+        seen.mops.clear();
+        self.skip(b"[")?;
+        loop {
+            self.skip(b"[")?;
+            let kind = MopKind::named(self.text()?)?;
+            self.skip(b",")?;
+            let key = Key(seen.symbol(self.text()?));
+            self.skip(b",")?;
+            let value =
+                if self.0.starts_with(b"[") { self.list(kind, seen)? } else { self.value()? };
+            self.skip(b"]")?;
+            seen.mops.push(Mop { kind, key, value });
+            if self.skip(b",").is_none() {
+                break;
+            }
+        }
+        self.skip(b"]")?;
+        Some(seen.mops.drain(..).collect())
+    }
+
+    /// A list of numbers, in the form that histories hold as the value of such a micro-operation.
+    fn list(&mut self, kind: MopKind, seen: &mut Seen) -> Option<Value> {
+        self.skip(b"[")?;
+        if self.skip(b"]").is_some() {
+            return Some(Value::List(Box::new([])));
+        }
+        let numbers = &mut seen.numbers;
+        numbers.clear();
+        loop {
+            numbers.push(self.signed()?);
+            if self.skip(b",").is_none() {
+                break;
+            }
+        }
+        self.skip(b"]")?;
+        Some(match (kind, numbers.as_slice()) {
+            (MopKind::Send, [offset, message]) => Value::Placed(*offset, *message),
+            (MopKind::Poll, flat) if flat.len().is_multiple_of(2) => {
+                let pairs = flat.as_chunks::<2>().0.iter();
+                Value::Polled(pairs.map(|[offset, message]| (*offset, *message)).collect())
+            }
+            (_, numbers) => Value::List(numbers.iter().map(|&it| Value::Int(it)).collect()),
+        })
     }
 }
 
@@ -92,7 +178,7 @@ mod tests {
 
     /// What is read here is read alike by serde; and whether it is read here is as expected.
     fn check(line: &str, expected: bool) {
-        let read = plain(line.as_bytes());
+        let read = plain(line.as_bytes(), &mut Seen::default());
         assert_eq!(read.is_some(), expected, "{line}");
         if let Some(event) = read {
             let by_serde = serde_json::from_str::<Line<'_>>(line).expect("serde reads it");
@@ -109,10 +195,33 @@ mod tests {
         check(&format!(r#"{head}"ok","f":"read","key":"x","value":18446744073709551615}}"#), false);
         check(&format!(r#"{head}"ok","f":"read","key":"x","value":01}}"#), false);
         check(&format!(r#"{head}"ok","f":"read","key":"a\"b","value":1}}"#), false);
-        check(&format!(r#"{head}"ok","f":"txn","value":[["r","x",1]]}}"#), false);
+        check(&format!(r#"{head}"ok","f":"read","key":"x","value":-0}}"#), false);
+        check(&format!(r#"{head}"ok","f":"read","value":[1,2]}}"#), false);
         check(&format!(r#"{head}"info","f":"read","error":["timeout",""]}}"#), false);
         check(&format!(r#"{head}"ok","f":"read","key":"x","value":1}} "#), false);
         check(&format!(r#"{head}"ok","f":"read","key":"x","value":1"#), false);
+    }
+
+    #[test]
+    fn reads_micro_operations_as_serde_does() {
+        let check = |value: &str, expected| {
+            for f in ["txn", "poll"] {
+                let head = r#"{"index":7,"time":12,"process":3,"type":"#;
+                check(&format!(r#"{head}"ok","f":"{f}","value":{value},"version":4}}"#), expected);
+                check(&format!(r#"{head}"invoke","f":"{f}","value":{value}}}"#), expected);
+            }
+        };
+        check(r#"[["r","x",1],["w","y",-7],["append","z",null],["read","x",[1,-2]]]"#, true);
+        check(r#"[["send","x",5],["send","x",[3,5]],["poll","",null],["poll","y",[]]]"#, true);
+        check(r#"[["poll","x",[0,1,1,2]],["poll","x",[0,1,1]],["send","x",[1,2,3]]]"#, true);
+        check(r#"[["send","x","text"]]"#, false);
+        check(r#"[["poll","x",[0,"text"]]]"#, false);
+        check(r#"[["r","x",[-0]]]"#, false);
+        check(r#"[["r",1,2]]"#, false);
+        check(r#"[["poll"]]"#, false);
+        check(r#"[["what","x",2]]"#, false);
+        check(r#"[["r","x",[[1]]]]"#, false);
+        check(r#"[["r","x",1] ]"#, false);
         check(r#"{"index":7,"time":12,"process":4294967295,"type":"ok","f":"r","value":1}"#, false);
         check("", false);
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::VERSION;
 use super::line::Line;
-use super::plain::plain;
+use super::plain::{Seen, plain};
 use crate::{Event, History, ReadError};
 
 /// No event is as long as this; a longer line is no history, and must not be read into memory.
@@ -83,7 +83,7 @@ impl<R: BufRead> Blocks<R> {
                 self.input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes)?;
             }
             let before = self.lines;
-            self.lines += bytes.split(|&byte| byte == b'\n').count() as u64 - 1;
+            self.lines += bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
             blocks.push(Block { bytes, before });
         }
         Ok(blocks)
@@ -118,13 +118,14 @@ pub struct Reader<R> {
     file: String,
     line: u64,
     buffer: Vec<u8>,
+    seen: Seen,
     torn: bool,
 }
 
 impl<R: BufRead> Reader<R> {
     /// Reads from `input`; `file` is its name in errors.
     pub fn new(input: R, file: String) -> Self {
-        Self { input, file, line: 0, buffer: Vec::new(), torn: false }
+        Self { input, file, line: 0, buffer: Vec::new(), seen: Seen::default(), torn: false }
     }
 
     /// Whether the last line was torn. Known once `next_event` has returned `None`.
@@ -150,7 +151,7 @@ impl<R: BufRead> Reader<R> {
             }
             // Without its newline, so that an error at the line's end has its column.
             let line = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
-            if let Some(event) = plain(line) {
+            if let Some(event) = plain(line, &mut self.seen) {
                 return Ok(Some(event));
             }
             if self.buffer.iter().all(u8::is_ascii_whitespace) || self.header()? {

@@ -41,6 +41,9 @@ impl Serialize for Value {
             Value::Int(number) => serializer.serialize_i64(*number),
             Value::Text(text) => serializer.serialize_str(text),
             Value::List(values) => serializer.collect_seq(values.iter()),
+            Value::Placed(offset, message) => serializer.collect_seq([offset, message]),
+            Value::Polled(messages) => serializer
+                .collect_seq(messages.iter().flat_map(|(offset, message)| [offset, message])),
             Value::Map(entries) => serializer.collect_map(entries.iter().map(|(key, value)| {
                 let key = match key {
                     Value::Text(text) => text.to_string(),

@@ -139,7 +139,11 @@ impl Share {
 
 /// Whether a poll returned anything of this log.
 fn returned(mop: &Mop) -> bool {
-    mop.kind == MopKind::Poll && matches!(&mop.value, Value::List(list) if !list.is_empty())
+    let messages = match &mop.value {
+        Value::List(list) => !list.is_empty(),
+        value => matches!(value, Value::Polled(_)),
+    };
+    mop.kind == MopKind::Poll && messages
 }
 
 impl LastPolls {

@@ -80,10 +80,13 @@ fn keys_of(value: &Value) -> Vec<Key> {
 
 /// The last offset that an answer names: of a message sent, or of those polled.
 fn offset_of(mop: &Mop) -> Option<i64> {
-    let Value::List(list) = &mop.value else { return None };
-    let (pairs, _) = list.as_chunks::<2>();
-    match pairs.last()? {
-        [Value::Int(offset), _] => Some(*offset),
+    match &mop.value {
+        Value::Placed(offset, _) => Some(*offset),
+        Value::Polled(messages) => messages.last().map(|(offset, _)| *offset),
+        Value::List(list) => match list.as_chunks::<2>().0.last()? {
+            [Value::Int(offset), _] => Some(*offset),
+            _ => None,
+        },
         _ => None,
     }
 }
