@@ -316,6 +316,51 @@ async fn a_producer_that_is_fenced_is_given_up_and_the_broker_behind_it_is_named
     assert!(!told[0].log.is_empty(), "{told:?}");
 }
 
+/// Polls until `enough` says so of an outcome.
+async fn polled(client: &mut dyn Client, enough: impl Fn(&Outcome) -> bool) {
+    let mop = Mop { kind: MopKind::Poll, key: Key::new(""), value: Value::Nil };
+    let poll = Op::new("poll", None, Value::Mops([mop].into()));
+    let deadline = Instant::now() + READY;
+    loop {
+        let outcome = ask(client, &poll).await;
+        if enough(&outcome) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "it never came: {outcome:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_has_no_end_for_its_readers_while_a_transaction_is_undecided() {
+    let test = "a_log_has_no_end_for_its_readers_while_a_transaction_is_undecided";
+    // A transaction stays open for so long after its record was sent.
+    let options = json!({ "transactions": true, "think": "6s" });
+    let Some(place) = place(test, 5, 1, options) else { return };
+    place.start().await;
+    let Place { cluster, target, .. } = &place;
+    let connect =
+        async |process| target.connect(cluster, place.node(1), Process(process)).await.expect("it");
+    let (mut writer, mut reader) = (connect(0).await, connect(1).await);
+    let assign = Op::new("assign", None, Value::List([Value::Int(0)].into()));
+    assert!(matches!(ask(&mut *reader, &assign).await, Outcome::Ok(_)));
+    let ended = |outcome: &Outcome| match outcome {
+        Outcome::Ok(reply) => {
+            matches!(&reply.value, Value::Mops(mops) if mops[0].value == Value::Nil)
+        }
+        _ => false,
+    };
+    polled(&mut *reader, ended).await;
+    let writing = tokio::spawn(async move { sent(&mut *writer, 1).await });
+    polled(
+        &mut *reader,
+        |outcome| matches!(outcome, Outcome::Fail(reason) if reason.text.contains("undecided")),
+    )
+    .await;
+    writing.await.expect("it is sent");
+    polled(&mut *reader, |outcome| matches!(outcome, Outcome::Ok(_)) && !ended(outcome)).await;
+    polled(&mut *reader, ended).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn says_what_is_missing() {
     let Some(place) = place("says_what_is_missing", 2, 1, json!({})) else { return };

@@ -3,7 +3,9 @@
 //! A consumer that gets nothing may have read everything, or may not have reached a leader yet; the
 //! library's answer is the same. What is not there is evidence, though: a message that no reader found
 //! counts as lost. So an empty poll of partitions that the client chose itself succeeds only if the
-//! brokers have told where each partition ends and the consumer has read as far; otherwise it fails.
+//! brokers have told where each partition ends and the consumer has read as far; otherwise it fails. It
+//! fails, too, where a transaction that is not decided yet hides what stands behind it from readers of
+//! what is committed: those messages are there, and come when it is.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Mutex;
@@ -23,7 +25,7 @@ use serde::Deserialize;
 use super::native;
 use super::producer::left;
 use super::refusal::{Trouble, class_of};
-use super::settings::{Settings, config};
+use super::settings::{Isolation, Settings, config};
 use crate::kafka::keys::Place;
 
 /// So many records one poll returns at most.
@@ -70,6 +72,27 @@ struct Progress {
     fetchq_cnt: i64,
     /// The end that it came to last.
     eof_offset: i64,
+    /// Where the partition ends for readers of what is committed, and where for all, as the last fetch
+    /// was answered.
+    ls_offset: i64,
+    hi_offset: i64,
+}
+
+/// So many partitions have more than was read.
+struct Behind {
+    unread: usize,
+    /// Those in which a transaction is not decided yet.
+    hidden: usize,
+}
+
+impl Behind {
+    fn words(&self, of: usize) -> String {
+        if self.unread > 0 {
+            return format!("{} of {of} partitions were not read to their end", self.unread);
+        }
+        let hidden = self.hidden;
+        format!("{hidden} of {of} partitions hold messages behind a transaction that is undecided")
+    }
 }
 
 /// A record that was polled.
@@ -93,6 +116,8 @@ pub(super) struct Consumer {
     inner: BaseConsumer<Sayings>,
     chosen: Chosen,
     wait: Duration,
+    /// Whether it sees only what is committed.
+    committed: bool,
     /// What it named: partitions, or topics.
     places: Vec<Place>,
     topics: BTreeSet<String>,
@@ -148,7 +173,9 @@ impl Consumer {
             config(settings.consumer(chosen), bootstrap).create_with_context(Sayings::default());
         let inner = made.map_err(|error| refused("no consumer", &error))?;
         let (places, topics, waiting) = (Vec::new(), BTreeSet::new(), VecDeque::new());
-        Ok(Self { inner, chosen, wait: settings.poll, places, topics, positions, waiting })
+        let committed = settings.isolation == Isolation::Committed;
+        let wait = settings.poll;
+        Ok(Self { inner, chosen, wait, committed, places, topics, positions, waiting })
     }
 
     pub(super) fn chosen(&self) -> Chosen {
@@ -250,12 +277,10 @@ impl Consumer {
         let since = Instant::now();
         loop {
             match self.behind(&ends, since) {
-                Some(0) => return Ok(None),
+                Some(Behind { unread: 0, hidden: 0 }) => return Ok(None),
                 // It may still be on its way.
                 Some(behind) if since.elapsed() > STATISTICS_EVERY * 2 => {
-                    let words =
-                        format!("{behind} of {} partitions were not read to their end", ends.len());
-                    return Err(Trouble::Never(Code::Unavailable, words));
+                    return Err(Trouble::Never(Code::Unavailable, behind.words(ends.len())));
                 }
                 _ if left(deadline).is_zero() => {
                     let words = "it was not known in time how far was read";
@@ -272,18 +297,22 @@ impl Consumer {
         }
     }
 
-    /// Of how many partitions more is there than was read; `None` until that was told after `since`.
-    fn behind(&self, ends: &[(&Place, i64)], since: Instant) -> Option<usize> {
+    /// How many partitions were not read to their end; `None` until that was told after `since`.
+    fn behind(&self, ends: &[(&Place, i64)], since: Instant) -> Option<Behind> {
         let context = self.inner.context();
         let latest = context.statistics.lock().expect("no code panics while it holds this lock");
         let (_, text) = latest.as_ref().filter(|(told, _)| *told > since)?;
         let statistics: Statistics = serde_json::from_slice(text).ok()?;
-        let read = |(place, end): &(&Place, i64)| {
-            let topic = statistics.topics.get(&place.topic)?;
-            let progress = topic.partitions.get(&place.partition.to_string())?;
-            Some(progress.fetchq_cnt == 0 && (progress.eof_offset >= *end || *end == 0))
-        };
-        Some(ends.iter().filter(|end| read(end) != Some(true)).count())
+        let mut behind = Behind { unread: 0, hidden: 0 };
+        for (place, end) in ends {
+            let topic = statistics.topics.get(&place.topic);
+            let progress = topic.and_then(|it| it.partitions.get(&place.partition.to_string()));
+            let read = |it: &Progress| it.fetchq_cnt == 0 && (it.eof_offset >= *end || *end == 0);
+            behind.unread += usize::from(!progress.is_some_and(read));
+            let hidden = progress.is_some_and(|it| self.committed && it.ls_offset < it.hi_offset);
+            behind.hidden += usize::from(hidden);
+        }
+        Some(behind)
     }
 
     /// What would be committed after what was polled.

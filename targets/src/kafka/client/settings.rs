@@ -143,7 +143,7 @@ pub(crate) struct Settings {
     transaction_timeout: Duration,
     pub(super) abort_every: Option<u64>,
     pub(super) think: Option<Duration>,
-    isolation: Isolation,
+    pub(super) isolation: Isolation,
     assignor: &'static str,
     pub(super) commits: Commits,
     reset: &'static str,
