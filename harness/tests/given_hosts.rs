@@ -7,7 +7,8 @@ mod place;
 #[path = "given_hosts/world.rs"]
 mod world;
 
-use std::process::Stdio;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use place::{Place, plan, word};
 use world::World;
@@ -62,6 +63,34 @@ fn redis_on_hosts_without_ipv4_loses_what_an_isolated_primary_acknowledged() {
     assert_eq!((&verdict["faults"], &verdict["faults_proven"]), (&1.into(), &1.into()), "{said}");
     assert_eq!(word(&verdict, "acknowledged-writes-survive"), "violated", "{said}");
     world.assert_clean(&["h1", "h2", "h3", "h4", "h5", "h6"]);
+}
+
+#[test]
+#[ignore = "a long run: `make nightly` does it"]
+fn kafka_on_hosts_keeps_what_two_replicas_acknowledged_when_leaders_die_and_are_cut_off() {
+    let name = "kafka_on_hosts";
+    let Some(place) = world::place(name) else { return };
+    let world = World::new(&place, "world", 3);
+    // Whoever sits at the desk has it; the hosts get it from there, and have but their Java.
+    let java = Command::new("java").arg("-version").output();
+    let java = java.map(|_| ()).map_err(|error| format!("java: {error}"));
+    if let Err(reason) = java.and_then(|()| place::kafka_in(&world.desk().join(".cache"))) {
+        let _ = writeln!(std::io::stderr(), "skipped: {name} (given hosts): {reason}");
+        return;
+    }
+    let faults = "faults=[ { at: 3s, for: 5s, kill: leader }, \
+        { at: 16s, for: 5s, partition: { isolate: leader } } ]";
+    let bounds = "bounds={ form: 90s, act: 20s, back: 60s, settle: 60s, final-reads: 60s }";
+    let mut words = vec!["--nodes", "h1,ada@h2,root@[fd88::3]:2222"];
+    for setting in ["load.duration=24s", "load.rate=100/s", faults, bounds] {
+        words.extend(["--set", setting]);
+    }
+    let (exit, verdict, said) = world.run(&plan("kafka-acks-all.yaml"), &words);
+    assert_eq!(exit, 0, "{said}\n{verdict}");
+    assert_eq!((&verdict["faults"], &verdict["faults_proven"]), (&2.into(), &2.into()), "{said}");
+    let log = world.latest().join("nodes/n2/kafka.log");
+    assert!(log.metadata().expect("a log").len() > 0);
+    world.assert_clean(&["h1", "h2", "h3"]);
 }
 
 #[test]

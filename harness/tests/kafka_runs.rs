@@ -4,28 +4,18 @@
 mod place;
 
 use std::io::Write as _;
-use std::path::PathBuf;
 
-use place::{Place, Way, plan, word};
+use place::{Place, Way, kafka_in, plan, word};
 
 const JAVA: &[(&str, &str)] = &[("java", "default-jre-headless")];
-const RELEASE: &str = "4.1.0";
 
 /// A place where the release of Kafka is at hand that this machine has assembled.
 fn place(test: &str, way: Way) -> Option<Place> {
     let place = Place::new(test, way, JAVA)?;
-    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
-    let kept = cache.unwrap_or_default().join("schism/kafka");
-    if !kept.join(RELEASE).join("content").exists() {
-        let remedy = format!("`make kafka VERSION={RELEASE}` assembles it");
-        let reason = format!("there is no Kafka {RELEASE} in {}; {remedy}", kept.display());
+    if let Err(reason) = kafka_in(&place.folder.path().join("cache")) {
         let _ = writeln!(std::io::stderr(), "skipped: {test} ({way:?}): {reason}");
         return None;
     }
-    let own = place.folder.path().join("cache/schism");
-    std::fs::create_dir_all(&own).expect("a folder");
-    std::os::unix::fs::symlink(kept, own.join("kafka")).expect("a link");
     Some(place)
 }
 

@@ -134,7 +134,9 @@ impl Archive {
 
     fn provide_by(&self, work: &Path) -> Result<(), String> {
         let broken = |error: io::Error| format!("{}: {error}", self.source);
-        let archive = if self.source.contains("://") {
+        let archive = if let Some(path) = self.source.strip_prefix("file://") {
+            PathBuf::from(path)
+        } else if self.source.contains("://") {
             let archive = work.join("archive");
             let to = archive.display().to_string();
             let words = ["-fsSL", "--proto", "=http,https", "-o", &to, "--", &self.source];
@@ -322,7 +324,8 @@ mod tests {
     fn unpacks_the_program_and_nothing_else() {
         let (folder, source, sum) = packed(&["v1/etcd", "v1/etcdctl", "v1/README"]);
         let kept = folder.path().join("cache").join("etcd");
-        let program = provided(&source, &sum, kept.clone()).expect("it is good");
+        let url = format!("file://{source}");
+        let program = provided(&url, &sum, kept.clone()).expect("it is good");
         assert_eq!(fs::read_to_string(&program).expect("the program"), "v1/etcd");
         let mode = fs::metadata(&program).expect("it is there").permissions().mode();
         assert_eq!(mode & 0o777, 0o755);

@@ -153,7 +153,7 @@ impl World {
         }
         // All processes of all hosts are seen from the desk.
         let processes = self.ask(&["ps", "-e", "-o", "comm="]);
-        for name in ["schism", "schism-agent", "etcd", "redis-server", "raft"] {
+        for name in ["schism", "schism-agent", "etcd", "redis-server", "raft", "java"] {
             assert!(!processes.lines().any(|line| line.trim() == name), "{processes}");
         }
     }

@@ -147,6 +147,24 @@ pub fn archived(place: &Place, program: &str) -> String {
     format!("archive: 'http://{address}/release.tar', sha256: '{sum}'")
 }
 
+/// The release of Kafka that tests start.
+pub const KAFKA: &str = "4.1.0";
+
+/// Puts the Kafka that this machine has assembled into a cache folder, or says why that cannot be.
+pub fn kafka_in(cache: &Path) -> Result<(), String> {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    let kept = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    let kept = kept.unwrap_or_default().join("schism/kafka");
+    if !kept.join(KAFKA).join("content").exists() {
+        let remedy = format!("`make kafka VERSION={KAFKA}` assembles it");
+        return Err(format!("there is no Kafka {KAFKA} in {}; {remedy}", kept.display()));
+    }
+    let own = cache.join("schism");
+    std::fs::create_dir_all(&own).expect("a folder");
+    std::os::unix::fs::symlink(kept, own.join("kafka")).expect("a link");
+    Ok(())
+}
+
 /// Everything that the binary said.
 pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned()
