@@ -24,7 +24,7 @@
 //! | `no-precommitted-reads` | precommitted-read: a poll of what the same operation sends |
 //! | `no-lost-writes` | lost-write: an acknowledged message that nobody polled, all places of which are at or before the furthest that anybody polled who is no subscriber (of a message at several offsets, the first counts) |
 //! | `no-unseen-writes` | unseen: an acknowledged message never polled that is lost, or stands in a log whose end was found |
-//! | `no-group-skips` | group-skip: an acknowledged message that a group of subscribers went beyond and returned to no member ([`group`]) |
+//! | `no-group-skips` | group-skip: an acknowledged message that a group of subscribers went beyond and returned to no member; `group.rs` says it with symbols |
 //! | `poll-order` | int-poll-skip, int-nonmonotonic-poll, poll-skip, nonmonotonic-poll: from one polled message to the next the dense index rises by more than one, or by less; inside an operation, or from one of a process to its next |
 //! | `send-order` | int-nonmonotonic-send, nonmonotonic-send: the dense index falls from one message of a process to its next |
 //! | `no-circular-reads` | G1c: operations that poll each other's messages in a circle |

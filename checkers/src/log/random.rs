@@ -102,7 +102,7 @@ pub(crate) fn history(random: &mut Random, shape: Shape) -> History {
             None => {}
         }
     }
-    if broker.random.one_in(2) {
+    if grouped || broker.random.one_in(2) {
         broker.end();
     }
     History::from_events(broker.events).expect("the simulation makes histories")
@@ -196,6 +196,10 @@ impl Broker<'_> {
             if client.member && self.random.one_in(6) {
                 // What was polled before was not committed.
                 position = position.saturating_sub(1 + self.random.below(2));
+            }
+            if client.member && self.lies() {
+                // What nobody polled was committed.
+                position = (position + 1).min(self.logs[place].len());
             }
             if self.lies() {
                 position = self.random.below(self.logs[place].len() + 1);
