@@ -48,8 +48,9 @@ pub struct Complaints {
     /// How many clients their own library gave up, and when and why the first.
     fatal: usize,
     first_fatal: Option<(Time, String)>,
-    /// Whether one of them was a member of a group.
+    /// Whether one of them was so while it polled as a member of a group, and one otherwise.
     lost_member: bool,
+    lost_other: bool,
     /// When a member was answered last.
     answered: Option<Time>,
     refused: Option<Refused>,
@@ -68,6 +69,7 @@ impl Default for Complaints {
             fatal: 0,
             first_fatal: None,
             lost_member: false,
+            lost_other: false,
             answered: None,
             refused: None,
         }
@@ -112,7 +114,9 @@ impl Complaints {
         {
             self.fatal += 1;
             self.first_fatal.get_or_insert_with(|| (time, reason.text.to_string()));
-            self.lost_member |= is_member && matches!(asked, Some(Asked::Polls));
+            let as_member = is_member && matches!(asked, Some(Asked::Polls));
+            self.lost_member |= as_member;
+            self.lost_other |= !as_member;
         }
         match (asked, outcome) {
             (Some(Asked::Subscribes), Outcome::Ok(_)) => {
@@ -159,7 +163,7 @@ impl Complaints {
     /// What the system is to be asked about.
     pub fn complaint(&self) -> Complaint {
         let unsettled = self.unsettled().is_some() || self.lost_member;
-        Complaint { unsettled, fatal: self.fatal > 0 }
+        Complaint { unsettled, fatal: self.lost_other }
     }
 
     /// Each complaint as part of a sentence.
@@ -246,6 +250,12 @@ mod tests {
     fn polls_of_logs_that_a_client_chose_itself_are_no_complaint() {
         let assigns = SUBSCRIBES.replace("subscribe", "assign");
         assert!(!heard(&format!("{assigns}{}", refused(1..20))).complaint().unsettled);
+    }
+
+    #[test]
+    fn a_member_that_was_given_up_is_a_matter_of_its_group() {
+        let lost = heard(&format!("{SUBSCRIBES}5ms p0 invoke poll x \n 6ms p0 info fatal fenced"));
+        assert_eq!(lost.complaint(), Complaint { unsettled: true, fatal: false });
     }
 
     #[test]

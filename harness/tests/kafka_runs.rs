@@ -87,7 +87,7 @@ workload: { log: { keys: 6, mix: { send: 1, poll: 1 }, length: 1, read: subscrib
 load: { clients: 6, duration: 14s, rate: 60/s, timeout: 3s }
 faults: [ { at: 3s, for: 1s, damage: { of: leader, files: meta.properties, flip: 64 } } ]
 claims: [ no-lost-writes, no-unseen-writes, consistent-offsets ]
-bounds: { form: 60s, settle: 3s, final-reads: 8s }
+bounds: { form: 90s, settle: 3s, final-reads: 8s }
 ";
 
 #[test]
@@ -107,13 +107,42 @@ fn logs_that_nobody_leads_and_a_group_that_never_settles_end_in_a_verdict_that_n
     };
     let unled = of("nobody leads log-0-0");
     assert!(unled["what"].to_string().contains("which does not answer"), "{unled}");
-    assert!(unled["log"].to_string().contains("meta.properties"), "{unled}");
+    let last_words = "Exiting Kafka due to fatal exception";
+    assert!(unled["log"].to_string().contains(last_words), "{unled}");
     let never = of("the group never settled")["what"].to_string();
     assert!(never.contains("no member was ever given anything to read"), "{never}");
-    let coordinator = of("which coordinates the group schism");
-    assert!(coordinator["log"].as_array().is_some_and(|log| !log.is_empty()), "{coordinator}");
+    // It is another broker, unless the group's offsets were with the one that is gone.
+    let coordinator = of("the group schism");
+    let has_log = coordinator["log"].as_array().is_some_and(|log| !log.is_empty());
+    let gone = unled["what"].to_string().contains("__consumer_offsets");
+    assert!(has_log || gone, "{coordinator}");
     // Both stand in the message, with the last words of the broker.
-    for part in ["nobody leads log-0-0", "the group never settled", "'s log:", "meta.properties"] {
+    for part in ["nobody leads log-0-0", "the group never settled", "'s log:", last_words] {
         assert!(said.contains(part), "{part} is not in {said}");
     }
+}
+
+/// All clients say that they are one and the same member, so that each fences the one before.
+const FATAL: &str = "
+lab: { local: { nodes: 1 } }
+target: { kafka: { acks: all, client: { group.instance.id: one } } }
+workload: { log: { keys: 2, mix: { send: 1, poll: 2 }, length: 1, read: subscribe } }
+load: { clients: 3, duration: 6s, timeout: 3s }
+claims: [ no-lost-writes, no-unseen-writes, consistent-offsets ]
+bounds: { form: 90s, final-reads: 20s }
+";
+
+#[test]
+fn clients_that_are_declared_fatal_again_and_again_end_in_a_verdict_that_counts_them() {
+    let Some(place) = place("clients_that_are_declared_fatal", Way::Local) else { return };
+    let (exit, verdict, said) = place.run_text(FATAL, Way::Local);
+    assert!(exit == 0 || exit == 2, "{said}\n{verdict}");
+    let unwell = verdict["unwell"].as_array().cloned().unwrap_or_default();
+    let told = |part: &str| unwell.iter().find(|it| it["what"].to_string().contains(part));
+    let fatal = told("clients were given up for good").unwrap_or_else(|| panic!("{said}"));
+    assert!(fatal["what"].to_string().contains("FencedInstanceId"), "{fatal}");
+    let coordinator = told("n1, which coordinates the group schism");
+    let coordinator = coordinator.unwrap_or_else(|| panic!("{said}"));
+    assert!(coordinator["log"].as_array().is_some_and(|log| !log.is_empty()), "{coordinator}");
+    assert!(said.contains("The last lines of n1's log:"), "{said}");
 }

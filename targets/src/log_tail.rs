@@ -7,7 +7,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 /// How much of a log an error shows.
-const BYTES: u64 = 2048;
+const BYTES: u64 = 8192;
 const LINES: usize = 5;
 /// Some systems log whole configurations, and stacks, in one line.
 const CHARACTERS: usize = 320;
@@ -23,8 +23,16 @@ pub async fn last_lines(log: &Path) -> String {
 /// The last lines of a log; none if there are none to be read.
 pub(crate) async fn last(log: &Path) -> Vec<String> {
     let tail = tail(log).await.unwrap_or_default();
-    let mut lines: Vec<String> = tail.lines().map(shortened).collect();
+    let mut lines: Vec<String> = tail.lines().filter(|line| tells(line)).map(shortened).collect();
     lines.split_off(lines.len().saturating_sub(LINES))
+}
+
+/// Whether a line says anything by itself. The frames of a stack would fill it all, and hide what was
+/// thrown and why.
+fn tells(line: &str) -> bool {
+    let text = line.trim_start();
+    let is_frame = line.starts_with('\t') && (text.starts_with("at ") || text.starts_with("... "));
+    !text.is_empty() && !is_frame
 }
 
 fn shortened(line: &str) -> String {

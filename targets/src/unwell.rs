@@ -5,9 +5,9 @@ use schism_lab::NodeId;
 /// What clients complained of, so that the system is asked about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Complaint {
-    /// Members of a group were given nothing to read.
+    /// Members of a group were given nothing to read, or were given up by their own library.
     pub unsettled: bool,
-    /// Clients were given up by their own library.
+    /// Clients were given up by their own library, not as members of a group.
     pub fatal: bool,
 }
 

@@ -77,7 +77,8 @@ impl Kafka {
 }
 
 /// The brokers that are silent, and the partitions that nobody leads, by those who were the last in
-/// sync: with the node that should do better.
+/// sync: with the node that should do better. Newer releases tell of nobody in sync then, and all of
+/// the replicas are named.
 fn unled(nodes: &[NodeId], sights: &[(NodeId, Sight)]) -> Vec<(Option<NodeId>, String)> {
     let is_silent = |id: &NodeId| sights.iter().all(|(node, _)| node != id);
     // The partitions as each broker sees them: one that was cut off may still tell of an old leader.
@@ -85,22 +86,26 @@ fn unled(nodes: &[NodeId], sights: &[(NodeId, Sight)]) -> Vec<(Option<NodeId>, S
     for partition in sights.iter().flat_map(|(_, sight)| &sight.partitions) {
         seen.entry((partition.topic.as_str(), partition.index)).or_default().push(partition);
     }
-    let mut by_last: BTreeMap<&[NodeId], Vec<String>> = BTreeMap::new();
+    let mut by_last: BTreeMap<(&str, &[NodeId]), Vec<String>> = BTreeMap::new();
     for ((topic, index), views) in seen {
         let headless = views.iter().filter(|view| view.leader.is_none());
         let Some(latest) = headless.clone().max_by_key(|view| view.epoch) else { continue };
         if 2 * headless.count() > views.len() {
-            by_last.entry(&latest.in_sync).or_default().push(format!("{topic}-{index}"));
+            let last: (&str, &[NodeId]) = match latest.in_sync.as_slice() {
+                [] => ("replicas", latest.replicas.as_slice()),
+                last => ("last in sync", last),
+            };
+            by_last.entry(last).or_default().push(format!("{topic}-{index}"));
         }
     }
     let mut found = Vec::new();
-    for (last, partitions) in &by_last {
+    for ((who, last), partitions) in &by_last {
         let names: Vec<String> = last.iter().map(|id| named(*id, is_silent(id))).collect();
-        let names = if names.is_empty() { "nobody".into() } else { names.join(" and ") };
-        let what = format!("nobody leads {} (last in sync: {names})", listed(partitions));
-        found.push((last.first().copied(), what));
+        let what = format!("nobody leads {} ({who}: {})", listed(partitions), names.join(", "));
+        let node = last.iter().find(|id| is_silent(id)).or(last.first());
+        found.push((node.copied(), what));
     }
-    let told = |id: &NodeId| by_last.keys().any(|last| last.contains(id));
+    let told = |id: &NodeId| by_last.keys().any(|(_, last)| last.contains(id));
     let silent = nodes.iter().filter(|id| is_silent(id) && !told(id));
     found.extend(silent.map(|id| (Some(*id), format!("{id} does not answer"))));
     found
@@ -148,6 +153,15 @@ mod tests {
         let what = told(&[seen(1, &many), seen(2, &many), seen(3, &many)]);
         assert_eq!(what.len(), 1);
         assert!(what[0].ends_with("log-0-7 and 3 more (last in sync: n3)"), "{what:?}");
+    }
+
+    #[test]
+    fn names_the_replicas_of_a_partition_of_which_nobody_is_in_sync() {
+        let lost = Partition { in_sync: Vec::new(), ..partition(0, 0, &[2, 1]) };
+        let one = std::slice::from_ref(&lost);
+        let found = unled(&NODES, &[seen(2, one), seen(3, one)]);
+        let what = "nobody leads log-0-0 (replicas: n2, n1, which does not answer)";
+        assert_eq!(found, [(Some(NodeId(1)), what.to_owned())]);
     }
 
     #[test]
