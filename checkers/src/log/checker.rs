@@ -84,7 +84,9 @@ fn check(question: &Question, history: &History, budget: &Budget) -> Vec<Verdict
     drop(judge.records);
     let lags = judge.findings.iter().flat_map(|found| &found.lags).copied();
     let lags = Arc::new(LogLags::new(history, lags, &judge.waiting));
-    verdicts.iter_mut().for_each(|verdict| verdict.lags = Some(Arc::clone(&lags)));
+    for verdict in &mut verdicts {
+        verdict.lags = Some(Arc::clone(&lags));
+    }
     verdicts
 }
 

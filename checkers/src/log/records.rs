@@ -300,7 +300,9 @@ impl<'a> Records<'a> {
                 part
             };
             let parts: Vec<Records<'a>> = some.into_par_iter().map(part).collect();
-            parts.into_iter().for_each(|part| self.absorb(part));
+            for part in parts {
+                self.absorb(part);
+            }
         }
         // Only now is it known of every process what it had subscribed to before.
         let doubtful = |&number: &u32| {

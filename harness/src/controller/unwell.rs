@@ -20,7 +20,9 @@ pub struct Hearing(Arc<Mutex<Complaints>>);
 impl Observer for Hearing {
     fn observe(&mut self, events: &[Event]) {
         if let Ok(mut complaints) = self.0.lock() {
-            events.iter().for_each(|event| complaints.hear(event));
+            for event in events {
+                complaints.hear(event);
+            }
         }
     }
 }
@@ -37,12 +39,11 @@ pub async fn ask(stage: &Stage, complaint: Complaint, conduct: &mut Conduct) {
     let Stage { target, cluster, .. } = stage;
     let within = stage.plan.bounds.act;
     let asked = target.unwell(cluster, complaint, within / QUESTIONS);
-    match tokio::time::timeout(within, asked).await {
-        Ok(told) => conduct.unwell = told,
-        Err(_) => {
-            let name = target.name();
-            let note = format!("What was not well with {name} was not told within {within:?}.");
-            conduct.notes.push(note);
-        }
+    if let Ok(told) = tokio::time::timeout(within, asked).await {
+        conduct.unwell = told;
+    } else {
+        let name = target.name();
+        let note = format!("What was not well with {name} was not told within {within:?}.");
+        conduct.notes.push(note);
     }
 }
