@@ -17,7 +17,10 @@ fn check(text: &str) {
         let reader = readers.entry(operation.process);
         let reader = reader.or_insert_with(|| Reader::new(Arc::clone(&logs)));
         match (reader.invoke(operation.op), operation.outcome.expect("all complete")) {
-            (Outcome::Ok(found), Outcome::Ok(wanted)) => assert_eq!(found.value, wanted.value),
+            // A history holds messages with their offsets in a form of its own, which says the same.
+            (Outcome::Ok(found), Outcome::Ok(wanted)) => {
+                assert_eq!(found.value.to_string(), wanted.value.to_string());
+            }
             (found, wanted) => {
                 let kinds = (std::mem::discriminant(&found), std::mem::discriminant(wanted));
                 assert_eq!(kinds.0, kinds.1, "{found:?}");
