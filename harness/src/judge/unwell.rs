@@ -35,8 +35,16 @@ pub(super) fn mentioned(story: String, verdict: Word, unwell: &[UnwellRecord]) -
 }
 
 fn words(unwell: &[UnwellRecord]) -> Option<String> {
-    let all: Vec<&str> = unwell.iter().map(|one| one.what.as_str()).collect();
+    let all: Vec<String> = unwell.iter().map(|one| brief(&one.what)).collect();
     (!all.is_empty()).then(|| format!("Not well at the end: {}.", all.join("; ")))
+}
+
+/// As much of it as a headline bears, in whole words: the whole stands beside the claims.
+fn brief(what: &str) -> String {
+    const LETTERS_MAX: usize = 120;
+    let Some((end, _)) = what.char_indices().nth(LETTERS_MAX) else { return what.to_owned() };
+    let words = what[..end].rsplit_once(' ').map_or(&what[..end], |(words, _)| words);
+    format!("{words} …")
 }
 
 #[cfg(test)]
@@ -76,6 +84,13 @@ mod tests {
         assert!(!of("consistent-offsets").reason.contains(NOBODY));
         assert_eq!(verdict.unwell[0].log, ["ERROR cannot start"]);
         assert!(verdict.story.contains(NOBODY), "{}", verdict.story);
+    }
+
+    #[test]
+    fn a_headline_breaks_off_what_is_long() {
+        assert_eq!(brief(NOBODY), NOBODY);
+        let long = format!("{} {}", "ü".repeat(100), "w".repeat(100));
+        assert_eq!(brief(&long), format!("{} …", "ü".repeat(100)));
     }
 
     #[test]
