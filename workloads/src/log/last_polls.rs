@@ -14,8 +14,9 @@ use crate::{Context, Generator, Next};
 const EMPTY_MIN: u32 = 3;
 /// So often in a row one thread is refused, or gets no answer, before another one tries …
 const FAILURES_MAX: u32 = 8;
-/// … and so many threads try before a share is let go.
-const THREADS_MAX: u32 = 3;
+/// … and so many threads try before a share is let go: for longer than the twenty seconds or so for which
+/// an undecided transaction hides messages in a system that is well.
+const THREADS_MAX: u32 = 6;
 /// How long after that a thread asks again.
 const PAUSE: Duration = Duration::from_millis(200);
 /// How long after a poll that found nothing the next one waits, if there may be more to come.
@@ -29,7 +30,8 @@ const POLLS_MAX: u32 = 1_000_000;
 ///
 /// A thread whose poll is refused asks again, one that has crashed begins anew, and one that gets
 /// nowhere leaves its share to another, each so many times: neither an election that is going on nor
-/// a dead node costs evidence, and a dead system ends the polls soon.
+/// a dead node costs evidence, and a dead system ends the polls in the end. A share that was left is
+/// halved, so that a log that is dead does not keep others from being read.
 pub(super) struct LastPolls {
     keys: Vec<Key>,
     patience: Duration,
@@ -88,19 +90,24 @@ impl Share {
         }
     }
 
-    /// The operation was refused, or not answered.
-    fn fail(&mut self, now: Time) {
+    /// The operation was refused, or not answered. What of its logs another thread is to read, if it
+    /// was so too often for this one.
+    fn fail(&mut self, now: Time) -> Option<Self> {
         // The client may have been made anew, and then has nothing assigned.
         self.process = None;
         self.earliest = now + PAUSE;
         self.failures += 1;
         if self.failures < FAILURES_MAX {
-            return;
+            return None;
         }
         self.failures = 0;
         self.threads += 1;
         self.former = self.thread.take();
         self.over = self.threads == THREADS_MAX;
+        let rest = self.keys.split_off(self.keys.len().div_ceil(2));
+        self.empty.truncate(self.keys.len());
+        let (former, threads, over) = (self.former, self.threads, self.over);
+        (!rest.is_empty()).then(|| Self { former, threads, over, ..Self::new(rest) })
     }
 
     fn assigned(&mut self, process: Process, now: Time) {
@@ -226,7 +233,10 @@ impl Generator for LastPolls {
                 share.polled(&reply.value, event.time);
                 self.end(number, event.time);
             }
-            (Outcome::Fail(_) | Outcome::Info(_), _) => share.fail(event.time),
+            (Outcome::Fail(_) | Outcome::Info(_), _) => {
+                let rest = share.fail(event.time);
+                self.shares.extend(rest);
+            }
         }
     }
 }

@@ -201,10 +201,28 @@ fn a_dead_system_ends_the_last_polls_soon() {
     for outcome in [Outcome::Fail, Outcome::Info] {
         let events =
             last_polls(&[("0", 7)], 3, move |_| outcome(Reason::new(Code::Unavailable, "dead")));
-        assert_eq!(count(&events), BTreeMap::from([("assign", 2 * 3 * 8)]));
+        assert_eq!(count(&events), BTreeMap::from([("assign", 2 * 6 * 8)]));
         let threads: BTreeSet<u32> = invoked(&events).map(|(process, _)| process.0 % 3).collect();
         assert_eq!(threads.len(), 3, "each share is tried by several threads");
     }
+}
+
+#[test]
+fn a_log_that_is_dead_keeps_no_other_from_being_read() {
+    let dead = |keys: &[Value]| keys.contains(&Value::Text("1".into()));
+    let mut is_dead = false;
+    let events = last_polls(&[], 1, move |op| {
+        if let Value::List(keys) = &op.value {
+            is_dead = dead(keys);
+        } else if is_dead {
+            return Outcome::Fail(Reason::new(Code::Unavailable, "nobody leads it"));
+        }
+        ok(op.value.clone())
+    });
+    let answers = events.iter().filter(|event| {
+        matches!(&event.kind, Kind::Complete(Outcome::Ok(reply)) if matches!(reply.value, Value::Mops(_)))
+    });
+    assert_eq!(answers.count(), 3, "the other log ends after three silent polls");
 }
 
 #[test]
