@@ -17,8 +17,9 @@ const PARTITIONS: u32 = 4;
 const RECORD: u32 = 100;
 const BATCH: u32 = 65_536;
 const LINGER_MS: u32 = 5;
-/// How many records Kafka's tool sends; the first of them while its JVM is still cold.
-const RECORDS: u32 = 300_000;
+/// How many records Kafka's tool sends, by one producer: for about as long as schism's load lasts, since
+/// the first of them are sent while its JVM is still cold.
+const RECORDS: u32 = 1_200_000;
 /// How many of schism's clients send, and how many records at once.
 const CLIENTS: u32 = 4;
 const LENGTH: u32 = 2000;
